@@ -1,0 +1,1 @@
+"""Synchronous client for the OpenAI Realtime API."""
