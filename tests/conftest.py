@@ -1,0 +1,35 @@
+"""What every test file gets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The machine may be busy: how long one example took says nothing about the code.
+settings.register_profile("realtime_sync", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("realtime_sync")
+
+
+@pytest.fixture(autouse=True)
+def _no_user_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test sees no key, address or proxy of the person who runs it."""
+    for name in list(os.environ):
+        if name.upper().startswith(("OPENAI_", "AZURE_OPENAI_")) or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def aimock_command() -> list[str]:
+    """The command line of the aimock server; skips the test, with the reason, where it is not installed."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    root = Path(os.environ.get("REALTIME_SYNC_AIMOCK", "build/aimock"))
+    program = root / "node_modules" / ".bin" / "aimock"
+    if not program.exists():
+        pytest.skip(f"aimock is not installed in {root} (npm install --prefix {root} @copilotkit/aimock@1.43.0)")
+    return [node, str(program.resolve())]
