@@ -72,9 +72,7 @@ class ConnectionClosed(RealtimeError):
     server's `ServerError` that announced the end, where one came.
     """
 
-    def __init__(
-        self, message: str, *, code: int = 1006, reason: str = "", error: ServerError | None = None
-    ) -> None:
+    def __init__(self, message: str, *, code: int = 1006, reason: str = "", error: ServerError | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
