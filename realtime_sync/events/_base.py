@@ -20,6 +20,7 @@ else:
 
 __all__ = [
     "CLIENT_EVENTS",
+    "ELIDED",
     "PAYLOAD",
     "SECRET",
     "SERVER_EVENTS",
@@ -48,6 +49,9 @@ PAYLOAD: Final = {"repr": "payload"}
 SECRET: Final = {"repr": "secret"}
 """Metadata of a field with credentials: the repr shows nothing of it."""
 
+ELIDED: Final = {"repr": "elided"}
+"""Metadata of a field that may hold a data URI or another long text: the repr shows its length then."""
+
 _LONGEST_SHOWN: Final = 200
 _SECRET_KEYS: Final = frozenset({"authorization", "headers", "client_secret", "api_key", "api-key", "token_secret"})
 
@@ -75,7 +79,7 @@ def elide(value: Any) -> Any:
         return {k: _Shown("<redacted>") if k in _SECRET_KEYS and v else elide(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [elide(v) for v in value]
-    if isinstance(value, (bytes, bytearray)):
+    if isinstance(value, (bytes, bytearray, memoryview)):
         return _Shown(f"<{len(value)} bytes>")
     return value
 
@@ -99,7 +103,9 @@ def _shown(attribute: attrs.Attribute[Any], value: Any) -> str:
         return "<redacted>"
     if kind == "payload" and isinstance(value, str):
         return f"<{len(value)} characters>"
-    return repr(elide(value)) if isinstance(value, dict) else repr(value)
+    if kind is not None or isinstance(value, (dict, list, bytes, bytearray, memoryview)):
+        return repr(elide(value))
+    return repr(value)
 
 
 @wire
@@ -110,6 +116,10 @@ class WireObject:
     and encoding. Two objects are equal when class and all fields are. Instances are plain data: changing one that was
     received changes nothing on the server.
     """
+
+    TAGS: ClassVar[tuple[str | None, ...]] = ()
+    """The values of ``type`` that select the class among the variants of a field, where they are more than the
+    default of its ``type``; ``None`` stands for an object that has no ``type``."""
 
     extra: dict[str, Any] = field(factory=dict)
 
@@ -152,6 +162,7 @@ class AcceptsServerEvents(Protocol[T_co]):
     """What `ServerEvent.accept` needs of a visitor; `ServerEventVisitor` has it."""
 
     def unknown(self, event: Any, /) -> T_co: ...
+    def malformed(self, event: Any, /) -> Any: ...
     def visit_error(self, event: Any, /) -> Any: ...
 
 
@@ -159,6 +170,7 @@ class AcceptsClientEvents(Protocol[T_co]):
     """What `ClientEvent.accept` needs of a visitor; `ClientEventVisitor` has it."""
 
     def unknown(self, event: Any, /) -> T_co: ...
+    def malformed(self, event: Any, /) -> Any: ...
     def visit_session_update(self, event: Any, /) -> Any: ...
 
 

@@ -1,0 +1,515 @@
+"""The events that the server sends in a conversation or transcription session.
+
+A compatible server may leave out what is required here: then the field is ``None`` (a list is empty) whatever its type
+says.
+"""
+
+from __future__ import annotations
+
+from attrs import field
+
+from realtime_sync.events._base import PAYLOAD, ServerEvent, WireObject, server_event, wire
+from realtime_sync.events._media import decoded
+from realtime_sync.events.config import FlatSessionConfig, SessionConfig
+from realtime_sync.events.items import ContentPart, Item
+from realtime_sync.events.response import (
+    ErrorDetail,
+    LogProb,
+    RateLimit,
+    Response,
+    TranscriptionError,
+    TranscriptionLanguage,
+    TranscriptionUsage,
+)
+
+__all__ = [
+    "Conversation",
+    "ConversationCreated",
+    "ConversationItemAdded",
+    "ConversationItemCreated",
+    "ConversationItemDeleted",
+    "ConversationItemDone",
+    "ConversationItemInputAudioTranscriptionCompleted",
+    "ConversationItemInputAudioTranscriptionDelta",
+    "ConversationItemInputAudioTranscriptionFailed",
+    "ConversationItemInputAudioTranscriptionSegment",
+    "ConversationItemRetrieved",
+    "ConversationItemTruncated",
+    "ErrorEvent",
+    "InputAudioBufferCleared",
+    "InputAudioBufferCommitted",
+    "InputAudioBufferDtmfEventReceived",
+    "InputAudioBufferSpeechStarted",
+    "InputAudioBufferSpeechStopped",
+    "InputAudioBufferTimeoutTriggered",
+    "McpListToolsCompleted",
+    "McpListToolsFailed",
+    "McpListToolsInProgress",
+    "OutputAudioBufferCleared",
+    "OutputAudioBufferStarted",
+    "OutputAudioBufferStopped",
+    "RateLimitsUpdated",
+    "ResponseContentPartAdded",
+    "ResponseContentPartDone",
+    "ResponseCreated",
+    "ResponseDone",
+    "ResponseFunctionCallArgumentsDelta",
+    "ResponseFunctionCallArgumentsDone",
+    "ResponseMcpCallArgumentsDelta",
+    "ResponseMcpCallArgumentsDone",
+    "ResponseMcpCallCompleted",
+    "ResponseMcpCallFailed",
+    "ResponseMcpCallInProgress",
+    "ResponseOutputAudioDelta",
+    "ResponseOutputAudioDone",
+    "ResponseOutputAudioTranscriptDelta",
+    "ResponseOutputAudioTranscriptDone",
+    "ResponseOutputItemAdded",
+    "ResponseOutputItemDone",
+    "ResponseOutputTextDelta",
+    "ResponseOutputTextDone",
+    "SessionCreated",
+    "SessionUpdated",
+    "TranscriptionSessionCreated",
+    "TranscriptionSessionUpdated",
+]
+
+
+@server_event("error")
+class ErrorEvent(ServerEvent):
+    """Something went wrong, at the client's or the server's side. ``error.event_id`` names the client event that
+    caused it, if one did; the session nearly always goes on."""
+
+    error: ErrorDetail
+
+
+@server_event("session.created")
+class SessionCreated(ServerEvent):
+    """The first event of a connection: the configuration that the session starts with."""
+
+    session: SessionConfig
+
+
+@server_event("session.updated")
+class SessionUpdated(ServerEvent):
+    """A ``session.update`` was accepted; ``session`` is the whole configuration that now applies."""
+
+    session: SessionConfig
+
+
+@server_event("transcription_session.created")
+class TranscriptionSessionCreated(ServerEvent):
+    """The first event of a transcription session in the older dialect."""
+
+    session: FlatSessionConfig
+
+
+@server_event("transcription_session.updated")
+class TranscriptionSessionUpdated(ServerEvent):
+    """A ``transcription_session.update`` was accepted (older dialect)."""
+
+    session: FlatSessionConfig
+
+
+@wire
+class Conversation(WireObject):
+    """The conversation of a session."""
+
+    id: str | None = None
+    object: str | None = None
+
+
+@server_event("conversation.created")
+class ConversationCreated(ServerEvent):
+    """The conversation exists; comes right after ``session.created`` where the server sends it."""
+
+    conversation: Conversation
+
+
+@server_event("conversation.item.created")
+class ConversationItemCreated(ServerEvent):
+    """An item was added, in the words of the older dialect: compatible servers send this in place of
+    ``conversation.item.added`` and ``conversation.item.done``. ``previous_item_id`` is ``None`` for the first item."""
+
+    item: Item
+    previous_item_id: str | None = None
+
+
+@server_event("conversation.item.added")
+class ConversationItemAdded(ServerEvent):
+    """An item was added, by the client, by the committed input buffer, or by a response that begins to fill it.
+    ``previous_item_id`` is ``None`` for the first item."""
+
+    item: Item
+    previous_item_id: str | None = None
+
+
+@server_event("conversation.item.done")
+class ConversationItemDone(ServerEvent):
+    """An item is final and complete, but for audio data and a transcript that may follow."""
+
+    item: Item
+    previous_item_id: str | None = None
+
+
+@server_event("conversation.item.retrieved")
+class ConversationItemRetrieved(ServerEvent):
+    """The item that ``conversation.item.retrieve`` asked for, with its audio."""
+
+    item: Item
+
+
+@server_event("conversation.item.deleted")
+class ConversationItemDeleted(ServerEvent):
+    """An item was removed, as ``conversation.item.delete`` asked for."""
+
+    item_id: str
+
+
+@server_event("conversation.item.truncated")
+class ConversationItemTruncated(ServerEvent):
+    """The model's speech was cut at ``audio_end_ms`` (milliseconds from its beginning); its transcript is dropped."""
+
+    item_id: str
+    content_index: int
+    audio_end_ms: int
+
+
+@server_event("conversation.item.input_audio_transcription.delta")
+class ConversationItemInputAudioTranscriptionDelta(ServerEvent):
+    """The next piece of what the user said. ``logprobs`` only when the session's ``include`` asks for it."""
+
+    item_id: str
+    content_index: int | None = None
+    delta: str | None = None
+    logprobs: list[LogProb] | None = None
+
+
+@server_event("conversation.item.input_audio_transcription.segment")
+class ConversationItemInputAudioTranscriptionSegment(ServerEvent):
+    """One segment of what was said, by one ``speaker``; ``start`` and ``end`` in seconds."""
+
+    item_id: str
+    content_index: int
+    id: str
+    speaker: str
+    start: float
+    end: float
+    text: str
+
+
+@server_event("conversation.item.input_audio_transcription.completed")
+class ConversationItemInputAudioTranscriptionCompleted(ServerEvent):
+    """The whole of what the user said in an item; replaces the deltas. It may come after the model's reply. ``usage``
+    is counted apart from the response's."""
+
+    item_id: str
+    content_index: int
+    transcript: str
+    usage: TranscriptionUsage
+    languages: list[TranscriptionLanguage] | None = None
+    logprobs: list[LogProb] | None = None
+
+
+@server_event("conversation.item.input_audio_transcription.failed")
+class ConversationItemInputAudioTranscriptionFailed(ServerEvent):
+    """The user's speech could not be transcribed; the conversation goes on with the audio."""
+
+    item_id: str
+    content_index: int
+    error: TranscriptionError
+
+
+@server_event("input_audio_buffer.committed")
+class InputAudioBufferCommitted(ServerEvent):
+    """The input buffer became the user message ``item_id``, by the client or by turn detection; the item itself
+    follows. ``previous_item_id`` is ``None`` for the first item."""
+
+    item_id: str
+    previous_item_id: str | None = None
+
+
+@server_event("input_audio_buffer.cleared")
+class InputAudioBufferCleared(ServerEvent):
+    """The input buffer was emptied, as ``input_audio_buffer.clear`` asked for."""
+
+
+@server_event("input_audio_buffer.speech_started")
+class InputAudioBufferSpeechStarted(ServerEvent):
+    """The user starts to speak: the moment to stop playing. ``audio_start_ms`` counts milliseconds of all audio sent in
+    the session, padding included; ``item_id`` is the id that the user message will have."""
+
+    audio_start_ms: int
+    item_id: str
+
+
+@server_event("input_audio_buffer.speech_stopped")
+class InputAudioBufferSpeechStopped(ServerEvent):
+    """The user has stopped speaking. ``audio_end_ms`` counts milliseconds of all audio sent in the session, trailing
+    silence included."""
+
+    audio_end_ms: int
+    item_id: str
+
+
+@server_event("input_audio_buffer.timeout_triggered")
+class InputAudioBufferTimeoutTriggered(ServerEvent):
+    """Nobody spoke for the ``idle_timeout_ms`` of `ServerVad`: the silence from ``audio_start_ms`` to ``audio_end_ms``
+    (of all audio sent) is committed as ``item_id`` and the model will speak."""
+
+    audio_start_ms: int
+    audio_end_ms: int
+    item_id: str
+
+
+@server_event("input_audio_buffer.dtmf_event_received")
+class InputAudioBufferDtmfEventReceived(ServerEvent):
+    """A key of the telephone was pressed (SIP only): ``event`` is the key, ``received_at`` in seconds since 1970
+    (UTC)."""
+
+    event: str
+    received_at: int
+
+
+@server_event("output_audio_buffer.started")
+class OutputAudioBufferStarted(ServerEvent):
+    """The server begins to play a response (WebRTC and SIP only)."""
+
+    response_id: str
+
+
+@server_event("output_audio_buffer.stopped")
+class OutputAudioBufferStopped(ServerEvent):
+    """The server has played a response to its end (WebRTC and SIP only)."""
+
+    response_id: str
+
+
+@server_event("output_audio_buffer.cleared")
+class OutputAudioBufferCleared(ServerEvent):
+    """The server stopped playing: the user interrupted, or ``output_audio_buffer.clear`` asked for it (WebRTC and SIP
+    only)."""
+
+    response_id: str
+
+
+@server_event("response.created")
+class ResponseCreated(ServerEvent):
+    """The model begins to answer; ``response`` has no output yet."""
+
+    response: Response
+
+
+@server_event("response.done")
+class ResponseDone(ServerEvent):
+    """A response has ended, well or not: see its ``status``. It holds everything but audio data, and the usage."""
+
+    response: Response
+
+
+@server_event("response.output_item.added")
+class ResponseOutputItemAdded(ServerEvent):
+    """A response begins a new item."""
+
+    response_id: str
+    output_index: int
+    item: Item
+
+
+@server_event("response.output_item.done")
+class ResponseOutputItemDone(ServerEvent):
+    """An item of a response is final."""
+
+    response_id: str
+    output_index: int
+    item: Item
+
+
+@server_event("response.content_part.added")
+class ResponseContentPartAdded(ServerEvent):
+    """A message of a response begins a new part."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+    part: ContentPart
+
+
+@server_event("response.content_part.done")
+class ResponseContentPartDone(ServerEvent):
+    """A part of a message is final."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+    part: ContentPart
+
+
+@server_event("response.output_text.delta", "response.text.delta")
+class ResponseOutputTextDelta(ServerEvent):
+    """The next piece of a written reply."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+    delta: str
+
+
+@server_event("response.output_text.done", "response.text.done")
+class ResponseOutputTextDone(ServerEvent):
+    """A written reply is complete; ``text`` is the whole of it."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+    text: str
+
+
+@server_event("response.output_audio_transcript.delta", "response.audio_transcript.delta")
+class ResponseOutputAudioTranscriptDelta(ServerEvent):
+    """The next piece of the text of a spoken reply; it runs ahead of what is heard."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+    delta: str
+
+
+@server_event("response.output_audio_transcript.done", "response.audio_transcript.done")
+class ResponseOutputAudioTranscriptDone(ServerEvent):
+    """The text of a spoken reply is complete."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+    transcript: str
+
+
+@server_event("response.output_audio.delta", "response.audio.delta")
+class ResponseOutputAudioDelta(ServerEvent):
+    """The next piece of a spoken reply, as base64; it comes faster than it is to be played."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+    delta: str = field(metadata=PAYLOAD)
+
+    @property
+    def delta_bytes(self) -> bytes:
+        """The audio as bytes in the session's output format, 24 kHz mono s16le by default. Empty when the server sent
+        none; `InvalidEvent` when it is not base64."""
+        return decoded(self.delta)
+
+
+@server_event("response.output_audio.done", "response.audio.done")
+class ResponseOutputAudioDone(ServerEvent):
+    """All audio of a part has been sent, which does not mean that it has been played."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+
+
+@server_event("response.function_call_arguments.delta")
+class ResponseFunctionCallArgumentsDelta(ServerEvent):
+    """The next piece of the JSON text of a function call's arguments."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    call_id: str
+    delta: str
+
+
+@server_event("response.function_call_arguments.done")
+class ResponseFunctionCallArgumentsDone(ServerEvent):
+    """The arguments of a function call are complete, as JSON text that the model wrote."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    call_id: str
+    name: str
+    arguments: str
+
+
+@server_event("response.mcp_call_arguments.delta")
+class ResponseMcpCallArgumentsDelta(ServerEvent):
+    """The next piece of the JSON text of an MCP call's arguments. ``obfuscation`` is padding against guessing by
+    length."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    delta: str
+    obfuscation: str | None = None
+
+
+@server_event("response.mcp_call_arguments.done")
+class ResponseMcpCallArgumentsDone(ServerEvent):
+    """The arguments of an MCP call are complete, as JSON text."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    arguments: str
+
+
+@server_event("response.mcp_call.in_progress")
+class ResponseMcpCallInProgress(ServerEvent):
+    """The API has called an MCP tool and waits for it."""
+
+    item_id: str
+    output_index: int
+
+
+@server_event("response.mcp_call.completed")
+class ResponseMcpCallCompleted(ServerEvent):
+    """A call of an MCP tool has succeeded; the result is in the item."""
+
+    item_id: str
+    output_index: int
+
+
+@server_event("response.mcp_call.failed")
+class ResponseMcpCallFailed(ServerEvent):
+    """A call of an MCP tool has failed; the reason is in the item."""
+
+    item_id: str
+    output_index: int
+
+
+@server_event("mcp_list_tools.in_progress")
+class McpListToolsInProgress(ServerEvent):
+    """The API asks an MCP server for its tools; ``item_id`` is the item that will list them."""
+
+    item_id: str
+
+
+@server_event("mcp_list_tools.completed")
+class McpListToolsCompleted(ServerEvent):
+    """The tools of an MCP server are known and can be called."""
+
+    item_id: str
+
+
+@server_event("mcp_list_tools.failed")
+class McpListToolsFailed(ServerEvent):
+    """An MCP server did not tell its tools; the model goes on without them."""
+
+    item_id: str
+
+
+@server_event("rate_limits.updated")
+class RateLimitsUpdated(ServerEvent):
+    """How much of the account's limits is left, output of the current response already reserved."""
+
+    rate_limits: list[RateLimit]

@@ -1,0 +1,72 @@
+"""The events that only a translation session has; ``session.update``, ``session.created``, ``session.updated`` and
+``error`` it shares with the others."""
+
+from __future__ import annotations
+
+from attrs import field
+
+from realtime_sync.events._base import PAYLOAD, ClientEvent, ServerEvent, client_event, server_event
+from realtime_sync.events._media import decoded
+
+__all__ = [
+    "SessionClose",
+    "SessionClosed",
+    "SessionInputAudioBufferAppend",
+    "SessionInputTranscriptDelta",
+    "SessionOutputAudioDelta",
+    "SessionOutputTranscriptDelta",
+]
+
+
+@client_event("session.input_audio_buffer.append")
+class SessionInputAudioBufferAppend(ClientEvent):
+    """Add speech to translate: base64 of 24 kHz mono s16le PCM. It is never confirmed."""
+
+    audio: str = field(metadata=PAYLOAD)
+
+
+@client_event("session.close")
+class SessionClose(ClientEvent):
+    """End the session: the server finishes what it has, then sends ``session.closed``."""
+
+
+@server_event("session.closed")
+class SessionClosed(ServerEvent):
+    """The session has ended; nothing follows."""
+
+
+@server_event("session.input_transcript.delta")
+class SessionInputTranscriptDelta(ServerEvent):
+    """The next piece of the text of the source speech, to be joined without adding spaces; comes only with input
+    transcription on. ``elapsed_ms`` is its place in the stream in milliseconds, where the server gives one."""
+
+    delta: str
+    elapsed_ms: int | None = None
+
+
+@server_event("session.output_transcript.delta")
+class SessionOutputTranscriptDelta(ServerEvent):
+    """The next piece of the translated text, to be joined without adding spaces. ``elapsed_ms`` as in
+    `SessionInputTranscriptDelta`."""
+
+    delta: str
+    elapsed_ms: int | None = None
+
+
+@server_event("session.output_audio.delta")
+class SessionOutputAudioDelta(ServerEvent):
+    """The next piece of the translated speech, of any length: base64 of s16le PCM (``format`` is ``pcm16``) with
+    ``sample_rate`` in Hz and ``channels``; 24 kHz mono where they are ``None``. ``elapsed_ms`` as in
+    `SessionInputTranscriptDelta`."""
+
+    delta: str = field(metadata=PAYLOAD)
+    sample_rate: int | None = None
+    channels: int | None = None
+    format: str | None = None
+    elapsed_ms: int | None = None
+
+    @property
+    def delta_bytes(self) -> bytes:
+        """The audio as bytes: s16le PCM, 24 kHz mono unless ``sample_rate`` and ``channels`` say otherwise. Empty
+        when the server sent none; `InvalidEvent` when it is not base64."""
+        return decoded(self.delta)
