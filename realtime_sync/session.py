@@ -1,0 +1,462 @@
+"""`RealtimeSession`: everything that a user does with an open connection."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from types import TracebackType
+from typing import Any, Final, TypeVar, overload
+
+from realtime_sync._deadline import Deadline
+from realtime_sync.acks import CONFIRMING, STAMP, Ack, AckTable, server_error
+from realtime_sync.background import BackgroundPump
+from realtime_sync.codec import decode_client_event, encode_append, encode_event, event_to_dict
+from realtime_sync.connection import Connection, Tap
+from realtime_sync.dispatcher import STATE, VISITOR, WAITER, Dispatcher
+from realtime_sync.ending import explain
+from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, ServerError
+from realtime_sync.events import (
+    ClientEvent,
+    ConversationItemAdded,
+    ConversationItemCreate,
+    ConversationItemCreated,
+    ConversationItemDelete,
+    ConversationItemDeleted,
+    ConversationItemRetrieve,
+    ConversationItemRetrieved,
+    ConversationItemTruncate,
+    ConversationItemTruncated,
+    ErrorEvent,
+    FunctionCallOutput,
+    InputAudioBufferClear,
+    InputAudioBufferCleared,
+    InputAudioBufferCommit,
+    InputAudioBufferCommitted,
+    InputText,
+    Item,
+    MalformedEvent,
+    OutputAudioBufferClear,
+    OutputAudioBufferCleared,
+    RealtimeSessionConfig,
+    ResponseCancel,
+    ResponseConfig,
+    ResponseCreate,
+    ResponseCreated,
+    ResponseDone,
+    ServerEvent,
+    SessionConfig,
+    SessionUpdated,
+    UserMessage,
+)
+from realtime_sync.handlers import Handlers, Key, decorating, key_of
+from realtime_sync.inbox import Inbox
+from realtime_sync.appending import base64_pieces, pcm_pieces
+from realtime_sync.reply import Reply
+from realtime_sync.turn import TURN_TIMEOUT_S, Turn
+from realtime_sync.visitor import ServerEventVisitor
+
+__all__ = ["RealtimeSession"]
+
+E = TypeVar("E", bound=ServerEvent)
+F = TypeVar("F", bound=Callable[..., object])
+_log = logging.getLogger("realtime_sync")
+_WAIT_S: Final = 10.0
+
+
+class RealtimeSession:
+    """An open session with a Realtime server. `realtime_sync.connect` makes one.
+
+    Every method may be called from any thread and, unless it says otherwise, from a handler. Whatever blocks
+    dispatches arriving events to the handlers meanwhile; nothing is dispatched before the first blocking call.
+    Use it as a context manager, or call `close`.
+    """
+
+    def __init__(self, connection: Connection, inbox: Inbox, *, send_timeout_s: float = 10.0) -> None:
+        self._connection = connection
+        self._dispatcher = Dispatcher(inbox, self._find_cause)
+        self._acks = AckTable(self._dispatcher.wait)
+        self._handlers = Handlers(self._dispatcher)
+        self._background: BackgroundPump | None = None
+        self._runs = 0
+        self._last_error: ServerError | None = None
+        self._config: SessionConfig | None = None
+        self._event_ids = map(f"event_{secrets.token_hex(8)}_{{}}".format, count(1))
+        self._item_ids = map(f"item_{secrets.token_hex(9)}{{:04d}}".format, count(1))
+        self._dispatcher.at_end.append(self._acks.fail_all)
+        self._dispatcher.subscribe(STATE, self._confirm, *CONFIRMING)
+        self._dispatcher.subscribe(STATE, self._reconfigured, SessionUpdated)
+        self._abandon = weakref.finalize(self, connection.abandon)
+
+    # What it is
+
+    @property
+    def config(self) -> SessionConfig | None:
+        """The configuration in force, as far as events have been dispatched."""
+        return self._config
+
+    @property
+    def id(self) -> str | None:
+        """The server's id of the session."""
+        return getattr(self._config, "id", None)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent any more: this side or the server has ended the connection."""
+        return self._connection.closing or self._connection.ended
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open"
+        return f"<RealtimeSession {self.id or 'without id'}: {state}>"
+
+    # Sending
+
+    def send(self, event: ClientEvent | Mapping[str, Any]) -> Ack[Any]:
+        """Send any client event, or its JSON as a mapping, and return the handle of its confirmation.
+
+        A missing ``event_id`` is filled in (the event itself stays as it is), likewise the id of an item to create.
+        Raises `InvalidEvent` when it cannot be encoded or is no client event, `ConnectionClosed` or its kin when the
+        connection has ended, `RealtimeTimeout` when it could not begin to leave in time.
+        """
+        fields = dict(event) if isinstance(event, Mapping) else event_to_dict(event)
+        event_id = fields.get("event_id") or next(self._event_ids)
+        fields["event_id"] = event_id
+        item = fields.get("item")
+        if fields.get("type") == ConversationItemCreate.TYPE and isinstance(item, Mapping) and not item.get("id"):
+            fields["item"] = {**item, "id": next(self._item_ids)}
+        return self._send(fields, event_id)
+
+    def _send(self, fields: dict[str, Any], event_id: str) -> Ack[Any]:
+        sent = decode_client_event(fields)
+        if isinstance(sent, MalformedEvent):
+            raise InvalidEvent(f"this is no client event: {sent.error}")
+        text = encode_event(fields)
+        ack = self._acks.expect(sent, event_id)
+        try:
+            self._connection.send(text)
+        except BaseException:
+            self._acks.discard(ack)
+            raise
+        return ack
+
+    def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Ack[SessionUpdated]:
+        """Change the configuration: only the fields that are given change; ``None`` (``null``) switches off what it
+        can switch off. A mapping without ``type`` gets the type of the session.
+
+        The server takes the whole update or none of it. ``session.update``.
+        """
+        if isinstance(config, Mapping):
+            config = {"type": getattr(self._config, "type", None) or RealtimeSessionConfig().type, **config}
+        else:
+            config = event_to_dict(config)
+        return self.send({"type": "session.update", "session": config})
+
+    def append_audio(self, audio: str) -> None:
+        """Add base64 audio in the session's input format to the input buffer. Long audio is split; the server never
+        confirms. ``input_audio_buffer.append``."""
+        for piece in base64_pieces(audio):
+            self._connection.send(encode_append(piece, next(self._event_ids)))
+
+    def append_audio_bytes(self, pcm: Any) -> None:
+        """Add audio to the input buffer: bytes or any buffer of bytes or 16-bit integers (array, memoryview, numpy),
+        in the session's input format, by default 24 kHz mono s16le. ``input_audio_buffer.append``.
+
+        Raises `InvalidEvent` for floats and other buffers that cannot be audio.
+        """
+        for piece in pcm_pieces(pcm):
+            self._connection.send(encode_append(piece, next(self._event_ids)))
+
+    def commit_audio(self) -> Ack[InputAudioBufferCommitted]:
+        """Make a user message of the input buffer, which holds at least 100 ms. It starts no response.
+        ``input_audio_buffer.commit``."""
+        return self.send(InputAudioBufferCommit())
+
+    def clear_audio(self) -> Ack[InputAudioBufferCleared]:
+        """Throw the input buffer away. ``input_audio_buffer.clear``."""
+        return self.send(InputAudioBufferClear())
+
+    def clear_output_audio(self) -> Ack[OutputAudioBufferCleared]:
+        """Cut off the output that the server still plays; for WebRTC and SIP calls, a WebSocket session has no such
+        buffer. ``output_audio_buffer.clear``."""
+        return self.send(OutputAudioBufferClear())
+
+    def create_item(
+        self, item: Item | Mapping[str, Any], previous_item_id: str | None = None
+    ) -> Ack[ConversationItemAdded | ConversationItemCreated]:
+        """Add an item after the one with ``previous_item_id`` (``"root"``: at the start; ``None``: at the end).
+        ``conversation.item.create``."""
+        fields = dict(item) if isinstance(item, Mapping) else event_to_dict(item)
+        event = {"type": "conversation.item.create", "item": fields}
+        if previous_item_id is not None:
+            event["previous_item_id"] = previous_item_id
+        return self.send(event)
+
+    def send_text(self, text: str) -> Ack[ConversationItemAdded | ConversationItemCreated]:
+        """Add a user message with this text. It starts no response. ``conversation.item.create``."""
+        return self.create_item(UserMessage(content=[InputText(text=text)]))
+
+    def submit_function_output(
+        self, call_id: str, output: Any
+    ) -> Ack[ConversationItemAdded | ConversationItemCreated]:
+        """Answer a function call. A string is sent as it is, anything else as JSON. It starts no response.
+        ``conversation.item.create``.
+
+        Raises `InvalidEvent` for an output that JSON cannot express.
+        """
+        if not isinstance(output, str):
+            try:
+                output = json.dumps(output, ensure_ascii=False, allow_nan=False)
+            except (TypeError, ValueError, RecursionError) as error:
+                raise InvalidEvent(f"the output of call {call_id} cannot be written as JSON: {error}") from error
+        return self.create_item(FunctionCallOutput(call_id=call_id, output=output))
+
+    def retrieve_item(self, item_id: str) -> Ack[ConversationItemRetrieved]:
+        """Ask for the server's copy of an item, audio included. ``conversation.item.retrieve``."""
+        return self.send(ConversationItemRetrieve(item_id=item_id))
+
+    def delete_item(self, item_id: str) -> Ack[ConversationItemDeleted]:
+        """Remove an item from the conversation. ``conversation.item.delete``."""
+        return self.send(ConversationItemDelete(item_id=item_id))
+
+    def truncate_item(
+        self, item_id: str, content_index: int, audio_end_ms: int
+    ) -> Ack[ConversationItemTruncated]:
+        """Cut the audio of an assistant message after ``audio_end_ms`` milliseconds; its transcript goes.
+        ``conversation.item.truncate``."""
+        return self.send(
+            ConversationItemTruncate(item_id=item_id, content_index=content_index, audio_end_ms=audio_end_ms)
+        )
+
+    def create_response(self, config: ResponseConfig | Mapping[str, Any] | None = None) -> Ack[ResponseCreated]:
+        """Ask the model to respond, with options for this response only. ``response.create``."""
+        event_id = next(self._event_ids)
+        response = _as_fields(config)
+        response["metadata"] = {**(response.get("metadata") or {}), STAMP: event_id}
+        return self._send({"type": ResponseCreate.TYPE, "event_id": event_id, "response": response}, event_id)
+
+    def cancel_response(self, response_id: str | None = None) -> Ack[ResponseDone | None]:
+        """Stop the response with this id, or the active one. When there is none any more, the result is ``None``.
+        ``response.cancel``."""
+        return self.send(ResponseCancel(response_id=response_id))
+
+    # Turns
+
+    def respond(
+        self,
+        text: str | None = None,
+        *,
+        config: ResponseConfig | Mapping[str, Any] | None = None,
+        timeout: float | None = TURN_TIMEOUT_S,
+    ) -> Turn:
+        """Say ``text`` (``None``: nothing new), ask for a response and return the turn, to iterate as it streams.
+
+        ``timeout`` is in seconds, for the whole turn.
+        """
+        if text is not None:
+            self.send_text(text)
+        return Turn(self._dispatcher, self.create_response(config), timeout=timeout, cancel=self.cancel_response)
+
+    def ask(
+        self,
+        text: str | None = None,
+        *,
+        config: ResponseConfig | Mapping[str, Any] | None = None,
+        timeout: float | None = TURN_TIMEOUT_S,
+        check: bool = True,
+    ) -> Reply:
+        """Say ``text``, block for the whole response and return it."""
+        return self.respond(text, config=config, timeout=timeout).result(check=check)
+
+    def next_reply(self, *, timeout: float | None = TURN_TIMEOUT_S) -> Turn:
+        """The turn of the next response that begins, whoever starts it: for server-side turn detection, which answers
+        by itself when the user stops speaking. Call it before the speech ends."""
+        return Turn(self._dispatcher, None, timeout=timeout, cancel=self.cancel_response)
+
+    # Receiving
+
+    def recv(self, timeout: float | None = None) -> ServerEvent | None:
+        """The next event, after its handlers ran; ``None`` after a clean end.
+
+        From the first call on, events that pass while another verb waits are kept for the next call, so that a loop
+        over the session misses nothing. ``timeout`` is in seconds; ``None`` waits as long as the connection lives.
+
+        Raises `RealtimeTimeout`, `ConnectionLost` or its kin when the connection was lost, `InboxOverflow`, and what
+        a handler raised (its event comes with the next call).
+        """
+        return self._dispatcher.next(Deadline(timeout))
+
+    def __iter__(self) -> Iterator[ServerEvent]:
+        """Each event as `recv` returns it, until a clean end."""
+        while (event := self.recv()) is not None:
+            yield event
+
+    @overload
+    def wait_for(
+        self, key: type[E], predicate: Callable[[E], object] | None = None, timeout: float | None = _WAIT_S
+    ) -> E: ...
+    @overload
+    def wait_for(
+        self, key: str, predicate: Callable[[Any], object] | None = None, timeout: float | None = _WAIT_S
+    ) -> Any: ...
+    def wait_for(
+        self, key: Key, predicate: Callable[[Any], object] | None = None, timeout: float | None = _WAIT_S
+    ) -> Any:
+        """Block until an event of this class or type comes that the predicate accepts, and return it. Events that
+        arrived but were not dispatched yet count; events dispatched before do not.
+
+        Raises `RealtimeTimeout` after ``timeout`` seconds, and the cause when the connection ends first.
+        """
+        known = key_of(key)
+        found: list[ServerEvent] = []
+
+        def look(event: ServerEvent) -> None:
+            if not found and (predicate is None or predicate(event)):
+                found.append(event)
+
+        self._dispatcher.subscribe(WAITER, look, known)
+        try:
+            self._dispatcher.wait(lambda: bool(found), Deadline(timeout), f"an event {_name(key)}")
+        finally:
+            self._dispatcher.unsubscribe(WAITER, look, known)
+        return found[0]
+
+    # Handlers
+
+    @overload
+    def on(self, key: type[E]) -> Callable[[F], F]: ...
+    @overload
+    def on(self, key: type[E], handler: Callable[[E], object]) -> None: ...
+    @overload
+    def on(self, key: str) -> Callable[[F], F]: ...
+    @overload
+    def on(self, key: str, handler: Callable[[Any], object]) -> None: ...
+    def on(self, key: Key, handler: Callable[[Any], object] | None = None) -> Any:
+        """Call ``handler`` for each event of a class, of a type string, or of ``"*"``; without ``handler``, a
+        decorator. Handlers run on the thread that dispatches, in the order of their registration."""
+        if handler is None:
+            return decorating(lambda given: self._handlers.add(key, given))
+        return self._handlers.add(key, handler)
+
+    @overload
+    def once(self, key: type[E]) -> Callable[[F], F]: ...
+    @overload
+    def once(self, key: type[E], handler: Callable[[E], object]) -> None: ...
+    @overload
+    def once(self, key: str) -> Callable[[F], F]: ...
+    @overload
+    def once(self, key: str, handler: Callable[[Any], object]) -> None: ...
+    def once(self, key: Key, handler: Callable[[Any], object] | None = None) -> Any:
+        """As `on`, for the next such event only."""
+        if handler is None:
+            return decorating(lambda given: self._handlers.add_once(key, given))
+        return self._handlers.add_once(key, handler)
+
+    def off(self, key: Key, handler: Callable[[Any], object]) -> bool:
+        """Call ``handler`` no more for ``key``; False when it was not registered."""
+        return self._handlers.remove(key, handler)
+
+    def run(self, visitor: ServerEventVisitor[Any] | None = None) -> None:
+        """Dispatch events to the handlers, and to ``visitor``, until the connection ends cleanly or `stop` or `close`
+        is called.
+
+        Raises what a handler raises, after the other handlers of that event ran: the session stays usable and `run`
+        can be called again. Raises `ConnectionLost` or its kin when the connection is lost.
+        """
+        this_run = self._runs
+        receive = None if visitor is None else _visiting(visitor)
+        if receive is not None:
+            self._dispatcher.subscribe(VISITOR, receive, ServerEvent)
+        try:
+            self._dispatcher.run(lambda: self._runs != this_run or self._connection.closing)
+        finally:
+            if receive is not None:
+                self._dispatcher.unsubscribe(VISITOR, receive, ServerEvent)
+
+    def start(self, *, on_error: Callable[[Exception], object] | None = None) -> None:
+        """Dispatch on a background thread from now on: for notebooks. Blocking verbs still work on any thread.
+
+        What a handler raises is logged, given to ``on_error`` and raised by `stop`. Starting twice changes nothing.
+        """
+        if self._background is not None and self._background.alive:
+            return
+        self._background = BackgroundPump(self._dispatcher, on_error)
+        self._background.start()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """End `run` and the background dispatch; the connection stays open.
+
+        Raises the first exception that a handler raised in the background, and `RealtimeTimeout` when a handler there
+        does not return within ``timeout`` seconds.
+        """
+        self._runs += 1
+        self._dispatcher.wake()
+        background = self._background
+        if background is not None:
+            background.request_stop()
+            background.join(timeout)
+            background.raise_fault()
+
+    # The wire
+
+    def add_tap(self, tap: Tap) -> None:
+        """Show every further text frame, as it is on the wire, to ``tap(direction, text)``: received ones (``"in"``)
+        on the reader's thread, sent ones (``"out"``) on the sender's. It must be quick and must not call the
+        session. A tap that raises is logged and removed."""
+        self._connection.add_tap(tap)
+
+    def remove_tap(self, tap: Tap) -> None:
+        """Show no further frame to ``tap``."""
+        self._connection.remove_tap(tap)
+
+    # The end
+
+    def close(self, code: int = 1000, reason: str = "", timeout: float = 2.0) -> None:
+        """Say goodbye and release thread and socket, within ``timeout`` seconds. Idempotent; any thread, also a
+        handler. What was received before can still be read with `recv`."""
+        self._abandon.detach()
+        if self._background is not None:
+            self._background.request_stop()
+        self._connection.close(code, reason, timeout)
+        self._dispatcher.wake()
+
+    def __enter__(self) -> RealtimeSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What the dispatcher calls
+
+    def _confirm(self, event: ServerEvent) -> None:
+        confirmed = self._acks.apply(event)
+        if isinstance(event, ErrorEvent):
+            self._last_error = server_error(event)
+            if not confirmed and not self._dispatcher.handles(ErrorEvent):
+                _log.warning("the server reports an error: %s", self._last_error)
+
+    def _reconfigured(self, event: SessionUpdated) -> None:
+        self._config = event.session
+
+    def _find_cause(self) -> RealtimeError | None:
+        return explain(self._connection.cause, self._last_error, last=self._connection.last_was_error)
+
+
+def _visiting(visitor: ServerEventVisitor[Any]) -> Callable[[ServerEvent], object]:
+    if not hasattr(visitor, "visit_error"):
+        raise ConfigurationError(f"run() wants a ServerEventVisitor, not {visitor!r}")
+    return lambda event: event.accept(visitor)
+
+
+def _as_fields(config: ResponseConfig | Mapping[str, Any] | None) -> dict[str, Any]:
+    if config is None:
+        return {}
+    return dict(config) if isinstance(config, Mapping) else event_to_dict(config)
+
+
+def _name(key: Key) -> str:
+    return key if isinstance(key, str) else key.__name__

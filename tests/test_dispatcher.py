@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from realtime_sync._deadline import Deadline
+from realtime_sync.dispatcher import HANDLER, STATE, VISITOR, WAITER, Dispatcher
+from realtime_sync.errors import ConnectionClosed, ConnectionLost, InboxOverflow, RealtimeError, RealtimeTimeout
+from realtime_sync.events import (
+    ErrorEvent,
+    InputAudioBufferCleared,
+    InputAudioBufferSpeechStarted,
+    ServerEvent,
+    UnknownEvent,
+)
+from realtime_sync.inbox import Inbox
+
+
+class Rig:
+    """A dispatcher whose inbox the test fills."""
+
+    def __init__(self, *, limit_bytes: int = 10_000) -> None:
+        self.inbox = Inbox(limit_bytes)
+        self.cause: RealtimeError | None = None
+        self.dispatcher = Dispatcher(self.inbox, lambda: self.cause)
+
+    def put(self, *names: str, size_bytes: int | None = None) -> None:
+        self.inbox.put([cleared(name) for name in names], len(names) if size_bytes is None else size_bytes)
+
+    def end(self, cause: RealtimeError | None = None) -> None:
+        self.cause = cause
+        self.inbox.end()
+
+    def drain(self) -> None:
+        while self.dispatcher.step(0):
+            pass
+
+
+def cleared(name: str) -> InputAudioBufferCleared:
+    return InputAudioBufferCleared(event_id=name)
+
+
+def soon() -> Deadline:
+    return Deadline(20)
+
+
+def collector(seen: list[Any], tag: str) -> Any:
+    return lambda event: seen.append((tag, event.event_id))
+
+
+def test_stages_in_order_and_registration_order_within() -> None:
+    rig, seen = Rig(), []
+    for stage, tag in ((VISITOR, "visitor"), (HANDLER, "first"), (HANDLER, "second"), (WAITER, "w"), (STATE, "s")):
+        rig.dispatcher.subscribe(stage, collector(seen, tag), ServerEvent)
+    rig.put("a")
+    rig.drain()
+    assert seen == [("s", "a"), ("w", "a"), ("first", "a"), ("second", "a"), ("visitor", "a")]
+
+
+def test_routes_by_class_base_class_and_unknown_type() -> None:
+    rig, seen = Rig(), []
+    rig.dispatcher.subscribe(HANDLER, collector(seen, "class"), InputAudioBufferCleared)
+    rig.dispatcher.subscribe(HANDLER, collector(seen, "all"), ServerEvent)
+    rig.dispatcher.subscribe(HANDLER, collector(seen, "vendor"), "vendor.event")
+    rig.dispatcher.subscribe(HANDLER, collector(seen, "unknown"), UnknownEvent)
+    rig.inbox.put([cleared("a"), UnknownEvent(type="vendor.event", event_id="v", raw={})], 2)
+    rig.inbox.put([UnknownEvent(type="other", event_id="o", raw={})], 1)
+    rig.drain()
+    assert seen == [("class", "a"), ("all", "a"), ("all", "v"), ("vendor", "v"), ("unknown", "v"), ("all", "o"), ("unknown", "o")]
+
+
+def test_a_receiver_added_or_removed_by_a_receiver_counts_from_the_next_event() -> None:
+    rig, seen = Rig(), []
+    late = collector(seen, "late")
+
+    def swap(event: Any) -> None:
+        if event.event_id == "a":
+            rig.dispatcher.subscribe(HANDLER, late, InputAudioBufferCleared)
+        else:
+            assert rig.dispatcher.unsubscribe(HANDLER, late, InputAudioBufferCleared)
+            assert not rig.dispatcher.unsubscribe(HANDLER, late, InputAudioBufferCleared)
+
+    rig.dispatcher.subscribe(HANDLER, swap, InputAudioBufferCleared)
+    rig.put("a", "b")
+    rig.dispatcher.step(0)
+    rig.dispatcher.step(0)
+    assert seen == [("late", "b")]
+
+
+def test_a_failing_handler_leaves_after_the_others_ran_and_nothing_is_lost(caplog: pytest.LogCaptureFixture) -> None:
+    rig, seen = Rig(), []
+
+    def fail(event: Any) -> None:
+        if event.event_id == "a":
+            raise KeyError("first")
+
+    def fail_too(event: Any) -> None:
+        if event.event_id == "a":
+            raise ValueError("second")
+
+    for receiver in (fail, fail_too, collector(seen, "after")):
+        rig.dispatcher.subscribe(HANDLER, receiver, ServerEvent)
+    rig.put("a", "b")
+    with pytest.raises(KeyError, match="first"), caplog.at_level(logging.ERROR):
+        rig.dispatcher.next(soon())
+    assert "a further handler" in caplog.text
+    assert seen == [("after", "a")]
+    assert rig.dispatcher.next(soon()) == cleared("a")
+    assert rig.dispatcher.next(soon()) == cleared("b")
+    assert seen == [("after", "a"), ("after", "b")]
+
+
+def test_next_gives_none_after_a_clean_end_and_the_cause_after_another() -> None:
+    rig = Rig()
+    rig.put("a")
+    rig.end()
+    assert rig.dispatcher.next(soon()) == cleared("a")
+    assert rig.dispatcher.next(soon()) is None
+    assert rig.dispatcher.next(soon()) is None
+
+    rig = Rig()
+    rig.put("a")
+    rig.end(ConnectionLost("gone", code=1011))
+    assert rig.dispatcher.next(soon()) == cleared("a")
+    for _ in range(2):
+        with pytest.raises(ConnectionLost, match="gone"):
+            rig.dispatcher.next(soon())
+
+
+def test_next_times_out_and_the_event_comes_with_the_next_call() -> None:
+    rig = Rig()
+    with pytest.raises(RealtimeTimeout, match="the next event"):
+        rig.dispatcher.next(Deadline(0.01))
+    rig.put("a")
+    assert rig.dispatcher.next(soon()) == cleared("a")
+
+
+def test_what_passes_another_wait_is_kept_once_next_was_used() -> None:
+    rig, seen = Rig(), []
+    rig.dispatcher.subscribe(HANDLER, collector(seen, "h"), ServerEvent)
+    rig.put("before")
+    rig.dispatcher.wait(lambda: bool(seen), soon(), "it")
+    rig.put("a", "b", "c")
+    assert rig.dispatcher.next(soon()) == cleared("a")
+    rig.dispatcher.wait(lambda: ("h", "c") in seen, soon(), "c")
+    assert rig.dispatcher.next(soon()) == cleared("b")
+    assert rig.dispatcher.next(soon()) == cleared("c")
+
+
+def test_more_than_may_be_kept_is_reported_where_it_is_missing() -> None:
+    rig, seen = Rig(limit_bytes=100), []
+    rig.dispatcher.subscribe(HANDLER, collector(seen, "h"), ServerEvent)
+    rig.put("a")
+    assert rig.dispatcher.next(soon()) == cleared("a")
+    for name in ("b", "c", "d"):
+        rig.put(name, size_bytes=45)
+        rig.dispatcher.wait(lambda name=name: ("h", name) in seen, soon(), name)  # type: ignore[misc]
+    assert rig.dispatcher.next(soon()) == cleared("b")
+    assert rig.dispatcher.next(soon()) == cleared("c")
+    with pytest.raises(InboxOverflow, match="1 events passed"):
+        rig.dispatcher.next(soon())
+    rig.put("e")
+    assert rig.dispatcher.next(soon()) == cleared("e")
+
+
+def test_wait_raises_the_cause_or_a_closed_session() -> None:
+    rig = Rig()
+    rig.end(ConnectionLost("gone"))
+    told: list[RealtimeError] = []
+    rig.dispatcher.at_end.append(told.append)
+    with pytest.raises(ConnectionLost):
+        rig.dispatcher.wait(lambda: False, soon(), "it")
+    assert [str(error) for error in told] == ["gone"]
+    assert rig.dispatcher.ended
+    assert isinstance(rig.dispatcher.cause, ConnectionLost)
+
+    rig = Rig()
+    rig.end()
+    with pytest.raises(ConnectionClosed, match="closed while waiting for it") as caught:
+        rig.dispatcher.wait(lambda: False, soon(), "it")
+    assert caught.value.code == 1000
+
+
+def test_peek_looks_ahead_without_dispatching() -> None:
+    rig, seen = Rig(), []
+    rig.dispatcher.subscribe(HANDLER, collector(seen, "h"), ServerEvent)
+    rig.put("a")
+    rig.put("b", "c")
+    found = rig.dispatcher.peek(lambda event: event.event_id == "b", soon(), "b")
+    assert found == cleared("b")
+    assert seen == []
+    rig.drain()
+    assert seen == [("h", "a"), ("h", "b"), ("h", "c")]
+    with pytest.raises(RealtimeTimeout):
+        rig.dispatcher.peek(lambda event: True, Deadline(0.01), "it")
+    rig.end(ConnectionLost("gone"))
+    with pytest.raises(ConnectionLost):
+        rig.dispatcher.peek(lambda event: True, soon(), "it")
+
+
+def test_a_handler_may_wait_for_later_events() -> None:
+    rig, seen = Rig(), []
+
+    def ask(event: Any) -> None:
+        seen.append(("begin", event.event_id))
+        if event.event_id == "a":
+            rig.dispatcher.wait(lambda: ("end", "b") in seen, soon(), "b")
+        seen.append(("end", event.event_id))
+
+    rig.dispatcher.subscribe(HANDLER, ask, ServerEvent)
+    rig.put("a", "b")
+    rig.dispatcher.wait(lambda: ("end", "a") in seen, soon(), "a")
+    assert seen == [("begin", "a"), ("begin", "b"), ("end", "b"), ("end", "a")]
+
+
+def test_run_until_stopped_and_until_the_end() -> None:
+    rig, seen = Rig(), []
+    rig.dispatcher.subscribe(HANDLER, collector(seen, "h"), ServerEvent)
+    rig.put("a", "b", "c")
+    rig.dispatcher.run(lambda: len(seen) == 2)
+    assert seen == [("h", "a"), ("h", "b")]
+    rig.end(ConnectionLost("gone"))
+    with pytest.raises(ConnectionLost):
+        rig.dispatcher.run(lambda: False)
+    assert seen[-1] == ("h", "c")
+
+
+def test_another_thread_waits_while_one_pumps_and_takes_over() -> None:
+    rig, seen = Rig(), []
+    entered, go = threading.Event(), threading.Event()
+    stop = threading.Event()
+
+    def handler(event: Any) -> None:
+        entered.set()
+        assert go.wait(20)
+        seen.append(event.event_id)
+
+    rig.dispatcher.subscribe(HANDLER, handler, ServerEvent)
+    pump = threading.Thread(target=lambda: rig.dispatcher.run(stop.is_set))
+    pump.start()
+    rig.put("a")
+    assert entered.wait(20)
+    with pytest.raises(RealtimeTimeout):  # the pump is inside a handler
+        rig.dispatcher.wait(lambda: "a" in seen, Deadline(0.02), "a")
+    go.set()
+    rig.dispatcher.wait(lambda: "a" in seen, soon(), "a")
+    stop.set()
+    rig.dispatcher.wake()
+    pump.join(20)
+    assert not pump.is_alive()
+    rig.put("b")
+    rig.dispatcher.wait(lambda: "b" in seen, soon(), "b")
+
+
+def test_a_second_run_waits_for_the_first_and_can_be_stopped_before_its_turn() -> None:
+    rig = Rig()
+    stop = threading.Event()
+    entered = threading.Event()
+    rig.dispatcher.subscribe(HANDLER, lambda _: entered.set(), ServerEvent)
+    pump = threading.Thread(target=lambda: rig.dispatcher.run(stop.is_set))
+    pump.start()
+    rig.put("a")
+    assert entered.wait(20)
+    rig.dispatcher.run(lambda: True)  # returns although the other has the pump
+    stop.set()
+    rig.dispatcher.wake()
+    pump.join(20)
+    assert not pump.is_alive()
+
+
+def test_many_threads_wait_and_each_event_is_delivered_once_in_order() -> None:
+    rig, seen = Rig(limit_bytes=10**9), []
+    rig.dispatcher.subscribe(HANDLER, lambda event: seen.append(int(event.event_id or "")), ServerEvent)
+    total, faults = 3000, []
+
+    def wait_for(number: int) -> None:
+        try:
+            rig.dispatcher.wait(lambda: len(seen) > number, soon(), str(number))
+        except Exception as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=wait_for, args=(number,)) for number in range(100, total, 400)]
+    for thread in threads:
+        thread.start()
+    for number in range(total):
+        rig.put(str(number))
+    for thread in threads:
+        thread.join(30)
+    rig.drain()
+    assert faults == []
+    assert seen == list(range(total))
+
+
+def test_several_threads_take_each_event_once() -> None:
+    rig = Rig(limit_bytes=10**9)
+    taken: list[list[str]] = [[], [], []]
+
+    def take(mine: list[str]) -> None:
+        while (event := rig.dispatcher.next(soon())) is not None:
+            mine.append(event.event_id or "")
+
+    threads = [threading.Thread(target=take, args=(mine,)) for mine in taken]
+    for thread in threads:
+        thread.start()
+    for number in range(600):
+        rig.put(str(number))
+    rig.end()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(int(name) for mine in taken for name in mine) == list(range(600))
+    for mine in taken:
+        assert [int(name) for name in mine] == sorted(int(name) for name in mine)
+
+
+def test_handles_tells_whether_the_user_sees_a_class() -> None:
+    rig = Rig()
+    rig.dispatcher.subscribe(STATE, lambda _: None, ErrorEvent)
+    assert not rig.dispatcher.handles(ErrorEvent)
+    rig.dispatcher.subscribe(HANDLER, print, ErrorEvent)
+    assert rig.dispatcher.handles(ErrorEvent)
+    assert not rig.dispatcher.handles(InputAudioBufferSpeechStarted)
+    rig.dispatcher.subscribe(VISITOR, print, ServerEvent)
+    assert rig.dispatcher.handles(InputAudioBufferSpeechStarted)
