@@ -1,0 +1,309 @@
+"""A connected socket that one thread may read while others write: plain TCP, and TLS on top of it.
+
+Nothing here blocks but a wait. Each call on the socket or on the TLS engine is non-blocking, and whatever writes is
+done under one lock; readiness is waited for outside it. So reader and writers never hold each other up, and OpenSSL,
+whose objects are not made for two threads, never sees two at once.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import socket
+import ssl
+import threading
+from collections import deque
+from contextlib import suppress
+from typing import Any, Final
+
+from realtime_sync._deadline import Deadline
+from realtime_sync.errors import ConnectionClosed, RealtimeTimeout
+
+__all__ = ["Descriptor", "Readiness", "Stream", "TlsStream"]
+
+_READ_BYTES: Final = 256 * 1024
+_TLS_READ_BYTES: Final = 64 * 1024  # OpenSSL's buffer grows to one read and stays so for the life of the connection
+_RECORD_BYTES: Final = 16 * 1024  # the most that one TLS record takes
+_BUSY_BYTES: Final = 16 * 1024  # after a read of so much, more is probably there already
+
+
+class Readiness:
+    """Waits for one socket. Each thread that waits needs an instance of its own."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._mask = 0
+        self._poll: Any = None
+        if hasattr(select, "poll"):  # Windows has none, nor has an interpreter patched for green threads
+            self._poll = select.poll()
+            self._poll.register(sock, self._mask)
+
+    def wait(self, timeout_s: float, *, read: bool = False, write: bool = False) -> bool:
+        """Wait until the socket can be read or written, as asked, or has failed; False when the time is up."""
+        if self._poll is None:
+            readers, writers = [self._sock] if read else [], [self._sock] if write else []
+            return any(select.select(readers, writers, [self._sock], timeout_s))
+        mask = (select.POLLIN if read else 0) | (select.POLLOUT if write else 0)
+        if mask != self._mask:
+            self._poll.modify(self._sock, mask)
+            self._mask = mask
+        return bool(self._poll.poll(math.ceil(timeout_s * 1000)))
+
+
+class Descriptor:
+    """The life of a socket: closed only when no thread is inside a call on it, so its number is never reused there."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.socket = sock
+        self._pid = os.getpid()
+        self._lock = threading.Lock()  # guards the two below
+        self._inside = 0
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def enter(self) -> None:
+        """Keep the socket open until `leave`. Raises `ConnectionClosed` when `close` was called before."""
+        if self._pid != os.getpid():
+            raise ConnectionClosed("the connection belongs to the process that opened it, not to its fork")
+        with self._lock:
+            if self._closed:
+                raise ConnectionClosed("the connection was closed on this side")
+            self._inside += 1
+
+    def leave(self) -> None:
+        """Undo `enter`; the last to leave a closed descriptor releases it."""
+        with self._lock:
+            self._inside -= 1
+            if self._closed and not self._inside:
+                self.socket.close()
+
+    def close(self) -> None:
+        """End the connection at once, from any thread; who waits on it is woken, and nobody is waited for."""
+        if self._pid != os.getpid():
+            self.socket.close()  # a fork's copy: a shutdown would end the connection of the parent
+            return
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self.shutdown()
+                if not self._inside:
+                    self.socket.close()
+
+    def shutdown(self) -> None:
+        """Stop both directions and wake who waits; what has been received can still be read."""
+        with suppress(OSError):  # the peer may have been faster
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+
+class Stream:
+    """A TCP connection as a stream of bytes.
+
+    ``lock`` guards ``queue`` and all that writes; a method that needs it ends in ``_locked``. ``queue`` holds what is
+    still to be written, in order: each piece with the counts of its bytes that are out. ``busy`` says that a read will
+    probably find bytes without waiting; ``wants_read`` that writing cannot go on before something was read.
+    """
+
+    wants_read = False
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        self.descriptor = descriptor
+        self.lock = threading.Lock()
+        self.queue: deque[tuple[bytes, list[int]]] = deque()
+        self.busy = False
+
+    @property
+    def unsent(self) -> bool:
+        """Whether anything waits to be written."""
+        return bool(self.queue)
+
+    def read(self, most_bytes: int = _READ_BYTES) -> bytes | None:
+        """The bytes that are there now; ``None`` when there are none yet, ``b""`` at the end. One thread at a time."""
+        try:
+            data = self.descriptor.socket.recv(most_bytes)
+        except BlockingIOError:
+            self.busy = False
+            return None
+        self.busy = len(data) >= _BUSY_BYTES
+        return data
+
+    def push_locked(self) -> bool:
+        """Write as much of the queue as is taken now; True when nothing is left in it."""
+        queue = self.queue
+        send = self.descriptor.socket.send
+        while queue:
+            data, counts = queue[0]
+            out = sum(counts)
+            if out == len(data):
+                queue.popleft()
+                continue
+            try:
+                # A single call into C both sends and notes the count, so that no interrupt (Ctrl-C) comes in between:
+                # whoever goes on later knows to the byte what is out.
+                counts.extend(map(send, (memoryview(data)[out:],)))
+            except BlockingIOError:
+                return False
+        return True
+
+    # What follows serves the dialling thread, before the stream is shared.
+
+    def send_all(self, data: bytes, deadline: Deadline, doing: str) -> None:
+        """Write all of ``data``. Raises `RealtimeTimeout`, naming what was being done, at the deadline."""
+        with self.lock:
+            self.queue.append((data, []))
+        self.flush(deadline, doing)
+
+    def flush(self, deadline: Deadline, doing: str) -> None:
+        """Write all that is queued. Raises `RealtimeTimeout`, naming what was being done, at the deadline."""
+        readiness = Readiness(self.descriptor.socket)
+        while True:
+            with self.lock:
+                if self.push_locked():
+                    return
+            _check(deadline, doing)
+            readiness.wait(deadline.slice(), read=self.wants_read, write=not self.wants_read)
+
+    def receive(self, deadline: Deadline, doing: str) -> bytes:
+        """The next bytes, ``b""`` at the end. Raises `RealtimeTimeout`, naming what was being done, at the deadline."""
+        readiness = Readiness(self.descriptor.socket)
+        while True:
+            data = self.read()
+            if data is not None:
+                return data
+            _check(deadline, doing)
+            readiness.wait(deadline.slice(), read=True)
+
+
+def _check(deadline: Deadline, doing: str) -> None:
+    if deadline.expired:
+        raise RealtimeTimeout(f"{doing}: not done within {deadline.timeout_s:g} s")
+
+
+class TlsStream(Stream):
+    """TLS over another stream: TCP, or the TLS of a proxy.
+
+    The TLS engine works on memory alone and its ciphertext travels through the inner stream. ``lock``, shared with the
+    inner stream, guards the engine too. ``queue`` holds plain bytes, the inner one their ciphertext.
+    """
+
+    def __init__(self, inner: Stream, context: ssl.SSLContext, server_name: str) -> None:
+        super().__init__(inner.descriptor)
+        self.lock = inner.lock
+        self._inner = inner
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        self._unsettled: tuple[list[int], int] | None = None
+        self._more = False  # whether the engine may hold bytes that were decrypted but not asked for
+        self._end: ssl.SSLError | bool = False  # the end of the stream, or its failure, once it was met
+
+    def handshake(self, deadline: Deadline, doing: str) -> None:
+        """Agree on keys. Raises `RealtimeTimeout` at the deadline, and ssl's or the socket's own errors."""
+        while True:
+            with self.lock:
+                try:
+                    self._tls.do_handshake()
+                    done = True
+                except ssl.SSLWantReadError:
+                    done = False
+                finally:
+                    self._settle_locked()
+                    if self._inner.queue:
+                        self._inner.push_locked()  # an alert that says why we refuse, too
+            self._inner.flush(deadline, doing)
+            if done:
+                return
+            self._feed(self._inner.receive(deadline, doing))
+
+    @property
+    def unsent(self) -> bool:
+        """Whether anything, plain or encrypted, waits to be written."""
+        return bool(self.queue) or self._outgoing.pending > 0 or self._inner.unsent
+
+    def read(self, most_bytes: int = _READ_BYTES) -> bytes | None:
+        """As `Stream.read`. Raises ssl's own errors too."""
+        while not self._end:
+            if not self._more:
+                data = self._inner.read(_TLS_READ_BYTES)
+                if data is None:
+                    self.busy = False
+                    return None
+                self._feed(data)
+            plain = self._decrypt(most_bytes)
+            if plain:
+                return plain
+        if isinstance(self._end, ssl.SSLError):
+            raise self._end
+        return b""
+
+    def push_locked(self) -> bool:
+        """As `Stream.push_locked`. Raises ssl's own errors too."""
+        while True:
+            self._settle_locked()
+            if not self._inner.push_locked():
+                return False
+            if not self.queue:
+                return True
+            data, counts = self.queue[0]
+            out = sum(counts)
+            if out == len(data):
+                self.queue.popleft()
+                continue
+            stop = min(out + _RECORD_BYTES, len(data))
+            # Noted before, for an interrupt may come when the engine has taken the bytes and not yet said so.
+            self._unsettled = (counts, stop)
+            try:
+                self._unsettled = (counts, out + self._tls.write(memoryview(data)[out:stop]))
+            except ssl.SSLWantReadError:  # a renegotiation, which TLS 1.2 allows
+                self._unsettled = None
+                self.wants_read = True
+                return False
+
+    def _settle_locked(self) -> None:
+        """Move ciphertext to the inner queue, counting the plain bytes that it holds; right after any interrupt."""
+        if self._outgoing.pending:
+            if self._unsettled:
+                counts, out = self._unsettled
+                counts[:] = [out]
+            # A single call into C takes the ciphertext and queues it: none is lost to an interrupt.
+            self._inner.queue.extend(zip(map(self._outgoing.read, (-1,)), ([],), strict=False))
+        self._unsettled = None
+
+    def _feed(self, data: bytes) -> None:
+        with self.lock:
+            if data:
+                self._incoming.write(data)
+            else:
+                self._incoming.write_eof()
+
+    def _decrypt(self, most_bytes: int) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        with self.lock:
+            self._settle_locked()
+            self.wants_read = False
+            try:
+                while size < most_bytes:
+                    piece = self._tls.read(_RECORD_BYTES)
+                    if not piece:
+                        self._end = True
+                        break
+                    pieces.append(piece)
+                    size += len(piece)
+                self._more = not self._end
+            except ssl.SSLWantReadError:
+                self._more = False
+            except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+                self._end = True
+            except ssl.SSLError as error:
+                self._end = error
+            if self._outgoing.pending:  # the answer to a key update, or an alert
+                with suppress(OSError):  # what was received comes first; the next read meets the failure
+                    self.push_locked()
+        self.busy = self._more or self._inner.busy
+        return b"".join(pieces)
