@@ -1,0 +1,567 @@
+"""JSON text <-> event, for both sides of the protocol.
+
+Decoding never raises: what is not an event becomes a `MalformedEvent`, a type that is not known an `UnknownEvent`. A
+message is first read strictly, which is the fast path; if that fails it is read leniently, so that a server that
+leaves out a field (it is ``None`` then, a list is empty) still gives the typed class. Scalars are never converted
+into each other, but for whole numbers that arrive as ``1.0``.
+
+All functions may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from math import isfinite
+from threading import RLock
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin
+
+import attrs
+import orjson
+
+from realtime_sync._unset import UNSET, Unset
+from realtime_sync.errors import InvalidEvent
+from realtime_sync.events import (
+    CLIENT_EVENTS,
+    SERVER_EVENTS,
+    AssistantMessage,
+    ClientEvent,
+    ErrorDetail,
+    Event,
+    MalformedEvent,
+    Message,
+    ResponseError,
+    ServerEvent,
+    SessionConfig,
+    SystemMessage,
+    TranscriptionError,
+    UnknownEvent,
+    UnknownObject,
+    UserMessage,
+    WireObject,
+)
+from realtime_sync.events._base import fields_of
+from realtime_sync.events.config import untagged_session
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+__all__ = ["Frame", "decode_client_event", "decode_server_event", "encode_event", "event_to_dict", "structure"]
+
+Frame = str | bytes | bytearray | memoryview | Mapping[str, Any]
+"""One message: JSON text, or what it decodes to."""
+
+T = TypeVar("T")
+Hook = Callable[[Any, Any], Any]
+
+_loads: Final[Callable[[Any], Any]] = orjson.loads
+
+# Wire type -> strict structure function, filled as types are first seen.
+_ready_server: Final[dict[str, Hook]] = {}
+_ready_client: Final[dict[str, Hook]] = {}
+
+_building: Final = RLock()  # held while a converter builds structure functions
+
+
+# ---------------------------------------------------------------------------------------------------- decoding
+
+
+def decode_server_event(frame: Frame) -> ServerEvent:
+    """The event that a server sent, from JSON text or a mapping. Never raises: see `UnknownEvent`, `MalformedEvent`."""
+    event: ServerEvent
+    try:
+        raw = _loads(frame)
+    except Exception as error:
+        event = _decode_other(frame, error, SERVER_EVENTS, _ready_server)
+        return event
+    try:
+        event = _ready_server[raw["type"]](raw, None)
+    except Exception:
+        event = _decode_slowly(raw, frame, SERVER_EVENTS, _ready_server)
+    return event
+
+
+def decode_client_event(frame: Frame) -> ClientEvent:
+    """The event that a client sent, from JSON text or a mapping. Never raises: see `UnknownEvent`, `MalformedEvent`."""
+    event: ClientEvent
+    try:
+        raw = _loads(frame)
+    except Exception as error:
+        event = _decode_other(frame, error, CLIENT_EVENTS, _ready_client)
+        return event
+    try:
+        event = _ready_client[raw["type"]](raw, None)
+    except Exception:
+        event = _decode_slowly(raw, frame, CLIENT_EVENTS, _ready_client)
+    return event
+
+
+def _decode_other(frame: Any, error: Exception, registry: Mapping[str, Any], ready: dict[str, Hook]) -> Any:
+    """A frame that is no JSON text: a mapping, or malformed."""
+    if not isinstance(frame, Mapping):
+        return MalformedEvent(raw=frame, error=f"not JSON: {error}")
+    try:
+        raw = _plain(frame)
+    except Exception:
+        return MalformedEvent(raw=frame, error=_fault(frame))
+    return _decode_slowly(raw, frame, registry, ready)
+
+
+def _decode_slowly(raw: Any, frame: Any, registry: Mapping[str, Any], ready: dict[str, Hook]) -> Any:
+    """A message whose type is seen for the first time or unknown, or that is incomplete or malformed."""
+    if raw.__class__ is not dict:
+        return MalformedEvent(raw=frame, error=f"expected an object, got {_kind(raw)}")
+    kind = raw.get("type")
+    if kind.__class__ is not str or not kind:
+        return MalformedEvent(raw=raw, error=f"type: expected str, got {_kind(kind)}" if kind else "type: missing")
+    event_id = raw.get("event_id")
+    event_id = event_id if event_id.__class__ is str else None
+    cls = registry.get(kind)
+    if cls is None:
+        return UnknownEvent(type=kind, event_id=event_id, raw=raw)
+    try:
+        if kind not in ready:
+            ready[kind] = _hook(cls)
+            with suppress(Exception):  # an incomplete message, as in the callers
+                return ready[kind](raw, cls)
+        return _hook(cls, lenient=True)(raw, cls)
+    except Exception:
+        return MalformedEvent(type=kind, event_id=event_id, raw=raw, error=_explain(raw, cls, lenient=True))
+
+
+def structure(raw: Mapping[str, Any], cls: Any) -> Any:
+    """A user's mapping as ``cls``: a wire class, or a union of them such as ``Item``.
+
+    Raises `InvalidEvent` that names the field when a required one is missing or one has the wrong type. Unknown fields
+    are kept in ``extra``.
+    """
+    try:
+        plain = _plain(raw)
+    except Exception:
+        raise InvalidEvent(_fault(raw)) from None
+    try:
+        return _hook(cls)(plain, cls)
+    except Exception:
+        raise InvalidEvent(f"{_name(cls)}: {_explain(plain, cls, lenient=False)}") from None
+
+
+# ---------------------------------------------------------------------------------------------------- encoding
+
+
+def encode_event(event: Event | Mapping[str, Any]) -> str:
+    """The JSON text of an event, or of a mapping with a ``type``.
+
+    ``None`` is left out, except in the fields where the protocol gives ``null`` a meaning; in a mapping it is sent as
+    it stands. Raises `InvalidEvent`, which names the field, for what JSON cannot hold.
+    """
+    plain = event_to_dict(event)
+    try:
+        return orjson.dumps(plain).decode()
+    except Exception:
+        raise InvalidEvent(_fault(event)) from None
+
+
+def event_to_dict(event: Event | Mapping[str, Any]) -> dict[str, Any]:
+    """The event as plain JSON data that shares nothing with it. Raises `InvalidEvent` as `encode_event` does."""
+    try:
+        plain: dict[str, Any] = _plain(event)
+    except Exception:
+        raise InvalidEvent(_fault(event)) from None
+    if plain.__class__ is not dict:
+        raise InvalidEvent(f"an event or a mapping is needed, not {_kind(event)}")
+    kind = plain.get("type")
+    if kind.__class__ is not str or not kind:
+        raise InvalidEvent(f"{_name(event.__class__)} has no `type`: set it to the type of the event, a str")
+    return plain
+
+
+class _Unencodable(Exception):
+    """Not a part of JSON; `_fault` finds out where and why."""
+
+
+_ATOMS: Final = frozenset({str, int, bool, NoneType})
+_names: Final[dict[type[Any], tuple[tuple[str, bool], ...]]] = {}
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as JSON data, deeply copied."""
+    kind = value.__class__
+    if kind in _ATOMS:
+        return value
+    if kind in _names or isinstance(value, WireObject):
+        return _plain_object(value)
+    if kind is dict or isinstance(value, Mapping):
+        return {_plain_key(k): _plain(v) for k, v in value.items() if v is not UNSET}
+    if kind is list or kind is tuple:
+        return [_plain(v) for v in value]
+    if kind is float and isfinite(value):
+        return value
+    if isinstance(value, str):  # an enum of strings, say
+        return str.__str__(value)
+    raise _Unencodable
+
+
+def _plain_key(key: Any) -> str:
+    if isinstance(key, str):
+        return str.__str__(key)
+    raise _Unencodable
+
+
+def _plain_object(value: Any) -> dict[str, Any]:
+    kind = value.__class__
+    if kind is UnknownEvent:
+        raw: dict[str, Any] = _plain(value.raw)
+        return raw
+    if kind is MalformedEvent:
+        raise _Unencodable
+    plan = _names.get(kind) or _plan(kind)
+    plain: dict[str, Any] = {}
+    for name, nullable in plan:
+        item = getattr(value, name)
+        if item.__class__ is str:
+            plain[name] = item
+        elif item is None:
+            if nullable:
+                plain[name] = None
+        elif item is not UNSET:
+            plain[name] = _plain(item)
+    if value.extra:
+        for name, item in value.extra.items():
+            if item is not UNSET:
+                plain.setdefault(_plain_key(name), _plain(item))
+    return plain
+
+
+def _plan(cls: type[WireObject]) -> tuple[tuple[str, bool], ...]:
+    """The names of the fields on the wire, each with whether ``None`` is sent as ``null``."""
+    attributes = [a for a in fields_of(cls) if a.name != "extra"]
+    _names[cls] = tuple((a.name, a.default is UNSET) for a in sorted(attributes, key=lambda a: a.name != "type"))
+    return _names[cls]
+
+
+_DEEPEST: Final = 250  # what the JSON writer allows, less a little
+_LARGEST: Final = 2**64
+
+
+def _fault(value: Any, path: str = "", depth: int = 0) -> str:
+    """What keeps ``value`` from being encoded, with its place, never with its content; empty when nothing does."""
+    where = f"{path}: " if path else ""
+    if depth > _DEEPEST:
+        return f"{re.split('[.[]', path, maxsplit=1)[0]}: nested too deeply, or contains itself"
+    if isinstance(value, MalformedEvent):
+        return f"{where}a malformed event cannot be sent"
+    if isinstance(value, UnknownEvent):
+        return _fault(value.raw, path, depth + 1)
+    if isinstance(value, WireObject):
+        items = {a.name: getattr(value, a.name) for a in fields_of(type(value)) if a.name != "extra"}
+        return _fault({**items, **(value.extra or {})}, path, depth + 1)
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                return f"{where}the keys of an object must be str, not {_kind(key)}"
+            found = _fault(key, f"a key of {path or 'the event'}") or _fault(
+                item, f"{path}.{key}" if path else key, depth + 1
+            )
+            if found:
+                return found
+        return ""
+    if isinstance(value, (list, tuple)):
+        faults = (_fault(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value))
+        return next(filter(None, faults), "")
+    return f"{where}{_reason(value)}" if _reason(value) else ""
+
+
+def _reason(value: Any) -> str:
+    """Why a single value has no place in JSON; empty when it has one."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "the text holds half of a surrogate pair; remove it or join the halves"
+        return ""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return "bytes cannot be sent as JSON; base64-encode them (`append_audio_bytes` does so for audio)"
+    if value.__class__ is float:
+        return "" if isfinite(value) else "the number is not finite"
+    if value.__class__ is int:
+        return "" if -(_LARGEST // 2) <= value < _LARGEST else "the number does not fit in 64 bits"
+    if value is None or value is UNSET or value.__class__ is bool:
+        return ""
+    return f"{_kind(value)} cannot be sent as JSON; use str, int, float, bool, None, list or dict"
+
+
+# ------------------------------------------------------------------------------------------------- structuring
+
+
+class _Mismatch(TypeError):
+    """A value of the wrong kind; the text never shows the value."""
+
+    def __init__(self, expected: str, got: Any) -> None:
+        super().__init__(f"expected {expected}, got {_kind(got)}")
+
+
+def _kind(value: Any) -> str:
+    return "null" if value is None else type(value).__name__
+
+
+def _name(cls: Any) -> str:
+    """A wire class or a union of them, for an error text."""
+    return cls.__name__ if isinstance(cls, type) else " | ".join(arg.__name__ for arg in get_args(cls))
+
+
+def _hook(cls: Any, *, lenient: bool = False, explain: bool = False) -> Hook:
+    """The structure function of a class or a union of classes, built on first use."""
+    with _building:
+        hook: Hook = _converter(lenient, explain).get_structure_hook(cls)
+    return hook
+
+
+def _explain(raw: Any, cls: Any, *, lenient: bool) -> str:
+    """Where ``raw`` does not fit ``cls``, e.g. ``item.content[0].text: expected str, got int``."""
+    try:
+        _hook(cls, lenient=lenient, explain=True)(raw, cls)
+    except Exception as error:
+        return _first_fault(error)
+    return "cannot be read"  # it can now: it was changed by another thread meanwhile
+
+
+def _first_fault(error: BaseException) -> str:
+    from cattrs import BaseValidationError
+
+    path = ""
+    while isinstance(error, BaseValidationError):
+        annotated = error.group_exceptions()[0]
+        error, note = annotated[0]
+        path += f"[{note.index}]" if hasattr(note, "index") else f".{note.name}"
+    if isinstance(error, KeyError):
+        text = "missing"
+    else:
+        text = str(error) if isinstance(error, _Mismatch) else "cannot be read"
+    return f"{path.lstrip('.')}: {text}" if path else text
+
+
+@cache
+def _converter(lenient: bool, explain: bool) -> Converter:
+    """One converter for each way of reading: strictly or leniently, and fast or with the place of an error."""
+    from cattrs import Converter
+
+    converter = Converter(detailed_validation=explain)
+    build = _Builder(converter, lenient, explain)
+    for kind in (str, int, float, bool):
+        converter.register_structure_hook(kind, _scalar(kind, lenient))
+    factories: list[tuple[Callable[[Any], bool], Callable[[Any], Hook]]] = [
+        (lambda t: get_origin(t) is dict, build.mapping),
+        (lambda t: get_origin(t) is list, build.array),
+        (lambda t: get_origin(t) in (Union, UnionType), build.union),
+        (lambda t: t == SessionConfig, build.session),
+        (lambda t: isinstance(t, type) and issubclass(t, WireObject), build.wire),
+        (lambda t: t is Message, build.message),
+    ]
+    for applies, factory in factories:
+        converter.register_structure_hook_factory(applies, factory)
+    return converter
+
+
+_IN_WORDS: Final[dict[type[Any], str]] = {dict: "an object", list: "a list"}
+_WHOLE: Final = 2**53  # beyond it a float holds no exact whole number
+
+
+def _scalar(kind: type[Any], lenient: bool) -> Hook:
+    """A check by exact type: JSON has no subclasses, and a bool must not pass for an int."""
+
+    def exact(value: Any, _: Any) -> Any:
+        if value.__class__ is kind:
+            return value
+        raise _Mismatch(kind.__name__, value)
+
+    def number(value: Any, _: Any) -> Any:
+        if value.__class__ is float or value.__class__ is int:
+            return value
+        raise _Mismatch("float", value)
+
+    strict = number if kind is float else exact
+
+    def nullable(value: Any, _: Any) -> Any:
+        if value is None:
+            return None
+        if kind is int and value.__class__ is float and value.is_integer() and abs(value) <= _WHOLE:
+            return int(value)
+        return strict(value, _)
+
+    return nullable if lenient else strict
+
+
+class _Builder:
+    """Builds the structure functions of one converter."""
+
+    def __init__(self, converter: Converter, lenient: bool, explain: bool) -> None:
+        self.converter = converter
+        self.lenient = lenient
+        self.explain = explain
+
+    def hook(self, kind: Any) -> Hook:
+        found: Hook = self.converter.get_structure_hook(kind)
+        return found
+
+    def mapping(self, kind: Any) -> Hook:
+        """``dict[str, ...]``."""
+        item = get_args(kind)[1]
+        hook = None if item is Any else self.hook(item)
+        lenient = self.lenient
+
+        def structure_mapping(value: Any, _: Any) -> Any:
+            if value.__class__ is dict:
+                return value if hook is None else {k: hook(v, item) for k, v in value.items()}
+            if value is None and lenient:
+                return None
+            raise _Mismatch("an object", value)
+
+        return structure_mapping
+
+    def array(self, kind: Any) -> Hook:
+        """``list[...]``; a missing one that is required is empty, so that it can be iterated over."""
+        (item,) = get_args(kind)
+        hook = self.hook(item)
+        lenient = self.lenient
+        located = None
+        if self.explain:
+            from cattrs.cols import list_structure_factory
+
+            located = list_structure_factory(kind, self.converter)
+
+        def structure_array(value: Any, _: Any) -> Any:
+            if value.__class__ is list:
+                if lenient and None in value:
+                    raise _Mismatch("no null in the list", None)
+                return [hook(v, item) for v in value] if located is None else located(value, kind)
+            if value is None and lenient:
+                return []
+            raise _Mismatch("a list", value)
+
+        return structure_array
+
+    def union(self, kind: Any) -> Hook:
+        """Any union: of scalars, a list, an object, and variants that their ``type`` tells apart."""
+        arms = [arm for arm in get_args(kind) if arm not in (NoneType, Unset)]
+        optional = NoneType in get_args(kind) or self.lenient
+        if len(arms) == 1:
+            return self.optional(arms[0])
+        scalars = {arm for arm in arms if arm in (str, int, float, bool)}
+        classes = [arm for arm in arms if isinstance(arm, type) and issubclass(arm, WireObject)]
+        others: dict[type[Any], Hook] = {}
+        if classes:
+            others[dict] = self.hook(classes[0]) if len(classes) == 1 else self.variants(classes)
+        for arm in arms:
+            if get_origin(arm) is list:
+                others[list] = self.hook(arm)
+        expected = " or ".join([*sorted(s.__name__ for s in scalars), *(_IN_WORDS[t] for t in others)])
+
+        def structure_union(value: Any, _: Any) -> Any:
+            found = others.get(value.__class__)
+            if found is not None:
+                return found(value, None)
+            if value.__class__ in scalars or (value is None and optional):
+                return value
+            raise _Mismatch(expected, value)
+
+        return structure_union
+
+    def optional(self, arm: Any) -> Hook:
+        """``X | None``."""
+        hook = self.hook(arm)
+
+        def structure_optional(value: Any, _: Any) -> Any:
+            return None if value is None else hook(value, arm)
+
+        def exact_or_none(value: Any, _: Any) -> Any:
+            if value is None or value.__class__ is arm:
+                return value
+            return hook(value, arm)
+
+        return exact_or_none if arm in (str, int, float, bool) else structure_optional
+
+    def variants(self, classes: list[type[WireObject]]) -> Hook:
+        """Classes that ``type`` tells apart; any other is an `UnknownObject`."""
+        hooks = {tag: self.hook(cls) for cls in classes if cls is not UnknownObject for tag in _tags(cls)}
+        unknown = self.hook(UnknownObject)
+        untagged = hooks.get(None, unknown)
+
+        def structure_variant(value: Any, _: Any) -> Any:
+            tag = value.get("type")
+            # A `type` that is no text goes to a class, whose check of the field then says so.
+            return (hooks.get(tag, unknown) if tag.__class__ is str else untagged)(value, None)
+
+        return structure_variant
+
+    def session(self, kind: Any) -> Hook:
+        """The configuration of a session, which need not have a ``type``."""
+        tagged = self.union(kind)
+
+        def structure_session(value: Any, _: Any) -> Any:
+            if value.__class__ is dict and value.get("type") is None:
+                cls = untagged_session(value)
+                return _hook(cls, lenient=self.lenient, explain=self.explain)(value, cls)
+            return tagged(value, None)
+
+        return structure_session
+
+    def message(self, kind: type[Message]) -> Hook:
+        """A message, by its role."""
+        roles = {"system": SystemMessage, "user": UserMessage, "assistant": AssistantMessage}
+        hooks = {role: self.hook(cls) for role, cls in roles.items()}
+        plain = self.wire(kind)
+
+        def structure_message(value: Any, _: Any) -> Any:
+            role = value.get("role") if value.__class__ is dict else None
+            return (hooks.get(role, plain) if role.__class__ is str else plain)(value, None)
+
+        return structure_message
+
+    def wire(self, kind: type[WireObject]) -> Hook:
+        """A wire class; fields that it does not know go to ``extra``."""
+        from cattrs.gen import make_dict_structure_fn, override
+
+        attributes = [a for a in fields_of(kind) if a.name != "extra"]
+        known = frozenset(a.name for a in attributes)
+        fill: Hook = make_dict_structure_fn(
+            kind, self.converter, _cattrs_detailed_validation=self.explain, extra=override(omit=True)
+        )
+
+        def structure_wire(value: Any, _: Any) -> Any:
+            if value.__class__ is not dict:
+                raise _Mismatch("an object", value)
+            made = fill(value, kind)
+            if not known.issuperset(value):
+                made.extra = {k: v for k, v in value.items() if k not in known}
+            return made
+
+        if not self.lenient:
+            return structure_wire
+        missing = dict.fromkeys(a.name for a in attributes if a.default is attrs.NOTHING)
+        is_error = kind in (ErrorDetail, ResponseError, TranscriptionError)
+
+        def structure_leniently(value: Any, _: Any) -> Any:
+            if value is None:
+                return None
+            if is_error:
+                value = _as_error(value)
+            return structure_wire({**missing, **value} if value.__class__ is dict else value, None)
+
+        return structure_leniently
+
+
+def _tags(cls: type[WireObject]) -> tuple[str | None, ...]:
+    """The values of ``type`` that select a class."""
+    return cls.TAGS or tuple(a.default for a in fields_of(cls) if a.name == "type" and isinstance(a.default, str))
+
+
+def _as_error(value: Any) -> Any:
+    """Compatible servers send an error as plain text, or with a number as its code."""
+    if value.__class__ is str:
+        return {"message": value}
+    if value.__class__ is dict and value.get("code").__class__ is int:
+        return {**value, "code": str(value["code"])}
+    return value
