@@ -86,7 +86,7 @@ class Descriptor:
     def close(self) -> None:
         """End the connection at once, from any thread; who waits on it is woken, and nobody is waited for."""
         if self._pid != os.getpid():
-            self.socket.close()  # a fork's copy: a shutdown would end the connection of the parent
+            self.forget()  # a shutdown would end the connection of the parent
             return
         with self._lock:
             if not self._closed:
@@ -94,6 +94,10 @@ class Descriptor:
                 self.shutdown()
                 if not self._inside:
                     self.socket.close()
+
+    def forget(self) -> None:
+        """Release a fork's copy of the socket; the connection itself goes on in the parent."""
+        self.socket.close()
 
     def shutdown(self) -> None:
         """Stop both directions and wake who waits; what has been received can still be read."""

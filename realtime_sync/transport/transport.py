@@ -190,6 +190,10 @@ class Transport:
         """Cut the connection at once, without a close frame; any thread, idempotent. Who waits in it is woken."""
         self._descriptor.close()
 
+    def forget(self) -> None:
+        """Release this process's copy of the connection after a fork, leaving it open for the parent."""
+        self._descriptor.forget()
+
     def _wait(self, deadline: Deadline) -> bool:
         """Wait for bytes; on the way, write what waits for the peer to read. False when the time is up."""
         while True:
