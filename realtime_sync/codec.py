@@ -10,11 +10,10 @@ All functions may be called from any thread.
 
 from __future__ import annotations
 
-import re
+from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
-from math import isfinite
 from threading import RLock
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin
@@ -22,7 +21,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_orig
 import attrs
 import orjson
 
-from realtime_sync._unset import UNSET, Unset
+from realtime_sync._compiled import Hook, compiled
+from realtime_sync._plain import fault, kind_of, plain
+from realtime_sync._unset import Unset
 from realtime_sync.errors import InvalidEvent
 from realtime_sync.events import (
     CLIENT_EVENTS,
@@ -49,13 +50,21 @@ from realtime_sync.events.config import untagged_session
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["Frame", "decode_client_event", "decode_server_event", "encode_event", "event_to_dict", "structure"]
+__all__ = [
+    "Frame",
+    "decode_client_event",
+    "decode_server_event",
+    "encode_append",
+    "encode_event",
+    "event_to_dict",
+    "object_to_dict",
+    "structure",
+]
 
 Frame = str | bytes | bytearray | memoryview | Mapping[str, Any]
 """One message: JSON text, or what it decodes to."""
 
 T = TypeVar("T")
-Hook = Callable[[Any, Any], Any]
 
 _loads: Final[Callable[[Any], Any]] = orjson.loads
 
@@ -104,19 +113,19 @@ def _decode_other(frame: Any, error: Exception, registry: Mapping[str, Any], rea
     if not isinstance(frame, Mapping):
         return MalformedEvent(raw=frame, error=f"not JSON: {error}")
     try:
-        raw = _plain(frame)
+        raw = plain(frame)
     except Exception:
-        return MalformedEvent(raw=frame, error=_fault(frame))
+        return MalformedEvent(raw=frame, error=fault(frame))
     return _decode_slowly(raw, frame, registry, ready)
 
 
 def _decode_slowly(raw: Any, frame: Any, registry: Mapping[str, Any], ready: dict[str, Hook]) -> Any:
     """A message whose type is seen for the first time or unknown, or that is incomplete or malformed."""
     if raw.__class__ is not dict:
-        return MalformedEvent(raw=frame, error=f"expected an object, got {_kind(raw)}")
+        return MalformedEvent(raw=frame, error=f"expected an object, got {kind_of(raw)}")
     kind = raw.get("type")
     if kind.__class__ is not str or not kind:
-        return MalformedEvent(raw=raw, error=f"type: expected str, got {_kind(kind)}" if kind else "type: missing")
+        return MalformedEvent(raw=raw, error=f"type: expected str, got {kind_of(kind)}" if kind else "type: missing")
     event_id = raw.get("event_id")
     event_id = event_id if event_id.__class__ is str else None
     cls = registry.get(kind)
@@ -138,14 +147,11 @@ def structure(raw: Mapping[str, Any], cls: Any) -> Any:
     Raises `InvalidEvent` that names the field when a required one is missing or one has the wrong type. Unknown fields
     are kept in ``extra``.
     """
+    fields = object_to_dict(raw)
     try:
-        plain = _plain(raw)
+        return _hook(cls)(fields, cls)
     except Exception:
-        raise InvalidEvent(_fault(raw)) from None
-    try:
-        return _hook(cls)(plain, cls)
-    except Exception:
-        raise InvalidEvent(f"{_name(cls)}: {_explain(plain, cls, lenient=False)}") from None
+        raise InvalidEvent(f"{_name(cls)}: {_explain(fields, cls, lenient=False)}") from None
 
 
 # ---------------------------------------------------------------------------------------------------- encoding
@@ -157,140 +163,43 @@ def encode_event(event: Event | Mapping[str, Any]) -> str:
     ``None`` is left out, except in the fields where the protocol gives ``null`` a meaning; in a mapping it is sent as
     it stands. Raises `InvalidEvent`, which names the field, for what JSON cannot hold.
     """
-    plain = event_to_dict(event)
+    fields = event_to_dict(event)
     try:
-        return orjson.dumps(plain).decode()
+        return orjson.dumps(fields).decode()
     except Exception:
-        raise InvalidEvent(_fault(event)) from None
+        raise InvalidEvent(fault(event)) from None
 
 
 def event_to_dict(event: Event | Mapping[str, Any]) -> dict[str, Any]:
     """The event as plain JSON data that shares nothing with it. Raises `InvalidEvent` as `encode_event` does."""
-    try:
-        plain: dict[str, Any] = _plain(event)
-    except Exception:
-        raise InvalidEvent(_fault(event)) from None
-    if plain.__class__ is not dict:
-        raise InvalidEvent(f"an event or a mapping is needed, not {_kind(event)}")
-    kind = plain.get("type")
+    fields = object_to_dict(event)
+    kind = fields.get("type")
     if kind.__class__ is not str or not kind:
         raise InvalidEvent(f"{_name(event.__class__)} has no `type`: set it to the type of the event, a str")
-    return plain
+    return fields
 
 
-class _Unencodable(Exception):
-    """Not a part of JSON; `_fault` finds out where and why."""
+def object_to_dict(value: WireObject | Mapping[str, Any]) -> dict[str, Any]:
+    """Any wire object, or a mapping, as plain JSON data that shares nothing with it. Raises `InvalidEvent` as
+    `encode_event` does."""
+    try:
+        fields: dict[str, Any] = plain(value)
+    except Exception:
+        raise InvalidEvent(fault(value)) from None
+    if fields.__class__ is not dict:
+        raise InvalidEvent(f"an object of the protocol or a mapping is needed, not {kind_of(value)}")
+    return fields
 
 
-_ATOMS: Final = frozenset({str, int, bool, NoneType})
-_names: Final[dict[type[Any], tuple[tuple[str, bool], ...]]] = {}
-
-
-def _plain(value: Any) -> Any:
-    """``value`` as JSON data, deeply copied."""
-    kind = value.__class__
-    if kind in _ATOMS:
-        return value
-    if kind in _names or isinstance(value, WireObject):
-        return _plain_object(value)
-    if kind is dict or isinstance(value, Mapping):
-        return {_plain_key(k): _plain(v) for k, v in value.items() if v is not UNSET}
-    if kind is list or kind is tuple:
-        return [_plain(v) for v in value]
-    if kind is float and isfinite(value):
-        return value
-    if isinstance(value, str):  # an enum of strings, say
-        return str.__str__(value)
-    raise _Unencodable
-
-
-def _plain_key(key: Any) -> str:
-    if isinstance(key, str):
-        return str.__str__(key)
-    raise _Unencodable
-
-
-def _plain_object(value: Any) -> dict[str, Any]:
-    kind = value.__class__
-    if kind is UnknownEvent:
-        raw: dict[str, Any] = _plain(value.raw)
-        return raw
-    if kind is MalformedEvent:
-        raise _Unencodable
-    plan = _names.get(kind) or _plan(kind)
-    plain: dict[str, Any] = {}
-    for name, nullable in plan:
-        item = getattr(value, name)
-        if item.__class__ is str:
-            plain[name] = item
-        elif item is None:
-            if nullable:
-                plain[name] = None
-        elif item is not UNSET:
-            plain[name] = _plain(item)
-    if value.extra:
-        for name, item in value.extra.items():
-            if item is not UNSET:
-                plain.setdefault(_plain_key(name), _plain(item))
-    return plain
-
-
-def _plan(cls: type[WireObject]) -> tuple[tuple[str, bool], ...]:
-    """The names of the fields on the wire, each with whether ``None`` is sent as ``null``."""
-    attributes = [a for a in fields_of(cls) if a.name != "extra"]
-    _names[cls] = tuple((a.name, a.default is UNSET) for a in sorted(attributes, key=lambda a: a.name != "type"))
-    return _names[cls]
-
-
-_DEEPEST: Final = 250  # what the JSON writer allows, less a little
-_LARGEST: Final = 2**64
-
-
-def _fault(value: Any, path: str = "", depth: int = 0) -> str:
-    """What keeps ``value`` from being encoded, with its place, never with its content; empty when nothing does."""
-    where = f"{path}: " if path else ""
-    if depth > _DEEPEST:
-        return f"{re.split('[.[]', path, maxsplit=1)[0]}: nested too deeply, or contains itself"
-    if isinstance(value, MalformedEvent):
-        return f"{where}a malformed event cannot be sent"
-    if isinstance(value, UnknownEvent):
-        return _fault(value.raw, path, depth + 1)
-    if isinstance(value, WireObject):
-        items = {a.name: getattr(value, a.name) for a in fields_of(type(value)) if a.name != "extra"}
-        return _fault({**items, **(value.extra or {})}, path, depth + 1)
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                return f"{where}the keys of an object must be str, not {_kind(key)}"
-            found = _fault(key, f"a key of {path or 'the event'}") or _fault(
-                item, f"{path}.{key}" if path else key, depth + 1
-            )
-            if found:
-                return found
-        return ""
-    if isinstance(value, (list, tuple)):
-        faults = (_fault(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value))
-        return next(filter(None, faults), "")
-    return f"{where}{_reason(value)}" if _reason(value) else ""
-
-
-def _reason(value: Any) -> str:
-    """Why a single value has no place in JSON; empty when it has one."""
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return "the text holds half of a surrogate pair; remove it or join the halves"
-        return ""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return "bytes cannot be sent as JSON; base64-encode them (`append_audio_bytes` does so for audio)"
-    if value.__class__ is float:
-        return "" if isfinite(value) else "the number is not finite"
-    if value.__class__ is int:
-        return "" if -(_LARGEST // 2) <= value < _LARGEST else "the number does not fit in 64 bits"
-    if value is None or value is UNSET or value.__class__ is bool:
-        return ""
-    return f"{_kind(value)} cannot be sent as JSON; use str, int, float, bool, None, list or dict"
+def encode_append(audio: str | memoryview, event_id: str) -> str | bytes:
+    """The JSON text of an ``input_audio_buffer.append`` with base64 text or with raw bytes, without the detours of
+    `encode_event`: it is what a client sends most. ``event_id`` needs no escaping."""
+    if isinstance(audio, str):
+        return encode_event({"type": "input_audio_buffer.append", "event_id": event_id, "audio": audio})
+    return b'{"type":"input_audio_buffer.append","event_id":"%b","audio":"%b"}' % (
+        event_id.encode(),
+        b2a_base64(audio, newline=False),
+    )
 
 
 # ------------------------------------------------------------------------------------------------- structuring
@@ -300,11 +209,7 @@ class _Mismatch(TypeError):
     """A value of the wrong kind; the text never shows the value."""
 
     def __init__(self, expected: str, got: Any) -> None:
-        super().__init__(f"expected {expected}, got {_kind(got)}")
-
-
-def _kind(value: Any) -> str:
-    return "null" if value is None else type(value).__name__
+        super().__init__(f"expected {expected}, got {kind_of(got)}")
 
 
 def _name(cls: Any) -> str:
@@ -324,11 +229,11 @@ def _explain(raw: Any, cls: Any, *, lenient: bool) -> str:
     try:
         _hook(cls, lenient=lenient, explain=True)(raw, cls)
     except Exception as error:
-        return _first_fault(error)
+        return _firstfault(error)
     return "cannot be read"  # it can now: it was changed by another thread meanwhile
 
 
-def _first_fault(error: BaseException) -> str:
+def _firstfault(error: BaseException) -> str:
     from cattrs import BaseValidationError
 
     path = ""
@@ -522,6 +427,8 @@ class _Builder:
 
     def wire(self, kind: type[WireObject]) -> Hook:
         """A wire class; fields that it does not know go to ``extra``."""
+        if not self.lenient and not self.explain:
+            return compiled(kind, self.hook)
         from cattrs.gen import make_dict_structure_fn, override
 
         attributes = [a for a in fields_of(kind) if a.name != "extra"]
@@ -529,28 +436,23 @@ class _Builder:
         fill: Hook = make_dict_structure_fn(
             kind, self.converter, _cattrs_detailed_validation=self.explain, extra=override(omit=True)
         )
+        missing = dict.fromkeys(a.name for a in attributes if a.default is attrs.NOTHING)
+        is_error = kind in (ErrorDetail, ResponseError, TranscriptionError)
+        lenient = self.lenient
 
         def structure_wire(value: Any, _: Any) -> Any:
+            if lenient:
+                if value is None:
+                    return None
+                value = _as_error(value) if is_error else value
             if value.__class__ is not dict:
                 raise _Mismatch("an object", value)
-            made = fill(value, kind)
+            made = fill({**missing, **value} if lenient else value, kind)
             if not known.issuperset(value):
                 made.extra = {k: v for k, v in value.items() if k not in known}
             return made
 
-        if not self.lenient:
-            return structure_wire
-        missing = dict.fromkeys(a.name for a in attributes if a.default is attrs.NOTHING)
-        is_error = kind in (ErrorDetail, ResponseError, TranscriptionError)
-
-        def structure_leniently(value: Any, _: Any) -> Any:
-            if value is None:
-                return None
-            if is_error:
-                value = _as_error(value)
-            return structure_wire({**missing, **value} if value.__class__ is dict else value, None)
-
-        return structure_leniently
+        return structure_wire
 
 
 def _tags(cls: type[WireObject]) -> tuple[str | None, ...]:
