@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from realtime_sync._deadline import Deadline
@@ -27,7 +27,9 @@ from realtime_sync.events import (
     InputAudioBufferCommitted,
     OutputAudioBufferClear,
     OutputAudioBufferCleared,
+    Response,
     ResponseCancel,
+    ResponseConfig,
     ResponseCreate,
     ResponseCreated,
     ResponseDone,
@@ -37,9 +39,11 @@ from realtime_sync.events import (
     SessionUpdate,
     SessionUpdated,
     TranscriptionSessionUpdate,
+    TranscriptionSessionUpdated,
 )
+from realtime_sync.events._base import or_none
 
-__all__ = ["ACK_TIMEOUT_S", "STAMP", "Ack", "AckTable", "server_error"]
+__all__ = ["ACK_TIMEOUT_S", "STAMP", "Ack", "AckTable", "id_of", "server_error"]
 
 ACK_TIMEOUT_S: Final = 10.0
 """How long `Ack.result` waits when it is not told otherwise, in seconds."""
@@ -128,7 +132,7 @@ class Ack(Generic[E_co]):
 
 def server_error(event: ErrorEvent) -> ServerError:
     """The exception that says what an error event says."""
-    detail = event.error
+    detail = or_none(event.error)
     if detail is None:  # a compatible server that sends no detail
         return ServerError(event.extra.get("message"), event_id=None)
     return ServerError(
@@ -149,7 +153,7 @@ def _same_item(sent: Any, event: Any) -> bool:
 
 _CONFIRMED_BY: Final[dict[type[ClientEvent], tuple[tuple[type[ServerEvent], ...], _Match]]] = {
     SessionUpdate: ((SessionUpdated,), _in_order),
-    TranscriptionSessionUpdate: ((SessionUpdated,), _in_order),
+    TranscriptionSessionUpdate: ((TranscriptionSessionUpdated, SessionUpdated), _in_order),
     SessionClose: ((SessionClosed,), _in_order),
     InputAudioBufferCommit: ((InputAudioBufferCommitted,), _in_order),
     InputAudioBufferClear: ((InputAudioBufferCleared,), _in_order),
@@ -164,11 +168,11 @@ _CONFIRMED_BY: Final[dict[type[ClientEvent], tuple[tuple[type[ServerEvent], ...]
     ResponseCreate: ((ResponseCreated,), _in_order),
     ResponseCancel: (
         (ResponseDone,),
-        lambda sent, event: sent.response_id in (None, event.response and event.response.id),
+        lambda sent, event: sent.response_id in (None, id_of(event.response)),
     ),
 }
 
-CONFIRMING: Final = (ErrorEvent, *{cls for classes, _ in _CONFIRMED_BY.values() for cls in classes})
+CONFIRMING: Final[tuple[type[ServerEvent], ...]] = (ErrorEvent, *{cls for classes, _ in _CONFIRMED_BY.values() for cls in classes})
 """The server events that `AckTable.apply` wants to see."""
 
 _NOTHING_TO_CANCEL: Final = "response_cancel_not_active"
@@ -210,12 +214,12 @@ class AckTable:
         with self._lock:
             return any(type(ack.event) is cls for ack in self._pending.values())
 
-    def apply(self, event: ServerEvent) -> bool:
-        """Settle the handle that ``event`` confirms or refuses; False when there is none."""
+    def apply(self, event: ServerEvent) -> Ack[Any] | None:
+        """Settle the handle that ``event`` confirms or refuses and return it; ``None`` when there is none."""
         with self._lock:
             ack = self._refused(event) if isinstance(event, ErrorEvent) else self._confirmed(event)
             if ack is None:
-                return False
+                return None
             del self._pending[ack.event_id]
         if not isinstance(event, ErrorEvent):
             ack._settle(event)
@@ -223,7 +227,7 @@ class AckTable:
             error = server_error(event)
             harmless = _NOTHING_TO_CANCEL in (error.code, error.type) and isinstance(ack.event, ResponseCancel)
             ack._settle(None, None if harmless else error)
-        return True
+        return ack
 
     def fail_all(self, cause: RealtimeError) -> None:
         """The connection has ended: nothing will be confirmed any more."""
@@ -234,7 +238,8 @@ class AckTable:
             ack._settle(None, cause)
 
     def _refused(self, event: ErrorEvent) -> Ack[Any] | None:
-        event_id = event.error.event_id if event.error is not None else None
+        detail = or_none(event.error)
+        event_id = detail.event_id if detail is not None else None
         return self._pending.get(event_id) if event_id else None
 
     def _confirmed(self, event: ServerEvent) -> Ack[Any] | None:
@@ -256,7 +261,8 @@ class AckTable:
     def _begun(self, candidates: list[Ack[Any]], event: ResponseCreated) -> Ack[Any] | None:
         """The create that began this response: by its stamp, else the oldest one that the server's own turn detection
         does not explain better."""
-        metadata = (event.response and event.response.metadata) or {}
+        response = or_none(event.response)
+        metadata = (response.metadata if response is not None else None) or {}
         if STAMP in metadata:
             return next((ack for ack in candidates if ack.event_id == metadata[STAMP]), None)
         plain = [ack for ack in candidates if not _stamped(ack.event)]
@@ -268,9 +274,14 @@ class AckTable:
         return candidates[0] if candidates else None
 
 
-def _stamped(create: ResponseCreate) -> bool:
-    metadata: Mapping[str, Any] | None = create.response.metadata if create.response is not None else None
-    return bool(metadata) and STAMP in (metadata or {})
+def id_of(response: Response | None) -> str | None:
+    """The id of a response, where there is one."""
+    return response.id if response is not None else None
+
+
+def _stamped(create: Any) -> bool:
+    response: ResponseConfig | None = create.response
+    return response is not None and STAMP in (response.metadata or {})
 
 
 def _created(candidates: list[Ack[Any]], event: ConversationItemAdded | ConversationItemCreated) -> Ack[Any] | None:
@@ -280,7 +291,7 @@ def _created(candidates: list[Ack[Any]], event: ConversationItemAdded | Conversa
         if ack.item_id == item_id:
             return ack
     shape = _shape(event.item)
-    return next((ack for ack in candidates if _shape(ack.event.item) == shape), None)
+    return next((ack for ack in candidates if _shape(getattr(ack.event, "item", None)) == shape), None)
 
 
 def _shape(item: Any) -> tuple[Any, ...]:

@@ -68,6 +68,7 @@ class Connection:
         self._send_fault: RealtimeError | None = None
         self._cause: RealtimeError | None = None
         self._ended = threading.Event()
+        self._last: ServerEvent | None = None
         self._pid = os.getpid()
         self._thread = threading.Thread(target=self._run, name="realtime_sync-reader", daemon=True)
 
@@ -89,6 +90,11 @@ class Connection:
     def cause(self) -> RealtimeError | None:
         """Why it ended; ``None`` before the end and after a clean one."""
         return self._cause
+
+    @property
+    def last(self) -> ServerEvent | None:
+        """The latest event that arrived, dispatched or not."""
+        return self._last
 
     def add_tap(self, tap: Tap) -> None:
         """Show every further text frame to ``tap``: received ones on the reader thread, sent ones on the sender's. It
@@ -217,7 +223,10 @@ class Connection:
                     self._transport.send_control(_CLOSE, payload[:2])
                 end = (_cause_of(payload),)
                 break
-        if events and not self._inbox.put(events, size_bytes) and end is None:
+        if not events:
+            return end
+        self._last = events[-1]
+        if not self._inbox.put(events, size_bytes) and end is None:
             limit_bytes = self._inbox.limit_bytes
             self._transport.send_control(_CLOSE, _NORMAL.to_bytes(2, "big"))
             end = (

@@ -20,7 +20,7 @@ Key = type[ServerEvent] | str
 _log = logging.getLogger("realtime_sync")
 
 
-def key_of(key: Key) -> Key:
+def key_of(key: Any) -> Key:
     """What the dispatcher knows ``key`` by. A type string of a known event becomes its class."""
     if isinstance(key, str):
         if key == "*":

@@ -23,6 +23,7 @@ from realtime_sync.events import (
     ServerEvent,
     Usage,
 )
+from realtime_sync.events._base import or_none
 
 __all__ = ["Reply"]
 
@@ -90,8 +91,9 @@ class Reply:
     @property
     def tool_calls(self) -> list[FunctionCall]:
         """The function calls that the model asks for, in order."""
-        calls = {item.call_id: item for item in self.items if isinstance(item, FunctionCall)}
-        return list({**self._calls, **calls}.values())
+        calls = dict(self._calls)
+        calls.update((item.call_id or item.id or "", item) for item in self.items if isinstance(item, FunctionCall))
+        return list(calls.values())
 
     @property
     def usage(self) -> Usage | None:
@@ -166,17 +168,17 @@ class Reply:
             return
 
     def _call_done(self, event: ResponseFunctionCallArgumentsDone) -> None:
-        if event.call_id is not None and event.name is not None:
-            self._calls[event.call_id] = FunctionCall(
-                id=event.item_id, call_id=event.call_id, name=event.name, arguments=event.arguments
-            )
+        self._calls[event.call_id or event.item_id] = FunctionCall(
+            id=event.item_id, call_id=event.call_id, name=event.name, arguments=event.arguments
+        )
 
     def _item_done(self, event: ResponseOutputItemDone) -> None:
         self._items[event.output_index or 0] = event.item
 
     def _done(self, event: ResponseDone) -> None:
         self.duration_s = now() - self._asked_at
-        self.response = event.response or Response()
+        response: Response | None = or_none(event.response)
+        self.response = Response() if response is None else response
 
 
 _GATHER: Final[dict[type[ServerEvent], Callable[[Reply, Any], None]]] = {

@@ -9,12 +9,12 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from types import TracebackType
-from typing import Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.acks import CONFIRMING, STAMP, Ack, AckTable, server_error
 from realtime_sync.background import BackgroundPump
-from realtime_sync.codec import decode_client_event, encode_append, encode_event, event_to_dict
+from realtime_sync.codec import decode_client_event, encode_append, encode_event, event_to_dict, object_to_dict
 from realtime_sync.connection import Connection, Tap
 from realtime_sync.dispatcher import STATE, VISITOR, WAITER, Dispatcher
 from realtime_sync.ending import explain
@@ -49,6 +49,7 @@ from realtime_sync.events import (
     ResponseDone,
     ServerEvent,
     SessionConfig,
+    SessionUpdate,
     SessionUpdated,
     UserMessage,
 )
@@ -56,8 +57,11 @@ from realtime_sync.handlers import Handlers, Key, decorating, key_of
 from realtime_sync.inbox import Inbox
 from realtime_sync.appending import base64_pieces, pcm_pieces
 from realtime_sync.reply import Reply
+from realtime_sync.sequencer import Sequencer
 from realtime_sync.turn import TURN_TIMEOUT_S, Turn
-from realtime_sync.visitor import ServerEventVisitor
+
+if TYPE_CHECKING:
+    from realtime_sync.visitor import ServerEventVisitor
 
 __all__ = ["RealtimeSession"]
 
@@ -79,6 +83,7 @@ class RealtimeSession:
         self._connection = connection
         self._dispatcher = Dispatcher(inbox, self._find_cause)
         self._acks = AckTable(self._dispatcher.wait)
+        self._sequencer = Sequencer(self._acks, connection.send)
         self._handlers = Handlers(self._dispatcher)
         self._background: BackgroundPump | None = None
         self._runs = 0
@@ -121,18 +126,13 @@ class RealtimeSession:
         Raises `InvalidEvent` when it cannot be encoded or is no client event, `ConnectionClosed` or its kin when the
         connection has ended, `RealtimeTimeout` when it could not begin to leave in time.
         """
-        fields = dict(event) if isinstance(event, Mapping) else event_to_dict(event)
+        fields = event_to_dict(event)
         event_id = fields.get("event_id") or next(self._event_ids)
         fields["event_id"] = event_id
         item = fields.get("item")
         if fields.get("type") == ConversationItemCreate.TYPE and isinstance(item, Mapping) and not item.get("id"):
             fields["item"] = {**item, "id": next(self._item_ids)}
-        return self._send(fields, event_id)
-
-    def _send(self, fields: dict[str, Any], event_id: str) -> Ack[Any]:
-        sent = decode_client_event(fields)
-        if isinstance(sent, MalformedEvent):
-            raise InvalidEvent(f"this is no client event: {sent.error}")
+        sent = self._checked(fields)
         text = encode_event(fields)
         ack = self._acks.expect(sent, event_id)
         try:
@@ -142,17 +142,20 @@ class RealtimeSession:
             raise
         return ack
 
+    def _checked(self, fields: dict[str, Any]) -> ClientEvent:
+        sent = decode_client_event(fields)
+        if isinstance(sent, MalformedEvent):
+            raise InvalidEvent(f"this is no client event: {sent.error}")
+        return sent
+
     def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Ack[SessionUpdated]:
         """Change the configuration: only the fields that are given change; ``None`` (``null``) switches off what it
         can switch off. A mapping without ``type`` gets the type of the session.
 
         The server takes the whole update or none of it. ``session.update``.
         """
-        if isinstance(config, Mapping):
-            config = {"type": getattr(self._config, "type", None) or RealtimeSessionConfig().type, **config}
-        else:
-            config = event_to_dict(config)
-        return self.send({"type": "session.update", "session": config})
+        kind = getattr(self._config, "type", None) or RealtimeSessionConfig().type
+        return self.send({"type": SessionUpdate.TYPE, "session": {"type": kind, **object_to_dict(config)}})
 
     def append_audio(self, audio: str) -> None:
         """Add base64 audio in the session's input format to the input buffer. Long audio is split; the server never
@@ -188,8 +191,7 @@ class RealtimeSession:
     ) -> Ack[ConversationItemAdded | ConversationItemCreated]:
         """Add an item after the one with ``previous_item_id`` (``"root"``: at the start; ``None``: at the end).
         ``conversation.item.create``."""
-        fields = dict(item) if isinstance(item, Mapping) else event_to_dict(item)
-        event = {"type": "conversation.item.create", "item": fields}
+        event: dict[str, Any] = {"type": ConversationItemCreate.TYPE, "item": object_to_dict(item)}
         if previous_item_id is not None:
             event["previous_item_id"] = previous_item_id
         return self.send(event)
@@ -231,11 +233,18 @@ class RealtimeSession:
         )
 
     def create_response(self, config: ResponseConfig | Mapping[str, Any] | None = None) -> Ack[ResponseCreated]:
-        """Ask the model to respond, with options for this response only. ``response.create``."""
+        """Ask the model to respond, with options for this response only. ``response.create``.
+
+        Only one response at a time may write to the default conversation: a further one is sent when the active one
+        is done (which something must pump to notice). Responses with ``conversation="none"`` run in parallel.
+        """
         event_id = next(self._event_ids)
-        response = _as_fields(config)
+        response = {} if config is None else object_to_dict(config)
         response["metadata"] = {**(response.get("metadata") or {}), STAMP: event_id}
-        return self._send({"type": ResponseCreate.TYPE, "event_id": event_id, "response": response}, event_id)
+        fields = {"type": ResponseCreate.TYPE, "event_id": event_id, "response": response}
+        sent = self._checked(fields)
+        assert isinstance(sent, ResponseCreate)
+        return self._sequencer.submit(sent, event_id, encode_event(fields))
 
     def cancel_response(self, response_id: str | None = None) -> Ack[ResponseDone | None]:
         """Stop the response with this id, or the active one. When there is none any more, the result is ``None``.
@@ -430,32 +439,39 @@ class RealtimeSession:
     ) -> None:
         self.close()
 
+    # While it is being opened
+
+    def _peek(self, wanted: Callable[[ServerEvent], bool], deadline: Deadline, what: str) -> ServerEvent:
+        """The first event that is ``wanted``, left to be dispatched later; the configuration is noted already."""
+        event = self._dispatcher.peek(wanted, deadline, what)
+        config = getattr(event, "session", None)
+        if config is not None:
+            self._config = config
+        return event
+
     # What the dispatcher calls
 
     def _confirm(self, event: ServerEvent) -> None:
-        confirmed = self._acks.apply(event)
+        if isinstance(event, ErrorEvent) and self._sequencer.retries(event):
+            return
+        settled = self._acks.apply(event)
+        self._sequencer.apply(event, settled)
         if isinstance(event, ErrorEvent):
             self._last_error = server_error(event)
-            if not confirmed and not self._dispatcher.handles(ErrorEvent):
+            if settled is None and not self._dispatcher.handles(ErrorEvent):
                 _log.warning("the server reports an error: %s", self._last_error)
 
     def _reconfigured(self, event: SessionUpdated) -> None:
         self._config = event.session
 
     def _find_cause(self) -> RealtimeError | None:
-        return explain(self._connection.cause, self._last_error, last=self._connection.last_was_error)
+        return explain(self._connection.cause, self._last_error, last=isinstance(self._connection.last, ErrorEvent))
 
 
 def _visiting(visitor: ServerEventVisitor[Any]) -> Callable[[ServerEvent], object]:
     if not hasattr(visitor, "visit_error"):
         raise ConfigurationError(f"run() wants a ServerEventVisitor, not {visitor!r}")
     return lambda event: event.accept(visitor)
-
-
-def _as_fields(config: ResponseConfig | Mapping[str, Any] | None) -> dict[str, Any]:
-    if config is None:
-        return {}
-    return dict(config) if isinstance(config, Mapping) else event_to_dict(config)
 
 
 def _name(key: Key) -> str:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.acks import Ack
+from realtime_sync.acks import Ack, id_of
 from realtime_sync.dispatcher import WAITER, Dispatcher
 from realtime_sync.events import (
     SERVER_EVENTS,
@@ -118,7 +118,7 @@ class Turn:
             if not self._begins(event):
                 return
             self._begun = True
-            self.reply.response_id = event.response and event.response.id
+            self.reply.response_id = id_of(event.response)
         elif not self._belongs(event):
             return
         self.reply.apply(event)
@@ -134,7 +134,7 @@ class Turn:
 
     def _belongs(self, event: Any) -> bool:
         if isinstance(event, (ResponseCreated, ResponseDone)):
-            return event.response is None or event.response.id in (self.reply.response_id, None)
+            return id_of(event.response) in (self.reply.response_id, None)
         return getattr(event, "response_id", None) in (self.reply.response_id, None)
 
     def _leave(self) -> None:
