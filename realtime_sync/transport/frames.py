@@ -63,12 +63,13 @@ class CloseFrame(NamedTuple):
         if not payload:
             return cls(1005, "")
         code = int.from_bytes(payload[:2], "big")
-        if len(payload) == 1 or not (code in _CODES or 3000 <= code < 5000):
-            raise Violation(1002, f"a close frame without a valid close code ({payload[:2].hex()})")
         try:
-            return cls(code, payload[2:].decode())
+            reason = payload[2:].decode()
         except UnicodeDecodeError:
             raise Violation(1007, f"a close frame (code {code}) whose reason is not UTF-8") from None
+        if len(payload) == 1 or not (code in _CODES or 3000 <= code < 5000):
+            raise Violation(1002, f"a close frame without a valid close code ({payload[:2].hex()})")
+        return cls(code, reason)
 
 
 def close_payload(code: int, reason: str = "") -> bytes:
