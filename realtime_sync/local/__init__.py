@@ -1,0 +1,27 @@
+"""A Realtime server on this machine, for trying and testing without a key and without a network.
+
+Needs the extra ``local``.
+"""
+
+from __future__ import annotations
+
+from realtime_sync.local.quirks import Quirks
+from realtime_sync.local.script import Failure, Gate, McpApproval, McpToolCall, Reply, Say, ToolCall, Turn
+from realtime_sync.local.server import LocalServer, Request
+from realtime_sync.local.speech import describe_audio, tone_speech
+
+__all__ = [
+    "Failure",
+    "Gate",
+    "LocalServer",
+    "McpApproval",
+    "McpToolCall",
+    "Quirks",
+    "Reply",
+    "Request",
+    "Say",
+    "ToolCall",
+    "Turn",
+    "describe_audio",
+    "tone_speech",
+]

@@ -1,0 +1,140 @@
+"""What all parts of one session share: its state, one lock for it, and one order of what goes out."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import attrs
+
+from realtime_sync.local.checks import Refusal
+from realtime_sync.local.conversation import Conversation
+from realtime_sync.local.outbox import Outbox
+from realtime_sync.local.quirks import Quirks
+from realtime_sync.local.script import Gate, Replies, Script
+from realtime_sync.local.speech import Speaker, Transcriber
+
+__all__ = ["Core", "Ids", "Options"]
+
+JsonObject = dict[str, Any]
+_LOG: Final = logging.getLogger("realtime_sync.local")
+_MOST_THREADS: Final = 64
+
+
+class Ids:
+    """Ids that repeat neither within a server nor in another one: ``item_5f3ac20007``."""
+
+    def __init__(self) -> None:
+        # A client may bring items along that it had of another server.
+        self._server = secrets.token_hex(3)
+        self._counters: dict[str, itertools.count[int]] = {}
+        # Guards _counters: sessions share the ids of their server.
+        self._lock = threading.Lock()
+
+    def new(self, prefix: str) -> str:
+        """The next id with this prefix."""
+        with self._lock:
+            number = next(self._counters.setdefault(prefix, itertools.count(1)))
+        return f"{prefix}_{self._server}{number:04d}"
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """What a server was started with, as far as its sessions need it."""
+
+    replies: Replies
+    transcripts: Script | None
+    transcriber: Transcriber
+    speaker: Speaker
+    speed: float | None
+    expires_after_s: float
+    quirks: Quirks
+    mcp_tools: dict[str, Sequence[JsonObject]]
+    gates: list[Gate]
+    failed: Callable[[BaseException], None]
+    ids: Ids
+
+
+class Core:
+    """The state of one session.
+
+    Events of the client are handled on the connection's thread, responses and transcriptions run on threads of their
+    own, and tests call in from anywhere: each of them changes the state and emits what follows from it while it holds
+    `lock`, so that the order of events is the order of changes.
+    """
+
+    def __init__(self, config: JsonObject, outbox: Outbox, options: Options) -> None:
+        # Guards everything that a session holds (configuration, conversation, input audio, responses) and the order
+        # of the outbox. Re-entrant, since what takes it calls each other. Nobody waits for the network or runs
+        # code of a user while holding it.
+        self.lock = threading.RLock()
+        self.config = config
+        self.conversation = Conversation(options.ids.new("conv"))
+        self.voice_locked = False
+        self.ended = False
+        self.outbox = outbox
+        self.options = options
+        self._threads: list[threading.Thread] = []
+
+    def new_id(self, prefix: str) -> str:
+        """An id for something new."""
+        return self.options.ids.new(prefix)
+
+    def emit(self, event_type: str, /, *, confirms: bool = False, **fields: Any) -> None:
+        """Send an event. ``confirms`` says that it is nothing but the answer to an event of the client."""
+        event = {"type": event_type, "event_id": self.new_id("event"), **fields}
+        with self.lock:
+            shown = self.options.quirks.outgoing(event, confirms=confirms)
+            if shown is not None and not self.ended:
+                self.outbox.put(json.dumps(shown, ensure_ascii=False, separators=(",", ":")))
+
+    def answer(self, event_type: str, /, **fields: Any) -> None:
+        """Send what confirms an event of the client, once the gates let it pass."""
+        self.hold(event_type, lambda: self.ended)
+        self.emit(event_type, confirms=True, **fields)
+
+    def refuse(self, refusal: Refusal, event_id: str | None) -> None:
+        """Send an ``error`` event that names the client's event."""
+        error = {
+            "type": refusal.type,
+            "code": refusal.code,
+            "message": refusal.message,
+            "param": refusal.param,
+            "event_id": event_id,
+        }
+        self.hold("error", lambda: self.ended)
+        self.emit("error", error=error)
+
+    def hold(self, event_type: str, ended: Callable[[], bool]) -> None:
+        """Stop at the server's gates for this event while they are shut."""
+        for gate in tuple(self.options.gates):
+            gate.hold(event_type, ended)
+
+    def run_aside(self, name: str, target: Callable[[], None]) -> None:
+        """Run something on a thread of its own; raises `Refusal` when too many run already."""
+        with self.lock:
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            if len(self._threads) >= _MOST_THREADS:
+                raise Refusal("rate_limit_exceeded", "Too many responses at once on this connection.")
+            name = f"{threading.current_thread().name}-{name}"
+            thread = threading.Thread(target=self._guarded, args=(target,), name=name, daemon=True)
+            self._threads.append(thread)
+        thread.start()
+
+    def _guarded(self, target: Callable[[], None]) -> None:
+        try:
+            target()
+        except Exception as error:
+            _LOG.exception("the local server failed on %s", threading.current_thread().name)
+            self.options.failed(error)
+
+    def end(self) -> list[threading.Thread]:
+        """Emit nothing from now on; the threads that have yet to notice."""
+        with self.lock:
+            self.ended = True
+            return [thread for thread in self._threads if thread.is_alive()]

@@ -1,0 +1,101 @@
+"""Understanding the user's speech, and telling the client what was understood."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from realtime_sync.local.conversation import StoredItem
+from realtime_sync.local.core import Core
+from realtime_sync.local.script import Failure
+from realtime_sync.local.speech import words_of
+from realtime_sync.local.usage import transcription_usage
+
+__all__ = ["Hearing"]
+
+_UNINTELLIGIBLE = Failure("The audio could not be transcribed.", "audio_unintelligible", "transcription_error")
+
+
+class Hearing:
+    """Transcribes committed audio: for the model on demand, and as events where the session asks for them.
+
+    With scripted transcripts each committed item claims the next one, in the order of the commits.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        # Guards what the items were heard as, and lets one transcription run at a time: a transcriber given by the
+        # user need not be thread-safe. Never taken by a thread that holds the session's lock.
+        self._lock = threading.Lock()
+        self._scripted: dict[str, object] = {}
+
+    def committed(self, item: StoredItem) -> None:
+        """New audio of the user: transcribe it where the session is configured to."""
+        options = self._core.options
+        if options.transcripts is not None:
+            self._scripted[item.id] = options.transcripts.next(_UNINTELLIGIBLE)
+        transcription = self._core.config["audio"]["input"]["transcription"]
+        if transcription is not None:
+            logprobs = "item.input_audio_transcription.logprobs" in (self._core.config["include"] or ())
+            model = transcription["model"]
+            self._core.run_aside(f"transcription-{item.id}", lambda: self._transcribe(item, model, logprobs))
+
+    def heard(self, item: StoredItem) -> str:
+        """What was said in an item; nothing where it could not be understood."""
+        try:
+            return self._listen(item)
+        except Exception:
+            return ""
+
+    def _listen(self, item: StoredItem) -> str:
+        with self._lock:
+            if item.heard is None:
+                scripted = self._scripted.get(item.id)
+                if isinstance(scripted, Failure):
+                    raise _Unintelligible(scripted)
+                if scripted is None:
+                    pcm = item.audio_format.to_pcm(b"".join(bytes(part) for part in item.audio.values()))
+                    scripted = self._core.options.transcriber(pcm, item.audio_format.rate_hz)
+                item.heard = str(scripted)
+            return item.heard
+
+    def _transcribe(self, item: StoredItem, model: str | None, logprobs: bool) -> None:
+        core = self._core
+        try:
+            transcript = self._listen(item)
+        except Exception as error:
+            if not isinstance(error, _Unintelligible):
+                core.options.failed(error)
+            failure = error.failure if isinstance(error, _Unintelligible) else _UNINTELLIGIBLE
+            shown = {"type": failure.type, "code": failure.code, "message": failure.message, "param": None}
+            self._emit("failed", item, error=shown)
+            return
+        # Only whisper-1 tells everything at once.
+        pieces = [transcript] if model == "whisper-1" else words_of(transcript)
+        for piece in pieces:
+            more = {"logprobs": _logprobs([piece])} if logprobs else {}
+            self._emit("delta", item, delta=piece, **more)
+        if model == "gpt-4o-transcribe-diarize":
+            end = round(item.audio_ms / 1000, 3)
+            segment = {"id": core.new_id("seg"), "start": 0.0, "end": end, "speaker": "A", "text": transcript}
+            self._emit("segment", item, **segment)
+        with core.lock:
+            item.data["content"][0]["transcript"] = transcript
+        more = {"logprobs": _logprobs(pieces)} if logprobs else {}
+        usage = transcription_usage(model, item.audio_ms, transcript)
+        self._emit("completed", item, transcript=transcript, usage=usage, **more)
+
+    def _emit(self, what: str, item: StoredItem, **fields: Any) -> None:
+        event_type = f"conversation.item.input_audio_transcription.{what}"
+        self._core.hold(event_type, lambda: self._core.ended)
+        self._core.emit(event_type, item_id=item.id, content_index=0, **fields)
+
+
+class _Unintelligible(Exception):
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def _logprobs(pieces: list[str]) -> list[dict[str, object]]:
+    return [{"token": piece, "logprob": -0.1, "bytes": list(piece.encode())} for piece in pieces]

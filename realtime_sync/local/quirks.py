@@ -1,0 +1,85 @@
+"""How compatible servers differ, applied to what goes out so that everything else stays the protocol's own."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+
+__all__ = ["Quirks"]
+
+JsonObject = dict[str, Any]
+
+_BETA_NAMES: Final = {
+    "response.output_text.delta": "response.text.delta",
+    "response.output_text.done": "response.text.done",
+    "response.output_audio.delta": "response.audio.delta",
+    "response.output_audio.done": "response.audio.done",
+    "response.output_audio_transcript.delta": "response.audio_transcript.delta",
+    "response.output_audio_transcript.done": "response.audio_transcript.done",
+}
+_BETA_PARTS: Final = {"output_text": "text", "output_audio": "audio"}
+
+
+@attrs.frozen(kw_only=True)
+class Quirks:
+    """Departures of other servers from the protocol, all off by default.
+
+    ``beta_names`` sends the event and content part names of the retired dialect, and accepts its header;
+    ``confirm`` off leaves out whatever only confirms a client event (session.updated, conversation.item.added, ...);
+    ``item_created_only`` sends one ``conversation.item.created`` in the place of added and done; ``whole_arguments``
+    sends function arguments without deltas; ``code_in_type`` puts an error's code into its ``type``;
+    ``error_as_string`` makes ``error`` a string; ``lenient`` accepts unknown and missing fields of client events;
+    ``rate_hz`` is the rate of PCM in both directions; ``event_ids`` off leaves ``event_id`` out of every event.
+    """
+
+    beta_names: bool = False
+    confirm: bool = True
+    item_created_only: bool = False
+    whole_arguments: bool = False
+    code_in_type: bool = False
+    error_as_string: bool = False
+    lenient: bool = False
+    event_ids: bool = True
+    rate_hz: int = 24_000
+
+    def outgoing(self, event: JsonObject, *, confirms: bool = False) -> JsonObject | None:
+        """The event as this server would send it, ``None`` when it would not. ``confirms`` says that it is nothing
+        but the answer to a client event."""
+        kind = event["type"]
+        if confirms and not self.confirm:
+            return None
+        if self.whole_arguments and kind == "response.function_call_arguments.delta":
+            return None
+        if self.item_created_only and kind in ("conversation.item.added", "conversation.item.done"):
+            if kind == "conversation.item.done":
+                return None
+            event = {**event, "type": "conversation.item.created"}
+        if kind == "error":
+            event = {**event, "error": self._error(event["error"])}
+        if not self.event_ids:
+            event = {name: value for name, value in event.items() if name != "event_id"}
+        return self._in_beta(event) if self.beta_names else event
+
+    def _error(self, error: JsonObject) -> JsonObject | str:
+        if self.error_as_string:
+            message: str = error["message"]
+            return message
+        return {**error, "type": error["code"] or error["type"], "code": None} if self.code_in_type else error
+
+    def _in_beta(self, event: JsonObject) -> JsonObject:
+        event = {**event, "type": _BETA_NAMES.get(event["type"], event["type"])}
+        if "item" in event:
+            event["item"] = _renamed_parts(event["item"])
+        if "response" in event:
+            output = [_renamed_parts(item) for item in event["response"]["output"]]
+            event["response"] = {**event["response"], "output": output}
+        return event
+
+
+def _renamed_parts(item: JsonObject) -> JsonObject:
+    parts = item.get("content")
+    if parts is None:
+        return item
+    renamed = [{**part, "type": _BETA_PARTS.get(part["type"], part["type"])} for part in parts]
+    return {**item, "content": renamed}

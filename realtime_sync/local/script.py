@@ -1,0 +1,265 @@
+"""What the server says: replies as a test or a demo writes them down, and the turn that a reply function sees."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from realtime_sync._deadline import SLICE_S
+from realtime_sync.errors import ConfigurationError, RealtimeTimeout
+
+__all__ = [
+    "Failure",
+    "Gate",
+    "McpApproval",
+    "McpToolCall",
+    "Output",
+    "Replies",
+    "Reply",
+    "ReplySource",
+    "Say",
+    "Script",
+    "ToolCall",
+    "Turn",
+    "as_reply",
+]
+
+JsonObject = dict[str, Any]
+
+
+class Gate:
+    """Holds one event of the server back until it is opened: timing of a race without a sleep.
+
+    ``Gate("response.done")`` stops the response in front of that event, ``Gate("response.output_audio.delta", nth=3)``
+    in front of the third of these. `wait_reached` returns once the server stands there, `open` lets it go on. A gate
+    holds once. It lets go by itself when the response is cancelled or the connection ends. All methods may be called
+    from any thread.
+    """
+
+    def __init__(self, event_type: str, nth: int = 1) -> None:
+        self.event_type = event_type
+        self.nth = nth
+        self._reached = threading.Event()
+        self._opened = threading.Event()
+        # Guards _seen: events of several threads pass by.
+        self._lock = threading.Lock()
+        self._seen = 0
+
+    def wait_reached(self, timeout: float = 10.0) -> None:
+        """Block until the server stands at the gate; raises `RealtimeTimeout` after ``timeout`` seconds."""
+        if not self._reached.wait(timeout):
+            raise RealtimeTimeout(f"the server did not come to {self.event_type} (number {self.nth}) in {timeout} s")
+
+    def open(self) -> None:
+        """Let the event go out; before the server comes here it means that it need not stop."""
+        self._opened.set()
+
+    def hold(self, event_type: str, ended: Callable[[], bool]) -> None:
+        """Called by the server before it sends an event: block while it is the one to hold."""
+        if event_type != self.event_type:
+            return
+        with self._lock:
+            self._seen += 1
+            if self._seen != self.nth:
+                return
+        self._reached.set()
+        while not ended() and not self._opened.wait(SLICE_S / 4):
+            pass
+
+
+@attrs.frozen
+class ToolCall:
+    """The model calls a function of the session. ``arguments`` is an object, or text as it shall be sent (to try what
+    a client makes of broken JSON); ``call_id`` is made up where none is given."""
+
+    name: str
+    arguments: Mapping[str, Any] | str = attrs.field(factory=dict)
+    call_id: str | None = None
+
+    @property
+    def arguments_json(self) -> str:
+        """The arguments as they are sent."""
+        return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments, ensure_ascii=False)
+
+
+@attrs.frozen
+class Say:
+    """A message of the assistant. ``audio`` is its speech (16-bit little-endian mono PCM at 24 kHz); ``None`` asks the
+    server's speaker for it, and a response of text only has none."""
+
+    text: str
+    audio: bytes | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class McpToolCall:
+    """The model calls a tool of an MCP server, which answers with ``output`` or fails with ``error`` (its text)."""
+
+    server_label: str
+    name: str
+    arguments: Mapping[str, Any] = attrs.field(factory=dict)
+    output: str | None = None
+    error: str | None = None
+    approval_request_id: str | None = None
+
+
+@attrs.frozen
+class McpApproval:
+    """The model asks the user whether it may call a tool of an MCP server."""
+
+    server_label: str
+    name: str
+    arguments: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Failure:
+    """What goes wrong: the error of a response that fails, or of a transcription."""
+
+    message: str = "The server had an error while processing your request."
+    code: str = "server_error"
+    type: str = "server_error"
+
+
+Output = str | Say | ToolCall | McpToolCall | McpApproval
+"""One item of a response; a string is a message."""
+
+
+@attrs.frozen
+class Reply:
+    """One response of the model: its items in order (``text``, then ``tool_calls``, then ``output``), how it ends, and
+    its timing.
+
+    ``audio`` is the speech of ``text``, as in `Say`. ``failure`` ends the response as failed after its items;
+    ``incomplete`` ends it as incomplete with that reason (``content_filter``). ``delay_s`` is waited before the first
+    item, ``chunk_delay_s`` before each delta. ``gates`` hold single events back. ``late_deltas`` so many deltas still
+    go out when the response is cancelled, as those that were on their way already. ``stream`` makes the items while
+    they are sent: strings from it are pieces of one message.
+    """
+
+    text: str | None = None
+    tool_calls: Sequence[ToolCall] = ()
+    output: Sequence[Output] = attrs.field(default=(), kw_only=True)
+    audio: bytes | None = attrs.field(default=None, kw_only=True, repr=False)
+    failure: Failure | None = attrs.field(default=None, kw_only=True)
+    incomplete: str | None = attrs.field(default=None, kw_only=True)
+    delay_s: float = attrs.field(default=0.0, kw_only=True)
+    chunk_delay_s: float = attrs.field(default=0.0, kw_only=True)
+    gates: Sequence[Gate] = attrs.field(default=(), kw_only=True)
+    late_deltas: int = attrs.field(default=0, kw_only=True)
+    stream: Iterator[Output] | None = attrs.field(default=None, kw_only=True)
+
+    def items(self) -> Iterator[Output]:
+        """The items of the response in order, those of ``stream`` left out."""
+        if self.text is not None:
+            yield Say(self.text, self.audio)
+        yield from self.tool_calls
+        yield from self.output
+
+
+_OUTPUTS: Final = (Say, ToolCall, McpToolCall, McpApproval)
+
+
+def as_reply(value: Any) -> Reply:
+    """What a script or a reply function gave, as a `Reply`; raises `ConfigurationError` for anything else."""
+    if isinstance(value, Reply):
+        return value
+    if value is None:
+        return Reply()
+    if isinstance(value, str):
+        return Reply(value)
+    if isinstance(value, Failure):
+        return Reply(failure=value)
+    if isinstance(value, _OUTPUTS):
+        return Reply(output=(value,))
+    if isinstance(value, (list, tuple)) and all(isinstance(entry, (str, *_OUTPUTS)) for entry in value):
+        return Reply(output=tuple(value))
+    if isinstance(value, Iterator):
+        return Reply(stream=value)
+    raise ConfigurationError(f"a reply cannot be a {type(value).__name__}")
+
+
+@attrs.frozen
+class Turn:
+    """What the model sees when it is to respond: plain JSON data, copies that nobody else changes.
+
+    ``items`` is the conversation, or the ``input`` of the response where it has its own; ``session`` the effective
+    configuration; ``response`` the effective settings of this response (instructions, modalities, tools, metadata);
+    ``number`` counts the responses of the connection from 1. ``audio`` is the audio of the last user message as
+    16-bit little-endian mono PCM at ``rate_hz``, empty where it has none.
+    """
+
+    items: Sequence[JsonObject]
+    session: JsonObject
+    response: JsonObject
+    number: int
+    audio: bytes = attrs.field(repr=False)
+    rate_hz: int
+    _hear: Callable[[], str] = attrs.field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """What the user said last: the text of the last user message, with the transcript of its audio. The first
+        look calls the transcriber where no transcript is known yet."""
+        message = next((i for i in reversed(self.items) if i.get("role") == "user"), None)
+        if message is None:
+            return ""
+        parts = [self._hear() if part["type"] == "input_audio" else part.get("text") for part in message["content"]]
+        return " ".join(part for part in parts if part)
+
+    @property
+    def tool_outputs(self) -> list[JsonObject]:
+        """The function_call_output items that stand at the end of the conversation, behind the last message."""
+        found: list[JsonObject] = []
+        for item in reversed(self.items):
+            if item["type"] == "message":
+                break
+            if item["type"] == "function_call_output":
+                found.insert(0, item)
+        return found
+
+
+ReplySource = Iterable[Any] | Callable[[Turn], Any] | None
+"""What decides the replies: nothing (a friendly default), a script (one entry for each response) or a function."""
+
+
+class Script:
+    """Entries handed out one after the other, to any thread."""
+
+    def __init__(self, entries: Iterable[Any]) -> None:
+        if isinstance(entries, (str, bytes)):
+            raise ConfigurationError("a script of one entry is a list with the entry in it, not the entry itself")
+        self._entries = iter(entries)
+        # Guards _entries: the sessions of a server share it.
+        self._lock = threading.Lock()
+
+    def next(self, otherwise: Any) -> Any:
+        """The next entry, ``otherwise`` when there is none left."""
+        with self._lock:
+            return next(self._entries, otherwise)
+
+
+class Replies:
+    """Hands the replies out, one for each response, in the order in which the responses are created. An entry of a
+    script may be a function of the turn itself."""
+
+    def __init__(self, source: ReplySource, default: Callable[[Turn], Any]) -> None:
+        self._function = default if source is None else source if callable(source) else None
+        self._script = Script(()) if source is None or callable(source) else Script(source)
+
+    def claim(self) -> Callable[[Turn], Any]:
+        """The next reply, as a function of the turn."""
+        if self._function is not None:
+            return self._function
+        entry = self._script.next(_EXHAUSTED)
+        if callable(entry):
+            function: Callable[[Turn], Any] = entry
+            return function
+        return lambda turn: entry
+
+
+_EXHAUSTED: Final = Failure("The script of the local server has no reply left.", code="script_exhausted")

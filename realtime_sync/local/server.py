@@ -1,0 +1,437 @@
+"""A Realtime server on this machine: listening, keys, the life of connections, and faults on command."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import itertools
+import json
+import logging
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import attrs
+
+from realtime_sync._deadline import Deadline
+from realtime_sync.errors import ConfigurationError, RealtimeTimeout
+from realtime_sync.local.checks import Refusal
+from realtime_sync.local.core import Ids, Options
+from realtime_sync.local.default_reply import default_reply
+from realtime_sync.local.outbox import Outbox
+from realtime_sync.local.quirks import Quirks
+from realtime_sync.local.script import Gate, Replies, ReplySource, Script
+from realtime_sync.local.session import Kind, Session, parse_frame
+from realtime_sync.local.speech import Speaker, Transcriber, describe_audio, tone_speech
+
+if TYPE_CHECKING:
+    import ssl
+
+    from typing_extensions import Self
+    from websockets.http11 import Request as HttpRequest
+    from websockets.http11 import Response as HttpResponse
+    from websockets.sync.server import Server, ServerConnection
+
+__all__ = ["LocalServer", "Request"]
+
+JsonObject = dict[str, Any]
+_LOG: Final = logging.getLogger("realtime_sync.local")
+_MOST_BYTES: Final = 16 * 1024 * 1024
+_KEPT_EVENTS: Final = 10_000
+_OPEN_TIMEOUT_S: Final = 10.0
+_CLOSE_TIMEOUT_S: Final = 2.0
+_SECRET_HEADERS: Final = frozenset({"authorization", "api-key", "cookie", "sec-websocket-protocol"})
+_KEY_PROTOCOL: Final = "openai-insecure-api-key."
+
+
+@attrs.define
+class Request:
+    """One connection as a test sees it: the upgrade request, without secrets, and the client's events in order.
+
+    ``headers`` have lower-case names. ``received`` holds the events as decoded JSON, the last 10,000 of them.
+    """
+
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    received: deque[JsonObject] = attrs.field(factory=lambda: deque(maxlen=_KEPT_EVENTS))
+
+
+@attrs.define(eq=False)
+class _Link:
+    """An open connection: the socket, its session, and the record of it."""
+
+    websocket: ServerConnection
+    outbox: Outbox
+    session: Session
+    request: Request
+
+
+class LocalServer:
+    """A protocol-faithful Realtime server for trying and testing: no key, no network, no cost.
+
+    ``with LocalServer() as server: rt.connect(base_url=server.base_url)``; `start` and `stop` do the same without
+    ``with``. Needs the extra ``local``. Nothing it hears is kept beyond the connection, and nothing leaves the machine.
+
+    ``replies`` decides what the model says: ``None`` repeats what it hears and calls a tool whose name is mentioned; a
+    list or iterator is a script with an entry for each response; a function gets the `Turn`. An entry, or what the
+    function returns, is a string, a `Reply`, a `ToolCall`, a `Failure`, a list of output items, or an iterator that
+    streams them. Functions run on a thread of the response.
+
+    ``host`` and ``port`` say where to listen; port 0 takes a free one. ``api_key`` is the key that clients must show;
+    ``None`` accepts any and none. ``ssl_context`` makes it https. ``transcriber`` and ``speaker`` put real speech in
+    the place of the tones and notes that stand for it (`Transcriber`, `Speaker`); ``transcripts`` scripts instead what
+    the user's audio says, one string or `Failure` for each commit. ``speed`` paces speech at so many times real time;
+    ``None`` sends it as fast as it goes. ``expires_after_s`` is the life of a session in seconds. ``ping_interval_s``
+    is the time between pings, ``None`` for none. ``mcp_tools`` maps the label of an MCP server to its tools.
+    ``gates`` hold single events of any connection back. ``quirks`` departs from the protocol as compatible servers do.
+
+    All methods may be called from any thread. Faults are made on command: `drop`, `close_connections`, `expire`,
+    `silence` and `send` act on all connections that are open.
+    """
+
+    def __init__(
+        self,
+        replies: ReplySource = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str | None = None,
+        transcriber: Transcriber | None = None,
+        transcripts: Iterable[Any] | None = None,
+        speaker: Speaker | None = None,
+        speed: float | None = None,
+        expires_after_s: float = 3600.0,
+        ping_interval_s: float | None = 20.0,
+        ssl_context: ssl.SSLContext | None = None,
+        mcp_tools: Mapping[str, Sequence[JsonObject]] | None = None,
+        gates: Iterable[Gate] = (),
+        quirks: Quirks | None = None,
+    ) -> None:
+        if speed is not None and speed <= 0:
+            raise ConfigurationError("speed must be above 0; None is as fast as possible")
+        self._host = host
+        self._port = port
+        self._api_key = api_key
+        self._ssl_context = ssl_context
+        self._ping_interval_s = ping_interval_s
+        self.failures: list[BaseException] = []
+        """What reply functions, transcribers and speakers raised, in order."""
+        self.requests: list[Request] = []
+        """The connections that were made, in order; refused ones too."""
+        self._options = Options(
+            replies=Replies(replies, default_reply),
+            transcripts=None if transcripts is None else Script(transcripts),
+            transcriber=transcriber or describe_audio,
+            speaker=speaker or tone_speech,
+            speed=speed,
+            expires_after_s=expires_after_s,
+            quirks=quirks or Quirks(),
+            mcp_tools=dict(mcp_tools or {}),
+            gates=list(gates),
+            failed=self.failures.append,
+            ids=Ids(),
+        )
+        # Guards the sockets, links and threads, and the events received; notified when one of those arrives.
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._links: list[_Link] = []
+        self._sockets: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._server: Server | None = None
+        self._numbers = itertools.count(1)
+
+    # ------------------------------------------------------------------------------------------------- lifecycle
+
+    def start(self) -> Self:
+        """Listen, and return once connections are accepted. Raises `ConfigurationError` when the port is taken or the
+        extra ``local`` is missing."""
+        if self._server is not None:
+            raise ConfigurationError("the server was started already")
+        try:
+            from websockets.sync.server import serve
+        except ImportError as error:
+            message = "the local server needs the extra `local`: pip install 'realtime_sync[local]'"
+            raise ConfigurationError(message) from error
+        try:
+            server = serve(
+                self._serve,
+                self._host,
+                self._port,
+                family=socket.AF_INET6 if ":" in self._host else socket.AF_INET,
+                ssl=self._ssl_context,
+                compression=None,
+                process_request=self._admit,
+                select_subprotocol=_subprotocol,
+                subprotocols=["realtime"],  # type: ignore[list-item]
+                server_header=None,
+                open_timeout=_OPEN_TIMEOUT_S,
+                close_timeout=_CLOSE_TIMEOUT_S,
+                ping_interval=self._ping_interval_s,
+                ping_timeout=None,
+                max_size=_MOST_BYTES,
+            )
+        except OSError as error:
+            raise ConfigurationError(f"cannot listen on {self._host} port {self._port}: {error.strerror}") from error
+        self._port = server.socket.getsockname()[1]
+        server.handler = self._guard(server.handler)
+        self._server = server
+        accepting = threading.Thread(target=server.serve_forever, name="local-realtime-accept", daemon=True)
+        self._threads.append(accepting)
+        accepting.start()
+        return self
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Close all connections and end all threads, within ``timeout`` seconds. Idempotent; a server that was stopped
+        does not start again."""
+        server = self._server
+        if server is None:
+            return
+        deadline = Deadline(timeout)
+        with self._changed:
+            self._stopping = True
+        self.close_connections(1001, "The local server stops.")
+        self._wait_until_closed(Deadline(min(timeout / 2, _CLOSE_TIMEOUT_S)))
+        self._cut()
+        server.shutdown()
+        with self._changed:
+            threads = list(self._threads)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(deadline.remaining())
+        left = [thread.name for thread in threads if thread.is_alive()]
+        if left:
+            _LOG.warning("the local server has stopped, but code that it called still runs: %s", ", ".join(left))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def base_url(self) -> str:
+        """The URL for clients, e.g. ``http://127.0.0.1:54321/v1``; valid once the server has started."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._ssl_context else 'http'}://{host}:{self._port}/v1"
+
+    # ------------------------------------------------------------------------------------------------ for tests
+
+    @property
+    def received(self) -> list[JsonObject]:
+        """The client events of all connections, each connection's in order."""
+        with self._changed:
+            return [event for request in self.requests for event in request.received]
+
+    def wait_received(self, event_type: str, count: int = 1, timeout: float = 10.0) -> JsonObject:
+        """Block until so many client events of a type have come, on all connections together; returns that event.
+        Raises `RealtimeTimeout` after ``timeout`` seconds."""
+        with self._changed:
+            found: list[JsonObject] = []
+
+            def enough() -> bool:
+                found[:] = [event for event in self.received if event.get("type") == event_type]
+                return len(found) >= count
+
+            if not self._changed.wait_for(enough, timeout):
+                raise RealtimeTimeout(f"{len(found)} of {count} {event_type} came in {timeout} s")
+            return found[count - 1]
+
+    def gate(self, event_type: str, nth: int = 1) -> Gate:
+        """Hold an event of any connection back from now on; see `Gate`."""
+        gate = Gate(event_type, nth)
+        self._options.gates.append(gate)
+        return gate
+
+    def send(self, event: str | bytes | Mapping[str, Any]) -> None:
+        """Send something to every client: text or bytes as they are, a mapping as JSON."""
+        message = event if isinstance(event, (str, bytes)) else json.dumps(event, ensure_ascii=False)
+        for link in self._open_links():
+            link.outbox.put(message)
+
+    def expire(self) -> None:
+        """End every session as at its time limit."""
+        for link in self._open_links():
+            link.session.expire()
+
+    def silence(self) -> None:
+        """Let every session with turn detection find that the user has been silent for too long."""
+        for link in self._open_links():
+            link.session.silence()
+
+    def close_connections(self, code: int = 1000, reason: str = "") -> None:
+        """Close every connection with a close frame, after what was sent before."""
+        for link in self._open_links():
+            link.outbox.close(code, reason)
+
+    def drop(self) -> None:
+        """Cut every connection without a close frame, as a failing network does."""
+        self._cut()
+
+    # ----------------------------------------------------------------------------------------------- connections
+
+    def _guard(self, handler: Callable[[socket.socket, Any], None]) -> Callable[[socket.socket, Any], None]:
+        """The library's handler of a connection, with a named thread and a socket that can be cut at any time, in the
+        handshake too."""
+
+        def handle(sock: socket.socket, address: Any) -> None:
+            thread = threading.current_thread()
+            thread.name = f"local-realtime-{next(self._numbers)}"
+            with self._changed:
+                if self._stopping:
+                    sock.close()
+                self._sockets.add(sock)
+                self._remember(thread)
+            try:
+                handler(sock, address)
+            finally:
+                with self._changed:
+                    self._sockets.discard(sock)
+                    self._changed.notify_all()
+
+        return handle
+
+    def _remember(self, *threads: threading.Thread) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._threads.extend(threads)
+
+    def _admit(self, websocket: ServerConnection, http: HttpRequest) -> HttpResponse | None:
+        """Answer an upgrade request that cannot be served; ``None`` lets it pass."""
+        request = _record(http)
+        with self._changed:
+            self.requests.append(request)
+        path = request.path.rstrip("/")
+        if not path.endswith(("/realtime", "/realtime/translations")):
+            return _http_error(websocket, 404, f"Invalid URL (GET {path})", None)
+        if self._api_key is not None:
+            offered = _offered_key(http)
+            if offered is None:
+                message = "Missing bearer or basic authentication in header"
+                return _http_error(websocket, 401, message, None)
+            if not hmac.compare_digest(offered.encode(), self._api_key.encode()):
+                return _http_error(websocket, 401, "Incorrect API key provided.", "invalid_api_key")
+        websocket.local_request = request  # type: ignore[attr-defined]
+        return None
+
+    def _serve(self, websocket: ServerConnection) -> None:
+        """Serve one connection: the body of its thread."""
+        from websockets.exceptions import ConnectionClosed
+
+        request: Request = websocket.local_request  # type: ignore[attr-defined]
+        thread = threading.current_thread()
+        outbox = Outbox(websocket, f"{thread.name}-sender")
+        fault = _handshake_fault(request, self._options.quirks)
+        if fault is not None:
+            _turn_away(outbox, fault, self._options.ids)
+            outbox.thread.join(_CLOSE_TIMEOUT_S)
+            return
+        link = _Link(websocket, outbox, Session(*_kind_and_model(request), outbox, self._options), request)
+        with self._changed:
+            self._links.append(link)
+            self._remember(outbox.thread)
+            if self._stopping:
+                outbox.close(1001, "The local server stops.")
+        try:
+            link.session.open()
+            while True:
+                try:
+                    frame = websocket.recv(link.session.next_deadline_s)
+                except TimeoutError:
+                    link.session.on_time()
+                    continue
+                raw = parse_frame(frame)
+                self._note(link.request, raw)
+                link.session.receive(frame, raw)
+        except ConnectionClosed:
+            pass
+        finally:
+            outbox.end()
+            left = link.session.end()
+            with self._changed:
+                self._links.remove(link)
+                self._remember(*left)
+
+    def _note(self, request: Request, raw: JsonObject | Refusal) -> None:
+        if not isinstance(raw, Refusal):
+            with self._changed:
+                request.received.append(raw)
+                self._changed.notify_all()
+
+    def _open_links(self) -> list[_Link]:
+        with self._changed:
+            return list(self._links)
+
+    def _wait_until_closed(self, deadline: Deadline) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._sockets, deadline.remaining())
+
+    def _cut(self) -> None:
+        with self._changed:
+            for sock in self._sockets:
+                with contextlib.suppress(OSError):  # it may have lost its peer already
+                    # Not the method of a TLS socket, which would touch what its reader is using.
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def _record(http: HttpRequest) -> Request:
+    url = urlsplit(http.path)
+    headers = {
+        name.lower(): "<redacted>" if name.lower() in _SECRET_HEADERS else value
+        for name, value in http.headers.raw_items()
+    }
+    return Request(url.path, dict(parse_qsl(url.query, keep_blank_values=True)), headers)
+
+
+def _offered_key(http: HttpRequest) -> str | None:
+    """The key of a request: as a bearer token, in Azure's header, or in a browser's subprotocol."""
+    scheme, _, token = http.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    if "api-key" in http.headers:
+        return http.headers["api-key"]
+    offered = ",".join(http.headers.get_all("Sec-WebSocket-Protocol")).split(",")
+    keys = [name.strip().removeprefix(_KEY_PROTOCOL) for name in offered if name.strip().startswith(_KEY_PROTOCOL)]
+    return keys[0] if keys else None
+
+
+def _http_error(websocket: ServerConnection, status: int, message: str, code: str | None) -> HttpResponse:
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    response = websocket.respond(status, json.dumps({"error": error}, indent=2))
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = "application/json"
+    response.headers["x-request-id"] = f"req_{websocket.id.hex}"
+    return response
+
+
+def _subprotocol(_: ServerConnection, offered: Sequence[Any]) -> Any:
+    return "realtime" if "realtime" in offered else None
+
+
+def _kind_and_model(request: Request) -> tuple[Kind, str]:
+    model = request.query.get("model") or request.query.get("deployment") or ""
+    if request.path.rstrip("/").endswith("/translations"):
+        return "translation", model
+    return "transcription" if request.query.get("intent") == "transcription" else "realtime", model
+
+
+def _handshake_fault(request: Request, quirks: Quirks) -> Refusal | None:
+    """What is wrong with a request that the real server upgrades first and turns away then."""
+    if request.headers.get("openai-beta") == "realtime=v1" and not quirks.beta_names:
+        message = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
+        return Refusal("beta_api_shape_disabled", message)
+    kind, model = _kind_and_model(request)
+    if kind == "transcription" and model:
+        return Refusal("invalid_model", "You must not provide a model parameter for transcription sessions.")
+    if kind != "transcription" and not model and not quirks.lenient:
+        return Refusal("missing_model", "You must provide a model parameter.")
+    return None
+
+
+def _turn_away(outbox: Outbox, fault: Refusal, ids: Ids) -> None:
+    error = {"type": fault.type, "code": fault.code, "message": fault.message, "param": None, "event_id": None}
+    outbox.put(json.dumps({"type": "error", "event_id": ids.new("event"), "error": error}))
+    outbox.close(4000, f"{fault.type}.{fault.code}")

@@ -1,0 +1,134 @@
+"""One connection of a client, from ``session.created`` to its end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from typing import Any, Final, Literal
+
+from realtime_sync._deadline import SLICE_S, Deadline
+from realtime_sync.codec import decode_client_event
+from realtime_sync.local.checks import Refusal
+from realtime_sync.local.config import (
+    default_realtime_session,
+    default_transcription_session,
+    default_translation_session,
+)
+from realtime_sync.local.core import Core, Options
+from realtime_sync.local.outbox import Outbox
+from realtime_sync.local.requests import Requests
+from realtime_sync.local.shapes import check_request, check_translation_request
+from realtime_sync.local.translation import TranslationRequests
+
+__all__ = ["Kind", "Session", "parse_frame"]
+
+Kind = Literal["realtime", "transcription", "translation"]
+_LOG: Final = logging.getLogger("realtime_sync.local")
+
+
+class Session:
+    """A session of one kind: takes the messages of its client and lets the rest happen."""
+
+    def __init__(self, kind: Kind, model: str, outbox: Outbox, options: Options) -> None:
+        session_id = options.ids.new("sess")
+        expires_at = int(time.time() + options.expires_after_s)
+        rate_hz = options.quirks.rate_hz
+        if kind == "realtime":
+            config = default_realtime_session(session_id, model, expires_at, rate_hz)
+        elif kind == "transcription":
+            config = default_transcription_session(session_id, expires_at, rate_hz)
+        else:
+            config = default_translation_session(session_id, model, expires_at)
+        self._core = Core(config, outbox, options)
+        self._expiry = Deadline(options.expires_after_s)
+        self._check = check_translation_request if kind == "translation" else check_request
+        self._requests: Requests | TranslationRequests
+        self._requests = TranslationRequests(self._core) if kind == "translation" else Requests(self._core)
+
+    def open(self) -> None:
+        """Send ``session.created``."""
+        core = self._core
+        core.hold("session.created", lambda: core.ended)
+        core.emit("session.created", session=core.config)
+
+    def receive(self, frame: str | bytes, raw: dict[str, Any] | Refusal) -> None:
+        """Handle one message of the client; ``raw`` is what `parse_frame` made of it."""
+        core = self._core
+        event_id = None
+        try:
+            if isinstance(raw, Refusal):
+                raise raw
+            event_id = raw["event_id"] if isinstance(raw.get("event_id"), str) else None
+            self._check_shape(raw)
+            core.outbox.wait_for_room(lambda: core.ended)
+            event = decode_client_event(frame)
+            with core.lock:
+                event.accept(self._requests)
+        except Refusal as refusal:
+            core.refuse(refusal, event_id)
+        except Exception as error:
+            _LOG.exception("the local server failed on an event of the client")
+            core.options.failed(error)
+            failure = Refusal("server_error", "The server had an error.", type="server_error")
+            core.refuse(failure, event_id)
+
+    @property
+    def next_deadline_s(self) -> float:
+        """Seconds until `on_time` wants to be called."""
+        expiry_s = self._expiry.remaining() or 0.0
+        watches_silence = isinstance(self._requests, Requests) and self._requests.listening.watches_silence
+        # When a silence begins is known to other threads first, so it is looked for.
+        return min(expiry_s, SLICE_S) if watches_silence else expiry_s
+
+    def on_time(self) -> None:
+        """Do what time alone brings about."""
+        if self._expiry.expired:
+            self.expire()
+        elif isinstance(self._requests, Requests):
+            with self._core.lock:
+                idle = self._requests.listening.idle
+                if idle is not None and idle.expired:
+                    self._requests.listening.idle_timeout()
+
+    def expire(self) -> None:
+        """End the session as at its time limit: an error, then close code 1001."""
+        minutes = self._core.options.expires_after_s / 60
+        message = f"Your session hit the maximum duration of {minutes:g} minutes."
+        with self._core.lock:
+            self._core.refuse(Refusal("session_expired", message), None)
+            self._core.outbox.close(1001, message)
+
+    def silence(self) -> None:
+        """Act as if the user had been silent for as long as ``idle_timeout_ms`` says."""
+        if isinstance(self._requests, Requests):
+            with self._core.lock:
+                self._requests.listening.idle_timeout()
+
+    def end(self) -> list[threading.Thread]:
+        """The connection is gone: stop everything. The threads that have yet to notice."""
+        threads = self._core.end()
+        if isinstance(self._requests, Requests):
+            self._requests.listening.responses.abandon()
+        return threads
+
+    def _check_shape(self, raw: dict[str, Any]) -> None:
+        try:
+            self._check(raw)
+        except Refusal as refusal:
+            if not self._core.options.quirks.lenient or refusal.param == "type":
+                raise
+
+
+def parse_frame(frame: str | bytes) -> dict[str, Any] | Refusal:
+    """The JSON object in a message, or why there is none."""
+    if isinstance(frame, bytes):
+        return Refusal("invalid_event", "Expected a text WebSocket message; binary frames are not supported.")
+    try:
+        raw = json.loads(frame)
+    except (ValueError, RecursionError):
+        return Refusal("invalid_json", "Invalid event: failed to parse JSON value. Please check that it is valid JSON.")
+    if not isinstance(raw, dict):
+        return Refusal("invalid_event", "Invalid event: expected a JSON object.")
+    return raw
