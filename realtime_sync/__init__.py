@@ -33,13 +33,14 @@ from realtime_sync.opening import connect
 from realtime_sync.reply import Reply
 from realtime_sync.session import RealtimeSession
 from realtime_sync.turn import Turn
-# from realtime_sync.visitor import ClientEventVisitor, ServerEventVisitor
+from realtime_sync.visitor import ClientEventVisitor, ServerEventVisitor
 
 __all__ = [
     "UNSET",
     "Ack",
     "AuthenticationError",
     "ClientEventType",
+    "ClientEventVisitor",
     "ConfigurationError",
     "ConnectionClosed",
     "ConnectionLost",
@@ -54,6 +55,7 @@ __all__ = [
     "ResponseFailed",
     "ServerError",
     "ServerEventType",
+    "ServerEventVisitor",
     "SessionExpired",
     "Turn",
     "Unset",

@@ -1,0 +1,143 @@
+"""A transport without a socket: the test plays the server."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from typing import Any
+
+from realtime_sync.connection import Connection
+from realtime_sync.errors import ConnectionClosed
+from realtime_sync.inbox import Inbox
+from realtime_sync.session import RealtimeSession
+from realtime_sync.transport import BINARY, CLOSE, PING, TEXT, Frame, close_payload
+
+SESSION = {"type": "realtime", "id": "sess_1", "object": "realtime.session", "model": "gpt-realtime"}
+
+
+class FakeTransport:
+    """Frames that the test puts come out of `receive`; what is sent is kept."""
+
+    def __init__(self) -> None:
+        self.incoming: queue.SimpleQueue[list[Frame] | Exception] = queue.SimpleQueue()
+        self.texts: list[dict[str, Any]] = []
+        self.controls: list[tuple[int, bytes]] = []
+        self.closed = threading.Event()
+        self.sent = threading.Condition()
+        self.send_fault: Exception | None = None
+        self.answer_close = True
+        self.forgotten = False
+
+    def receive(self, timeout_s: float) -> list[Frame] | None:
+        try:
+            frames = self.incoming.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        if isinstance(frames, Exception):
+            raise frames
+        return frames
+
+    def send_text(self, text: str | bytes, timeout_s: float) -> None:
+        if self.send_fault is not None:
+            raise self.send_fault
+        with self.sent:
+            self.texts.append(json.loads(text))
+            self.sent.notify_all()
+
+    def send_control(self, opcode: int, payload: bytes = b"") -> None:
+        with self.sent:
+            self.controls.append((opcode, payload))
+            self.sent.notify_all()
+        if opcode == CLOSE and self.answer_close:
+            self.incoming.put([(CLOSE, payload)])
+
+    def close(self) -> None:
+        if not self.closed.is_set():
+            self.closed.set()
+            self.incoming.put(ConnectionClosed("closed on this side"))
+
+    def forget(self) -> None:
+        self.forgotten = True
+
+    # The server's side
+
+    def say(self, *events: dict[str, Any]) -> None:
+        """Events in one batch."""
+        self.incoming.put([(TEXT, json.dumps(event).encode()) for event in events])
+
+    def say_binary(self, event: dict[str, Any]) -> None:
+        self.incoming.put([(BINARY, json.dumps(event).encode())])
+
+    def ping(self, payload: bytes) -> None:
+        self.incoming.put([(PING, payload)])
+
+    def hang_up(self, code: int | None = None, reason: str = "", *events: dict[str, Any]) -> None:
+        """A close frame, after ``events`` in the same batch."""
+        payload = b"" if code is None else close_payload(code, reason)
+        self.incoming.put([*((TEXT, json.dumps(event).encode()) for event in events), (CLOSE, payload)])
+
+    def fail(self, error: Exception) -> None:
+        self.incoming.put(error)
+
+    def wait_sent(self, count: int) -> dict[str, Any]:
+        """Block until ``count`` texts were sent in all; the last of them."""
+        with self.sent:
+            assert self.sent.wait_for(lambda: len(self.texts) >= count, 20), self.texts
+            return self.texts[count - 1]
+
+    def wait_control(self, opcode: int) -> bytes:
+        """Block until a control frame of this kind was sent; its payload."""
+        with self.sent:
+            assert self.sent.wait_for(lambda: any(sent == opcode for sent, _ in self.controls), 20), self.controls
+            return next(payload for sent, payload in self.controls if sent == opcode)
+
+
+class FakeSession:
+    """A session on a fake transport."""
+
+    def __init__(self, *, limit_bytes: int = 10**8, created: bool = True, **limits: Any) -> None:
+        self.wire = FakeTransport()
+        self.inbox = Inbox(limit_bytes)
+        self.connection = Connection(self.wire, self.inbox, **limits)  # type: ignore[arg-type]
+        self.session = RealtimeSession(self.connection, self.inbox)
+        if created:
+            self.wire.say({"type": "session.created", "event_id": "ev_0", "session": SESSION})
+        self.connection.start()
+
+    def __enter__(self) -> FakeSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.session.close()
+        assert not self.connection._thread.is_alive()
+
+
+def text_delta(response_id: str, delta: str, **more: Any) -> dict[str, Any]:
+    return {
+        "type": "response.output_text.delta",
+        "response_id": response_id,
+        "item_id": "item_1",
+        "output_index": 0,
+        "content_index": 0,
+        "delta": delta,
+        **more,
+    }
+
+
+def response_created(response_id: str, create: dict[str, Any] | None = None) -> dict[str, Any]:
+    """``response.created``; ``create`` is the client event that it answers."""
+    metadata = create["response"].get("metadata") if create else None
+    return {
+        "type": "response.created",
+        "response": {"id": response_id, "status": "in_progress", "metadata": metadata, "conversation_id": "conv_1"},
+    }
+
+
+def response_done(response_id: str, status: str = "completed", **more: Any) -> dict[str, Any]:
+    return {"type": "response.done", "response": {"id": response_id, "status": status, "output": [], **more}}
+
+
+def error(event_id: str | None, code: str = "bad", message: str = "no") -> dict[str, Any]:
+    detail = {"type": "invalid_request_error", "code": code, "message": message, "event_id": event_id}
+    return {"type": "error", "event_id": "ev_e", "error": detail}

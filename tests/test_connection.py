@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import threading
+from typing import Any
+
+import pytest
+
+from fakes import SESSION, FakeSession, FakeTransport
+from realtime_sync.connection import Connection
+from realtime_sync.errors import ConfigurationError, ConnectionClosed, ConnectionLost, InboxOverflow, RealtimeTimeout
+from realtime_sync.events import SessionCreated, UnknownEvent
+from realtime_sync.inbox import Inbox
+from realtime_sync.transport import CLOSE, PING, PONG, close_payload
+
+
+class Rig:
+    """A connection on a fake transport."""
+
+    def __init__(self, *, limit_bytes: int = 10**8, **limits: Any) -> None:
+        self.wire = FakeTransport()
+        self.inbox = Inbox(limit_bytes)
+        self.connection = Connection(self.wire, self.inbox, **limits)  # type: ignore[arg-type]
+        self.connection.start()
+
+    def take(self) -> Any:
+        taken = self.inbox.take(20)
+        while taken is not None and not taken[0]:
+            taken = self.inbox.take(20)
+        return taken
+
+    def ended(self) -> None:
+        assert self.connection._ended.wait(20)
+        self.connection._thread.join(20)
+        assert not self.connection._thread.is_alive()
+
+
+@pytest.fixture
+def rig() -> Any:
+    made = Rig()
+    yield made
+    made.connection.close()
+    made.ended()
+
+
+def test_texts_and_binaries_become_batches_of_events(rig: Rig) -> None:
+    rig.wire.say({"type": "session.created", "session": SESSION}, {"type": "vendor.hello"})
+    events, size_bytes = rig.take()
+    assert isinstance(events[0], SessionCreated)
+    assert isinstance(events[1], UnknownEvent)
+    assert size_bytes > 80
+    rig.wire.say_binary({"type": "vendor.binary"})
+    events, _ = rig.take()
+    assert events[0].type == "vendor.binary"
+    assert rig.connection.last is events[0]
+
+
+def test_pings_are_answered_without_anybody_reading(rig: Rig) -> None:
+    rig.wire.ping(b"abc")
+    assert rig.wire.wait_control(PONG) == b"abc"
+
+
+def test_close_says_goodbye_and_is_idempotent() -> None:
+    rig = Rig()
+    rig.connection.close(3001, "bye")
+    rig.connection.close()
+    rig.ended()
+    assert rig.wire.controls == [(CLOSE, close_payload(3001, "bye"))]
+    assert rig.connection.closing
+    assert rig.connection.cause is None
+    assert rig.inbox.take(0) is None
+    with pytest.raises(ConnectionClosed, match="the session is closed"):
+        rig.connection.send("{}")
+
+
+def test_close_without_an_answer_is_bounded_and_clean() -> None:
+    rig = Rig()
+    rig.wire.answer_close = False
+    rig.connection.close(timeout_s=0.01)
+    rig.ended()
+    assert rig.wire.closed.is_set()
+    assert rig.connection.cause is None
+
+
+def test_two_closes_at_once_wait_for_the_same_end() -> None:
+    rig = Rig()
+    rig.wire.answer_close = False
+    threads = [threading.Thread(target=rig.connection.close) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    rig.wire.wait_control(CLOSE)
+    rig.wire.hang_up(1000)
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert len(rig.wire.controls) == 1
+
+
+def test_a_long_reason_is_cut_at_a_character() -> None:
+    rig = Rig()
+    rig.connection.close(reason="é" * 100)
+    rig.ended()
+    payload = rig.wire.controls[0][1]
+    assert len(payload) <= 125
+    assert payload[2:].decode() == "é" * 61
+
+
+@pytest.mark.parametrize("code", [999, 1001, 2999, 5000])
+def test_a_close_code_that_is_not_the_clients_is_refused(rig: Rig, code: int) -> None:
+    with pytest.raises(ConfigurationError, match="close code"):
+        rig.connection.close(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "told"),
+    [(1000, type(None), None), (1001, ConnectionLost, 1001), (1011, ConnectionLost, 1011), (None, ConnectionLost, 1005)],
+)
+def test_the_servers_close_is_answered_and_told(code: int | None, kind: type[Any], told: int | None) -> None:
+    rig = Rig()
+    rig.wire.hang_up(code, "why" if code else "", {"type": "vendor.last"})
+    events, _ = rig.take()
+    assert events[0].type == "vendor.last"
+    assert rig.take() is None
+    rig.ended()
+    cause = rig.connection.cause
+    assert isinstance(cause, kind)
+    if isinstance(cause, ConnectionLost):
+        assert cause.code == told
+        assert cause.reason == ("why" if code else "")
+        with pytest.raises(ConnectionLost, match="closed the connection"):
+            rig.connection.send("{}")
+    assert [opcode for opcode, _ in rig.wire.controls] == [CLOSE]
+
+
+def test_a_fault_of_the_transport_is_the_cause() -> None:
+    rig = Rig()
+    rig.wire.fail(ConnectionLost("reset by peer"))
+    assert rig.take() is None
+    rig.ended()
+    assert "reset by peer" in str(rig.connection.cause)
+    rig.connection.close()
+
+
+def test_a_bug_in_the_reader_ends_the_session_visibly(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        rig = Rig()
+        rig.wire.fail(ZeroDivisionError("bug"))
+        assert rig.take() is None
+        rig.ended()
+    assert isinstance(rig.connection.cause, ConnectionLost)
+    assert isinstance(rig.connection.cause.__cause__, ZeroDivisionError)
+
+
+def test_silence_is_pinged_and_then_lost() -> None:
+    rig = Rig(ping_interval_s=0.02, ping_timeout_s=0.02)
+    assert rig.wire.wait_control(PING) == b""
+    assert rig.take() is None
+    rig.ended()
+    assert "silent for 0.04 s" in str(rig.connection.cause)
+
+
+def test_any_frame_counts_as_life() -> None:
+    rig = Rig(ping_interval_s=0.02, ping_timeout_s=30)
+    rig.wire.wait_control(PING)
+    rig.wire.incoming.put([])  # a part of a frame
+    with rig.wire.sent:
+        assert rig.wire.sent.wait_for(lambda: len(rig.wire.controls) >= 2, 20)
+    assert not rig.connection.ended
+    rig.connection.close()
+    rig.ended()
+
+
+def test_without_keepalive_nothing_is_pinged() -> None:
+    rig = Rig(ping_interval_s=None)
+    rig.wire.say({"type": "a"})
+    rig.take()
+    rig.connection.close()
+    rig.ended()
+    assert [opcode for opcode, _ in rig.wire.controls] == [CLOSE]
+
+
+def test_overflow_ends_the_session_after_what_came() -> None:
+    rig = Rig(limit_bytes=10)
+    rig.wire.say({"type": "a"}, {"type": "b"})
+    rig.ended()
+    events, _ = rig.take()
+    assert [event.type for event in events] == ["a", "b"]
+    assert rig.take() is None
+    cause = rig.connection.cause
+    assert isinstance(cause, InboxOverflow)
+    assert cause.limit_bytes == 10
+    assert "inbox_limit_bytes" in str(cause)
+    with pytest.raises(ConnectionClosed) as caught:
+        rig.connection.send("{}")
+    assert caught.value.__cause__ is cause
+
+
+def test_a_send_that_stuck_half_way_is_the_cause_of_the_end() -> None:
+    rig = Rig()
+    rig.wire.send_fault = ConnectionLost("stuck")
+    with pytest.raises(ConnectionLost, match="stuck"):
+        rig.connection.send("{}")
+    rig.ended()
+    assert str(rig.connection.cause) == "stuck"
+
+
+def test_a_send_that_never_began_leaves_the_session_open(rig: Rig) -> None:
+    rig.wire.send_fault = RealtimeTimeout("later")
+    with pytest.raises(RealtimeTimeout):
+        rig.connection.send("{}")
+    assert not rig.connection.ended
+    rig.wire.send_fault = None
+    rig.connection.send('{"type": "a"}')
+    assert rig.wire.texts == [{"type": "a"}]
+
+
+def test_taps_see_both_directions_and_a_failing_one_is_removed(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[tuple[str, Any]] = []
+
+    def bad(direction: str, text: Any) -> None:
+        raise ValueError("tap")
+
+    def tap(direction: str, text: Any) -> None:
+        seen.append((direction, text))
+
+    with caplog.at_level(logging.ERROR):
+        rig.connection.add_tap(bad)
+        rig.connection.add_tap(tap)
+        rig.wire.say({"type": "a"})
+        rig.take()
+        rig.connection.send('{"type": "b"}')
+    assert seen == [("in", b'{"type": "a"}'), ("out", '{"type": "b"}')]
+    assert caplog.text.count("a tap failed") == 1
+    rig.connection.remove_tap(tap)
+    rig.connection.send('{"type": "c"}')
+    assert len(seen) == 2
+
+
+def test_abandon_ends_at_once_without_a_goodbye() -> None:
+    rig = Rig()
+    rig.connection.abandon()
+    rig.ended()
+    assert rig.wire.controls == []
+    assert rig.connection.cause is None
+
+
+def test_another_process_cannot_use_or_end_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getpid", lambda: -1)
+        with pytest.raises(ConnectionClosed, match="after a fork"):
+            rig.connection.send("{}")
+        rig.connection.close()
+        rig.connection.abandon()
+    assert rig.wire.forgotten
+    assert not rig.wire.closed.is_set()
+
+
+def test_a_forgotten_session_is_abandoned() -> None:
+    fake = FakeSession()
+    connection, wire = fake.connection, fake.wire
+    del fake
+    gc.collect()  # handlers of the session refer to it
+    assert wire.closed.wait(20)
+    connection._thread.join(20)
+    assert not connection._thread.is_alive()
