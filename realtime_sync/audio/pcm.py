@@ -1,0 +1,203 @@
+"""Raw PCM: what counts as such, how long it lasts, and cutting it into pieces."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable, Iterator
+from threading import Event
+from typing import TYPE_CHECKING, Final
+
+from realtime_sync._deadline import Deadline, now
+from realtime_sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = [
+    "API_RATE_HZ",
+    "bytes_of",
+    "chunks",
+    "duration_ms",
+    "pcm_bytes",
+    "samples_from_floats",
+    "samples_of",
+    "validate_rate",
+]
+
+API_RATE_HZ: Final = 24_000
+"""The sample rate of ``audio/pcm`` at OpenAI."""
+
+_G711_RATE_HZ: Final = 8_000
+_RATES_HZ: Final = range(1_000, 768_001)
+_FULL_SCALE: Final = 32_767.0
+
+_ENCODINGS: Final = {
+    "audio/pcm": (2, API_RATE_HZ),
+    "pcm16": (2, API_RATE_HZ),
+    "audio/pcmu": (1, _G711_RATE_HZ),
+    "g711_ulaw": (1, _G711_RATE_HZ),
+    "audio/pcma": (1, _G711_RATE_HZ),
+    "g711_alaw": (1, _G711_RATE_HZ),
+}
+
+
+def duration_ms(size_bytes: int, encoding: str = "audio/pcm", *, rate_hz: int | None = None) -> float:
+    """How long ``size_bytes`` of mono audio play, in milliseconds.
+
+    ``encoding`` is the ``type`` of the protocol's audio formats (``audio/pcm``, ``audio/pcmu``, ``audio/pcma``) or a
+    name of the older dialect (``pcm16``, ``g711_ulaw``, ``g711_alaw``). ``rate_hz`` is in samples a second; ``None``
+    takes the encoding's own, 24000 for PCM and 8000 for G.711.
+
+    Raises `ConfigurationError` for an unknown encoding, a negative size and an impossible rate.
+    """
+    try:
+        width_bytes, own_rate_hz = _ENCODINGS[encoding]
+    except KeyError:
+        raise ConfigurationError(f"unknown audio encoding {encoding!r}; known are {', '.join(_ENCODINGS)}") from None
+    if size_bytes < 0:
+        raise ConfigurationError(f"audio cannot have {size_bytes} bytes")
+    return size_bytes * 1000 / (width_bytes * validate_rate(own_rate_hz if rate_hz is None else rate_hz))
+
+
+def chunks(
+    pcm: Buffer | Iterable[Buffer],
+    *,
+    chunk_ms: int = 100,
+    rate_hz: int = API_RATE_HZ,
+    paced: bool = False,
+    stop: Event | None = None,
+) -> Iterator[bytes]:
+    """Cut PCM into pieces of ``chunk_ms`` milliseconds; the last one may be shorter.
+
+    ``pcm`` is one buffer or an iterable of buffers (a microphone, say), whose borders need not be those of samples.
+    ``rate_hz`` is its sample rate. With ``paced``, the pieces come as fast as they would be spoken: the first at once,
+    each further one when those before it have played; a consumer that falls behind gets the next ones without a wait.
+    Setting ``stop``, from any thread, ends the iteration at once, in the middle of a wait too.
+
+    Raises `ConfigurationError` at the call for an impossible argument, and in the iteration for a buffer that is not
+    PCM and for audio that ends in half a sample.
+    """
+    if chunk_ms <= 0:
+        raise ConfigurationError(f"chunk_ms must be positive, not {chunk_ms}")
+    samples_each = max(1, int(validate_rate(rate_hz) * chunk_ms / 1000))
+    pieces = _cut(_buffers(pcm), 2 * samples_each)
+    return _until(_paced(pieces, samples_each / rate_hz, stop) if paced else pieces, stop)
+
+
+def pcm_bytes(pcm: Buffer) -> bytes:
+    """PCM as bytes. The length may be odd: this may be a piece of a stream.
+
+    Raises `ConfigurationError` for what is not a buffer, has several channels or holds other numbers than 16-bit
+    integers and floats.
+    """
+    if isinstance(pcm, bytes):
+        return pcm
+    try:
+        view = memoryview(pcm)
+    except (TypeError, ValueError, BufferError):
+        raise ConfigurationError(
+            f"audio must be bytes or a buffer of 16-bit integers or floats, not {type(pcm).__name__}"
+        ) from None
+    if view.ndim != 1 and view.nbytes != view.itemsize * max(view.shape or (1,)):
+        raise ConfigurationError(f"audio must be mono, not of shape {view.shape}: mix or pick one channel first")
+    code = view.format.removeprefix("@")
+    if code in ("B", "b", "c", "<h"):
+        return view.tobytes()
+    if code == "h":
+        return _little_endian(array("h", view.tobytes()))
+    if code in ("f", "d"):
+        return _little_endian(samples_from_floats(array(code, view.tobytes())))
+    raise ConfigurationError(f"audio must be 16-bit integers, floats or bytes, not a buffer of format {view.format!r}")
+
+
+def samples_of(pcm: bytes) -> array[int]:
+    """PCM as integers from -32768 to 32767. Raises `ConfigurationError` when it ends in half a sample."""
+    if len(pcm) % 2:
+        raise ConfigurationError(f"{len(pcm)} bytes are no 16-bit PCM: the audio ends in half a sample")
+    samples = array("h", pcm)
+    if sys.byteorder == "big":
+        samples.byteswap()
+    return samples
+
+
+def samples_from_floats(numbers: Iterable[float]) -> array[int]:
+    """Floats, full scale being -1 to 1, as 16-bit integers; what is beyond full scale is clipped.
+
+    Raises `ConfigurationError` for NaN.
+    """
+    try:
+        # The order matters: the other way round, NaN would become -1.
+        return array("h", (round(max(min(number, 1.0), -1.0) * _FULL_SCALE) for number in numbers))
+    except ValueError:
+        raise ConfigurationError("the audio holds floats that are not numbers (NaN)") from None
+
+
+def bytes_of(samples: Iterable[int]) -> bytes:
+    """Integers from -32768 to 32767 as PCM."""
+    return _little_endian(array("h", samples))
+
+
+def validate_rate(rate_hz: int) -> int:
+    """The rate itself; raises `ConfigurationError` when it is no sample rate of audio."""
+    if rate_hz not in _RATES_HZ:
+        raise ConfigurationError(
+            f"a sample rate must be a whole number from {_RATES_HZ.start} to {_RATES_HZ.stop - 1} Hz, not {rate_hz!r}"
+        )
+    return int(rate_hz)
+
+
+def _little_endian(samples: array[int]) -> bytes:
+    if sys.byteorder == "big":
+        samples.byteswap()
+    return samples.tobytes()
+
+
+def _buffers(pcm: Buffer | Iterable[Buffer]) -> Iterator[bytes]:
+    # An array is an iterable too, but of numbers.
+    if isinstance(pcm, Iterable) and not _is_buffer(pcm):
+        yield from map(pcm_bytes, pcm)
+    else:
+        yield pcm_bytes(pcm)  # type: ignore[arg-type]
+
+
+def _is_buffer(value: object) -> bool:
+    try:
+        memoryview(value)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
+
+
+def _cut(buffers: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
+    held = bytearray()
+    for buffer in buffers:
+        held += buffer
+        whole = len(held) // size_bytes * size_bytes
+        for start in range(0, whole, size_bytes):
+            yield bytes(held[start : start + size_bytes])
+        del held[:whole]
+    if len(held) % 2:
+        raise ConfigurationError("the audio ends in half a 16-bit sample")
+    if held:
+        yield bytes(held)
+
+
+def _paced(pieces: Iterable[bytes], piece_s: float, stop: Event | None) -> Iterator[bytes]:
+    stopped = stop or Event()
+    started = None
+    for index, piece in enumerate(pieces):
+        if started is None:
+            # The clock starts with the first piece, not with the first wait for the source.
+            started = now()
+        due = Deadline(started + index * piece_s - now())
+        while not (due.expired or stopped.wait(due.slice())):
+            pass
+        yield piece
+
+
+def _until(pieces: Iterable[bytes], stop: Event | None) -> Iterator[bytes]:
+    for piece in pieces:
+        if stop is not None and stop.is_set():
+            return
+        yield piece
