@@ -126,9 +126,10 @@ def _meant(name: str, methods: list[str]) -> str:
     """What a method with a wrong name was probably meant to be called."""
     import difflib
 
-    dialects = {"visit_" + kind.replace(".", "_"): c.VISIT for kind, c in {**SERVER_EVENTS, **CLIENT_EVENTS}.items()}
-    close = [dialects[name]] if dialects.get(name) in methods else difflib.get_close_matches(name, methods, n=1)
-    return f"; did you mean {close[0]}?" if close else "; methods that start with visit_ are named after an event"
+    kinds = {kind.replace(".", "_"): cls.VISIT for kind, cls in {**SERVER_EVENTS, **CLIENT_EVENTS}.items()}
+    candidates = [kind for kind, method in kinds.items() if method in methods]
+    close = difflib.get_close_matches(name.removeprefix("visit_"), candidates, n=1)
+    return f"; did you mean {kinds[close[0]]}?" if close else "; such methods are named after an event"
 
 
 class ServerEventVisitor(_Visitor[T]):
