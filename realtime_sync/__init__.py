@@ -1,9 +1,9 @@
 """Synchronous, threaded client for the OpenAI Realtime API and for the servers that speak it.
 
-    import realtime_sync as rt
+import realtime_sync as rt
 
-    with rt.connect("gpt-realtime") as session:
-        print(session.ask("Tell me a joke.").text)
+with rt.connect("gpt-realtime") as session:
+print(session.ask("Tell me a joke.").text)
 """
 
 from __future__ import annotations

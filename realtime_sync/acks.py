@@ -135,9 +135,7 @@ def server_error(event: ErrorEvent) -> ServerError:
     detail = or_none(event.error)
     if detail is None:  # a compatible server that sends no detail
         return ServerError(event.extra.get("message"), event_id=None)
-    return ServerError(
-        detail.message, type=detail.type, code=detail.code, param=detail.param, event_id=detail.event_id
-    )
+    return ServerError(detail.message, type=detail.type, code=detail.code, param=detail.param, event_id=detail.event_id)
 
 
 _Match = Callable[[Any, Any], bool]
@@ -172,7 +170,10 @@ _CONFIRMED_BY: Final[dict[type[ClientEvent], tuple[tuple[type[ServerEvent], ...]
     ),
 }
 
-CONFIRMING: Final[tuple[type[ServerEvent], ...]] = (ErrorEvent, *{cls for classes, _ in _CONFIRMED_BY.values() for cls in classes})
+CONFIRMING: Final[tuple[type[ServerEvent], ...]] = (
+    ErrorEvent,
+    *{cls for classes, _ in _CONFIRMED_BY.values() for cls in classes},
+)
 """The server events that `AckTable.apply` wants to see."""
 
 _NOTHING_TO_CANCEL: Final = "response_cancel_not_active"

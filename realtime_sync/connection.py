@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal
 
 from realtime_sync._deadline import Deadline, now
@@ -138,7 +139,8 @@ class Connection:
             first, self._closing = not self._closing, True
         try:
             if first and not self._ended.is_set():
-                self._transport.send_control(_CLOSE, code.to_bytes(2, "big") + _fitting(reason))
+                with suppress(ConnectionClosed):  # a send that failed was faster
+                    self._transport.send_control(_CLOSE, code.to_bytes(2, "big") + _fitting(reason))
             while not self._ended.is_set() and not deadline.expired:
                 self._ended.wait(deadline.slice())
         finally:

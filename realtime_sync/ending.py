@@ -39,7 +39,9 @@ def explain(cause: RealtimeError | None, error: ServerError | None, *, last: boo
     code, reason = (cause.code, cause.reason) if isinstance(cause, ConnectionClosed) else (1000, "")
     expired = error is not None and "session_expired" in (error.code, error.type)
     if expired or (code == _GOING_AWAY and any(word in reason.lower() for word in _EXPIRY_WORDS)):
-        told: ConnectionClosed = SessionExpired("the session reached the server's time limit", code=code, reason=reason, error=error)
+        told: ConnectionClosed = SessionExpired(
+            "the session reached the server's time limit", code=code, reason=reason, error=error
+        )
     elif isinstance(cause, ConnectionClosed) and error is not None:
         told = type(cause)(f"{cause}; before it the server said: {error}", code=code, reason=reason, error=error)
     else:

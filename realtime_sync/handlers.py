@@ -12,7 +12,7 @@ from realtime_sync.dispatcher import HANDLER, Dispatcher, Receiver
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.events import CLIENT_EVENTS, SERVER_EVENTS, ServerEvent
 
-__all__ = ["Key", "Handlers", "key_of"]
+__all__ = ["Handlers", "Key", "key_of"]
 
 Key = type[ServerEvent] | str
 """A class of server events (its subclasses included), a type string of the wire, or ``"*"`` for every event."""

@@ -11,8 +11,15 @@ from realtime_sync.connection import Connection
 from realtime_sync.ending import refusal
 from realtime_sync.endpoint import resolve_endpoint
 from realtime_sync.errors import ConfigurationError, RealtimeError, RealtimeTimeout
-from realtime_sync.events import ErrorEvent, ServerEvent, SessionConfig, SessionCreated, SessionUpdated
-from realtime_sync.events import TranscriptionSessionCreated, TranscriptionSessionUpdated
+from realtime_sync.events import (
+    ErrorEvent,
+    ServerEvent,
+    SessionConfig,
+    SessionCreated,
+    SessionUpdated,
+    TranscriptionSessionCreated,
+    TranscriptionSessionUpdated,
+)
 from realtime_sync.inbox import Inbox
 from realtime_sync.session import RealtimeSession
 from realtime_sync.transport import MAX_MESSAGE_BYTES, open_transport

@@ -132,6 +132,11 @@ class Reply:
         if gather is not None:
             gather(self, event)
 
+    def end_unsent(self) -> None:
+        """It was cancelled before the server heard of it."""
+        self.duration_s = now() - self._asked_at
+        self.response = Response(status="cancelled")
+
     def _part(self, event: Any) -> _Pieces:
         return self._parts.setdefault((event.output_index or 0, event.content_index or 0), _Pieces())
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import secrets
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.acks import CONFIRMING, STAMP, Ack, AckTable, server_error
+from realtime_sync.appending import base64_pieces, pcm_pieces
 from realtime_sync.background import BackgroundPump
 from realtime_sync.codec import decode_client_event, encode_append, encode_event, event_to_dict, object_to_dict
 from realtime_sync.connection import Connection, Tap
@@ -36,7 +38,6 @@ from realtime_sync.events import (
     InputAudioBufferCleared,
     InputAudioBufferCommit,
     InputAudioBufferCommitted,
-    InputText,
     Item,
     MalformedEvent,
     OutputAudioBufferClear,
@@ -51,12 +52,12 @@ from realtime_sync.events import (
     SessionConfig,
     SessionUpdate,
     SessionUpdated,
-    UserMessage,
+    TurnDetection,
 )
 from realtime_sync.handlers import Handlers, Key, decorating, key_of
 from realtime_sync.inbox import Inbox
-from realtime_sync.appending import base64_pieces, pcm_pieces
 from realtime_sync.reply import Reply
+from realtime_sync.saying import coded_audio, turn_detection_of, user_message
 from realtime_sync.sequencer import Sequencer
 from realtime_sync.turn import TURN_TIMEOUT_S, Turn
 
@@ -198,11 +199,9 @@ class RealtimeSession:
 
     def send_text(self, text: str) -> Ack[ConversationItemAdded | ConversationItemCreated]:
         """Add a user message with this text. It starts no response. ``conversation.item.create``."""
-        return self.create_item(UserMessage(content=[InputText(text=text)]))
+        return self.create_item(user_message(text))
 
-    def submit_function_output(
-        self, call_id: str, output: Any
-    ) -> Ack[ConversationItemAdded | ConversationItemCreated]:
+    def submit_function_output(self, call_id: str, output: Any) -> Ack[ConversationItemAdded | ConversationItemCreated]:
         """Answer a function call. A string is sent as it is, anything else as JSON. It starts no response.
         ``conversation.item.create``.
 
@@ -223,9 +222,7 @@ class RealtimeSession:
         """Remove an item from the conversation. ``conversation.item.delete``."""
         return self.send(ConversationItemDelete(item_id=item_id))
 
-    def truncate_item(
-        self, item_id: str, content_index: int, audio_end_ms: int
-    ) -> Ack[ConversationItemTruncated]:
+    def truncate_item(self, item_id: str, content_index: int, audio_end_ms: int) -> Ack[ConversationItemTruncated]:
         """Cut the audio of an assistant message after ``audio_end_ms`` milliseconds; its transcript goes.
         ``conversation.item.truncate``."""
         return self.send(
@@ -257,32 +254,80 @@ class RealtimeSession:
         self,
         text: str | None = None,
         *,
+        audio: Any = None,
+        images: Iterable[str | os.PathLike[str] | bytes] = (),
         config: ResponseConfig | Mapping[str, Any] | None = None,
         timeout: float | None = TURN_TIMEOUT_S,
     ) -> Turn:
-        """Say ``text`` (``None``: nothing new), ask for a response and return the turn, to iterate as it streams.
+        """Say something (or nothing new), ask for a response and return the turn, to iterate as it streams.
 
-        ``timeout`` is in seconds, for the whole turn.
+        ``text``: a user message. ``images``: URLs, paths or bytes of images that go into that message. ``audio``: a
+        path or an open file or the bytes of a WAV file, or bytes or an array in the session's input format; it becomes
+        a turn of its own whatever the turn detection is set to, which is switched off meanwhile and restored.
+        ``config``: options of this response. ``timeout`` is in seconds, for the whole turn.
+
+        Raises `InvalidEvent` or `ConfigurationError` for input that cannot be sent, and `ServerError` when the server
+        refuses the audio.
         """
-        if text is not None:
-            self.send_text(text)
-        return Turn(self._dispatcher, self.create_response(config), timeout=timeout, cancel=self.cancel_response)
+        deadline = Deadline(timeout)
+        if audio is not None:
+            self._speak(coded_audio(audio, self._config), deadline)
+        message = user_message(text, images)
+        if message.content:
+            self.create_item(message)
+        return self._turn(self.create_response(config), deadline)
 
     def ask(
         self,
         text: str | None = None,
         *,
+        audio: Any = None,
+        images: Iterable[str | os.PathLike[str] | bytes] = (),
         config: ResponseConfig | Mapping[str, Any] | None = None,
         timeout: float | None = TURN_TIMEOUT_S,
         check: bool = True,
     ) -> Reply:
-        """Say ``text``, block for the whole response and return it."""
-        return self.respond(text, config=config, timeout=timeout).result(check=check)
+        """Say something as `respond` does, block for the whole response and return it. When this call is left early,
+        by its timeout or by Ctrl-C, the response is cancelled.
+
+        Raises `ResponseFailed` unless it was completed (``check=False`` returns it whatever its status),
+        `ServerError` when the server refused, `RealtimeTimeout` and `ConnectionClosed` or its kin.
+        """
+        with self.respond(text, audio=audio, images=images, config=config, timeout=timeout) as turn:
+            return turn.result(check=check)
+
+    def _speak(self, coded: bytes, deadline: Deadline) -> None:
+        """Make a user message of audio, past any turn detection."""
+        detection = turn_detection_of(self._config)
+        switched = self._detect_turns(None) if detection else None
+        try:
+            if switched:
+                self.clear_audio()
+            self.append_audio_bytes(coded)
+            self.commit_audio().result(deadline.remaining())
+            if switched:
+                switched.result(deadline.remaining())
+        finally:
+            if switched and not self.closed:
+                self._detect_turns(detection)
+
+    def _detect_turns(self, detection: TurnDetection | None) -> Ack[SessionUpdated]:
+        wanted = None if detection is None else object_to_dict(detection)
+        return self.update_session({"audio": {"input": {"turn_detection": wanted}}})
+
+    def _turn(self, ack: Ack[ResponseCreated] | None, deadline: Deadline) -> Turn:
+        return Turn(
+            self._dispatcher,
+            ack,
+            deadline=deadline,
+            cancel_response=self.cancel_response,
+            withdraw=self._sequencer.withdraw,
+        )
 
     def next_reply(self, *, timeout: float | None = TURN_TIMEOUT_S) -> Turn:
         """The turn of the next response that begins, whoever starts it: for server-side turn detection, which answers
         by itself when the user stops speaking. Call it before the speech ends."""
-        return Turn(self._dispatcher, None, timeout=timeout, cancel=self.cancel_response)
+        return self._turn(None, Deadline(timeout))
 
     # Receiving
 

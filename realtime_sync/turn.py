@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.acks import Ack, id_of
 from realtime_sync.dispatcher import WAITER, Dispatcher
+from realtime_sync.errors import RealtimeError
 from realtime_sync.events import (
     SERVER_EVENTS,
     ResponseCreated,
@@ -42,15 +44,18 @@ class Turn:
         dispatcher: Dispatcher,
         ack: Ack[ResponseCreated] | None,
         *,
-        timeout: float | None,
-        cancel: Callable[[str | None], object],
+        deadline: Deadline,
+        cancel_response: Callable[[str | None], object],
+        withdraw: Callable[[Ack[ResponseCreated]], bool],
     ) -> None:
         self.reply = Reply()
         """What has come so far."""
         self._dispatcher = dispatcher
         self._ack = ack
-        self._cancel = cancel
-        self._deadline = Deadline(timeout)
+        self._cancel_response = cancel_response
+        self._withdraw = withdraw
+        self._cancel_when_begun = False
+        self._deadline = deadline
         self._events: deque[ServerEvent] = deque()
         self._keeps_events = True
         self._begun = False
@@ -90,8 +95,15 @@ class Turn:
 
     def cancel(self) -> None:
         """Ask the server to stop; the reply then ends as ``cancelled``. Nothing happens when it has ended."""
-        if not self.reply.done:
-            self._cancel(self.reply.response_id)
+        if self.reply.done:
+            return
+        if self._begun:
+            self._cancel_response(self.reply.response_id)
+        elif self._ack is None or self._withdraw(self._ack):
+            self._leave()
+            self.reply.end_unsent()
+        else:
+            self._cancel_when_begun = True
 
     def __enter__(self) -> Turn:
         return self
@@ -99,7 +111,7 @@ class Turn:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self.reply.done and not self._dispatcher.ended:
+        with suppress(RealtimeError):  # the connection has ended: so has the response
             self.cancel()
 
     def _wait(self, done: Callable[[], bool]) -> None:
@@ -119,6 +131,9 @@ class Turn:
                 return
             self._begun = True
             self.reply.response_id = id_of(event.response)
+            if self._cancel_when_begun:
+                with suppress(RealtimeError):
+                    self._cancel_response(self.reply.response_id)
         elif not self._belongs(event):
             return
         self.reply.apply(event)

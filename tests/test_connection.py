@@ -7,8 +7,8 @@ import threading
 from typing import Any
 
 import pytest
-
 from fakes import SESSION, FakeSession, FakeTransport
+
 from realtime_sync.connection import Connection
 from realtime_sync.errors import ConfigurationError, ConnectionClosed, ConnectionLost, InboxOverflow, RealtimeTimeout
 from realtime_sync.events import SessionCreated, UnknownEvent

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fakes import FakeSession, error, response_created, response_done, text_delta
 
 import realtime_sync as rt
-from fakes import FakeSession, error, response_created, response_done, text_delta
 from realtime_sync.events import (
     ErrorEvent,
     FunctionTool,

@@ -1,0 +1,98 @@
+"""What the user says, in the forms that the protocol takes: messages of text and images, audio in the session's
+format."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from realtime_sync.errors import InvalidEvent
+from realtime_sync.events import (
+    AudioPcm,
+    AudioPcma,
+    AudioPcmu,
+    InputImage,
+    InputText,
+    RealtimeSessionConfig,
+    SessionConfig,
+    TranscriptionSessionConfig,
+    TurnDetection,
+    UserMessage,
+)
+
+__all__ = ["coded_audio", "turn_detection_of", "user_message"]
+
+_MAGIC: Final = (
+    (b"\x89PNG\r\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"RIFF", "image/webp"),
+)
+_G711_RATE_HZ: Final = 8000
+_PCM_RATE_HZ: Final = 24000
+
+
+def user_message(text: str | None, images: Iterable[str | os.PathLike[str] | bytes] = ()) -> UserMessage:
+    """A user message with these images and then this text. An image is a URL (``https:`` or ``data:``), a path, or
+    the bytes of a PNG, JPEG, GIF or WebP file. Raises `InvalidEvent` for what is none of these."""
+    if isinstance(images, (str, bytes, os.PathLike)):
+        images = [images]
+    content: list[Any] = [InputImage(image_url=_image_url(image)) for image in images]
+    if text is not None:
+        if not isinstance(text, str):
+            raise InvalidEvent(f"the text of a message must be str, not {type(text).__name__}")
+        content.append(InputText(text=text))
+    return UserMessage(content=content)
+
+
+def coded_audio(audio: Any, config: SessionConfig | None) -> bytes:
+    """``audio`` as bytes in the input format of the session.
+
+    A path, an open binary file or the bytes of a WAV file are converted from whatever rate they have. Other bytes are
+    taken to be in the session's format already; arrays of 16-bit integers or of floats from -1 to 1 to be mono samples
+    at its rate. Raises `ConfigurationError` for what cannot be read.
+    """
+    from realtime_sync.audio import encode_pcma, encode_pcmu, read_wav  # only who speaks pays for their tables
+    from realtime_sync.audio.pcm import pcm_bytes
+
+    wire_format = getattr(getattr(getattr(config, "audio", None), "input", None), "format", None)
+    codes: dict[Any, Callable[[bytes], bytes]] = {AudioPcmu: encode_pcmu, AudioPcma: encode_pcma}
+    code = codes.get(type(wire_format))
+    rate_hz = _G711_RATE_HZ if code else _PCM_RATE_HZ
+    if isinstance(wire_format, AudioPcm) and wire_format.rate:
+        rate_hz = wire_format.rate
+    is_bytes = isinstance(audio, (bytes, bytearray, memoryview))
+    if isinstance(audio, (str, os.PathLike)) or hasattr(audio, "read") or (is_bytes and bytes(audio[:4]) == b"RIFF"):
+        pcm = read_wav(audio, rate_hz=rate_hz)
+    elif is_bytes:
+        return bytes(audio)
+    else:
+        pcm = pcm_bytes(audio)
+    return code(pcm) if code else pcm
+
+
+def turn_detection_of(config: SessionConfig | None) -> TurnDetection | None:
+    """How the session finds the turns of the user; ``None`` where it does not, or where that is unknown."""
+    if not isinstance(config, (RealtimeSessionConfig, TranscriptionSessionConfig)):
+        return None
+    heard = config.audio.input if config.audio is not None else None
+    return (heard.turn_detection or None) if heard is not None else None
+
+
+def _image_url(image: str | os.PathLike[str] | bytes) -> str:
+    if isinstance(image, str) and image.startswith(("https:", "http:", "data:")):
+        return image
+    if isinstance(image, bytes):
+        content = image
+    else:
+        try:
+            with open(image, "rb") as file:
+                content = file.read()
+        except (OSError, TypeError, ValueError) as error:
+            raise InvalidEvent(f"the image {image!r} cannot be read: {error}") from None
+    kind = next((kind for magic, kind in _MAGIC if content.startswith(magic)), None)
+    if kind is None:
+        raise InvalidEvent("an image must be a PNG, JPEG, GIF or WebP file, or a URL")
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
