@@ -190,7 +190,8 @@ class AckTable:
         self._lock = threading.Lock()  # guards _pending and _ended
         self._pending: dict[str, Ack[Any]] = {}
         self._ended: RealtimeError | None = None
-        self._automatic_commits = 0
+        self._automatic_commits = 0  # turns that the server committed and has not answered yet
+        self._echoes = False  # whether this server is known to send the stamp back
 
     def expect(self, event: ClientEvent, event_id: str) -> Ack[Any]:
         """The handle of ``event``, which is about to be sent under ``event_id``."""
@@ -265,12 +266,13 @@ class AckTable:
         response = or_none(event.response)
         metadata = (response.metadata if response is not None else None) or {}
         if STAMP in metadata:
+            self._echoes = True
             return next((ack for ack in candidates if ack.event_id == metadata[STAMP]), None)
         plain = [ack for ack in candidates if not _stamped(ack.event)]
         if plain:
             return plain[0]
-        if self._automatic_commits:
-            self._automatic_commits -= 1
+        if self._echoes or self._automatic_commits:
+            self._automatic_commits = max(0, self._automatic_commits - 1)
             return None
         return candidates[0] if candidates else None
 

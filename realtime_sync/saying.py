@@ -88,7 +88,7 @@ def _image_url(image: str | os.PathLike[str] | bytes) -> str:
         content = image
     else:
         try:
-            with open(image, "rb") as file:
+            with open(os.fspath(image), "rb") as file:
                 content = file.read()
         except (OSError, TypeError, ValueError) as error:
             raise InvalidEvent(f"the image {image!r} cannot be read: {error}") from None

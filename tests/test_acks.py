@@ -173,6 +173,16 @@ def test_a_stamped_response_is_told_from_one_that_turn_detection_began(table: Ac
     assert ack.result().response.id == "mine"
 
 
+def test_once_a_server_sent_a_stamp_back_one_without_it_is_nobodys(table: AckTable) -> None:
+    first = table.expect(stamped("1"), "1")
+    table.apply(created("a", stamp="1"))
+    assert first.done
+    second = table.expect(stamped("2"), "2")
+    assert not table.apply(created("by the server"))
+    assert table.apply(created("b", stamp="2"))
+    assert second.done
+
+
 def test_a_server_that_echoes_no_metadata_confirms_in_order(table: AckTable) -> None:
     first, second = table.expect(stamped("1"), "1"), table.expect(ResponseCreate(), "2")
     assert table.apply(created("a"))

@@ -115,7 +115,12 @@ def test_a_close_code_that_is_not_the_clients_is_refused(rig: Rig, code: int) ->
 
 @pytest.mark.parametrize(
     ("code", "kind", "told"),
-    [(1000, type(None), None), (1001, ConnectionLost, 1001), (1011, ConnectionLost, 1011), (None, ConnectionLost, 1005)],
+    [
+        (1000, type(None), None),
+        (1001, ConnectionLost, 1001),
+        (1011, ConnectionLost, 1011),
+        (None, ConnectionLost, 1005),
+    ],
 )
 def test_the_servers_close_is_answered_and_told(code: int | None, kind: type[Any], told: int | None) -> None:
     rig = Rig()

@@ -69,7 +69,15 @@ def test_routes_by_class_base_class_and_unknown_type() -> None:
     rig.inbox.put([cleared("a"), UnknownEvent(type="vendor.event", event_id="v", raw={})], 2)
     rig.inbox.put([UnknownEvent(type="other", event_id="o", raw={})], 1)
     rig.drain()
-    assert seen == [("class", "a"), ("all", "a"), ("all", "v"), ("vendor", "v"), ("unknown", "v"), ("all", "o"), ("unknown", "o")]
+    assert seen == [
+        ("class", "a"),
+        ("all", "a"),
+        ("all", "v"),
+        ("vendor", "v"),
+        ("unknown", "v"),
+        ("all", "o"),
+        ("unknown", "o"),
+    ]
 
 
 def test_a_receiver_added_or_removed_by_a_receiver_counts_from_the_next_event() -> None:
