@@ -87,8 +87,8 @@ class Core:
 
     def emit(self, event_type: str, /, *, confirms: bool = False, **fields: Any) -> None:
         """Send an event. ``confirms`` says that it is nothing but the answer to an event of the client."""
-        event = {"type": event_type, "event_id": self.new_id("event"), **fields}
         with self.lock:
+            event = {"type": event_type, "event_id": self.new_id("event"), **fields}
             shown = self.options.quirks.outgoing(event, confirms=confirms)
             if shown is not None and not self.ended:
                 self.outbox.put(json.dumps(shown, ensure_ascii=False, separators=(",", ":")))
@@ -115,6 +115,11 @@ class Core:
         for gate in tuple(self.options.gates):
             gate.hold(event_type, ended)
 
+    def report(self, error: Exception) -> None:
+        """Something that was called (a reply function, a transcriber, ...) has raised: log it, and keep it for tests."""
+        _LOG.error("the local server failed on %s", threading.current_thread().name, exc_info=error)
+        self.options.failed(error)
+
     def run_aside(self, name: str, target: Callable[[], None]) -> None:
         """Run something on a thread of its own; raises `Refusal` when too many run already."""
         with self.lock:
@@ -130,8 +135,7 @@ class Core:
         try:
             target()
         except Exception as error:
-            _LOG.exception("the local server failed on %s", threading.current_thread().name)
-            self.options.failed(error)
+            self.report(error)
 
     def end(self) -> list[threading.Thread]:
         """Emit nothing from now on; the threads that have yet to notice."""

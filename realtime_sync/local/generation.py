@@ -89,10 +89,10 @@ class Generation:
         except _Ended:
             pass
         except Exception as error:
+            self.core.report(error)
             message = f"The reply of the local server raised {type(error).__name__}."
             with self.core.lock:
                 self._end("failed", _failed(Failure(message)))
-            raise
 
     def cancel(self, reason: str) -> bool:
         """Close the response as cancelled; false when it has ended already."""

@@ -65,7 +65,7 @@ class Hearing:
             transcript = self._listen(item)
         except Exception as error:
             if not isinstance(error, _Unintelligible):
-                core.options.failed(error)
+                core.report(error)
             failure = error.failure if isinstance(error, _Unintelligible) else _UNINTELLIGIBLE
             shown = {"type": failure.type, "code": failure.code, "message": failure.message, "param": None}
             self._emit("failed", item, error=shown)

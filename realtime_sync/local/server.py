@@ -207,8 +207,7 @@ class LocalServer:
             _LOG.warning("the local server has stopped, but code that it called still runs: %s", ", ".join(left))
 
     def __enter__(self) -> Self:
-        self.start()
-        return self
+        return self if self._server is not None else self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()

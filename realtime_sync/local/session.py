@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync.codec import decode_client_event
@@ -25,7 +24,6 @@ from realtime_sync.local.translation import TranslationRequests
 __all__ = ["Kind", "Session", "parse_frame"]
 
 Kind = Literal["realtime", "transcription", "translation"]
-_LOG: Final = logging.getLogger("realtime_sync.local")
 
 
 class Session:
@@ -69,8 +67,7 @@ class Session:
         except Refusal as refusal:
             core.refuse(refusal, event_id)
         except Exception as error:
-            _LOG.exception("the local server failed on an event of the client")
-            core.options.failed(error)
+            core.report(error)
             failure = Refusal("server_error", "The server had an error.", type="server_error")
             core.refuse(failure, event_id)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
 
-from realtime_sync.local.g711 import alaw_to_pcm, pcm_of, pcm_to_alaw, pcm_to_ulaw, samples_of, ulaw_to_pcm
+from realtime_sync.audio import Resampler, decode_pcma, decode_pcmu, encode_pcma, encode_pcmu
 
-__all__ = ["SPEAKER_RATE_HZ", "AudioFormat", "resample"]
+__all__ = ["SPEAKER_RATE_HZ", "AudioFormat"]
 
 SPEAKER_RATE_HZ: Final = 24_000
 """What a `speaker` returns: mono, 16-bit little-endian, at this rate."""
@@ -47,31 +46,14 @@ class AudioFormat:
     def to_pcm(self, data: bytes) -> bytes:
         """Bytes of the wire as 16-bit little-endian PCM at `rate_hz`."""
         if self.type == "audio/pcmu":
-            return ulaw_to_pcm(data)
-        return alaw_to_pcm(data) if self.type == "audio/pcma" else data
+            return decode_pcmu(data)
+        return decode_pcma(data) if self.type == "audio/pcma" else data
 
     def from_speaker(self, pcm: bytes) -> bytes:
         """PCM of a speaker (`SPEAKER_RATE_HZ`) as bytes of the wire."""
-        pcm = resample(pcm, SPEAKER_RATE_HZ, self.rate_hz)
+        if self.rate_hz != SPEAKER_RATE_HZ:
+            resampler = Resampler(SPEAKER_RATE_HZ, self.rate_hz)
+            pcm = resampler.feed(pcm) + resampler.finish()
         if self.type == "audio/pcmu":
-            return pcm_to_ulaw(pcm)
-        return pcm_to_alaw(pcm) if self.type == "audio/pcma" else pcm
-
-
-def resample(pcm: bytes, from_hz: int, to_hz: int) -> bytes:
-    """16-bit little-endian PCM at another rate: the mean of each group for a whole ratio, else linear."""
-    if from_hz == to_hz:
-        return pcm
-    samples = samples_of(pcm)
-    ratio, remainder = divmod(from_hz, to_hz)
-    if remainder == 0:
-        mixed = [sum(group) // ratio for group in zip(*(samples[i::ratio] for i in range(ratio)), strict=False)]
-    else:
-        mixed = [_between(samples, i * from_hz / to_hz) for i in range(len(samples) * to_hz // from_hz)]
-    return pcm_of(mixed)
-
-
-def _between(samples: array[int], position: float) -> int:
-    index = int(position)
-    following = samples[min(index + 1, len(samples) - 1)]
-    return round(samples[index] + (following - samples[index]) * (position - index))
+            return encode_pcmu(pcm)
+        return encode_pcma(pcm) if self.type == "audio/pcma" else pcm

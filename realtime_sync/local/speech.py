@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Callable
 from typing import Final
 
-from realtime_sync.local.g711 import pcm_of
+from realtime_sync.audio.pcm import bytes_of
 from realtime_sync.local.sound import SPEAKER_RATE_HZ
 
 __all__ = ["Speaker", "Transcriber", "describe_audio", "tone_speech", "words_of"]
@@ -61,4 +61,4 @@ def _tone(word: str) -> bytes:
         tone[i] = tone[i] * i // fade
         tone[-1 - i] = tone[-1 - i] * i // fade
     pause = array("h", bytes(2 * round(_LETTER_S * SPEAKER_RATE_HZ)))
-    return pcm_of(tone + pause)
+    return bytes_of(tone + pause)

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import attrs
 
-from realtime_sync.local.g711 import samples_of
+from realtime_sync.audio.pcm import samples_of
 
 __all__ = ["EnergyVad", "Mark"]
 

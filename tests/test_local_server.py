@@ -1,0 +1,335 @@
+"""The server as such: upgrade, keys, lifecycle, faults on command."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from local_raw import TIMEOUT_S, RawClient, done_of, text_of, tone
+from servers import client_context, server_context
+from websockets.exceptions import InvalidStatus
+
+from realtime_sync.errors import ConfigurationError, RealtimeTimeout
+from realtime_sync.local import Gate, LocalServer, Quirks, Reply
+
+KEY = "sk-local-secret-key"
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    with LocalServer() as started:
+        yield started
+
+
+def descriptors() -> set[str]:
+    gc.collect()
+    return set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
+
+
+def refused(connect: Callable[[], Any]) -> tuple[int, dict[str, Any]]:
+    with pytest.raises(InvalidStatus) as refusal:
+        connect()
+    response = refusal.value.response
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["x-request-id"]
+    error: dict[str, Any] = json.loads(response.body)["error"]
+    return response.status_code, error
+
+
+# ------------------------------------------------------------------------------------------------------------ keys
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": f"Bearer {KEY}"},
+        {"authorization": f"bearer {KEY}"},
+        {"api-key": KEY},
+        {"Sec-WebSocket-Protocol": f"realtime, openai-insecure-api-key.{KEY}"},
+    ],
+)
+def test_the_key_opens_the_door_and_is_not_kept(headers: dict[str, str]) -> None:
+    with LocalServer(api_key=KEY) as server:
+        if "Sec-WebSocket-Protocol" in headers:
+            # The client library checks the subprotocol that comes back, so it is asked for by its own argument.
+            from websockets.sync.client import connect
+
+            url = server.base_url.replace("http", "ws", 1) + "/realtime?model=m"
+            with connect(url, subprotocols=headers["Sec-WebSocket-Protocol"].split(", ")) as websocket:  # type: ignore[arg-type]
+                assert websocket.subprotocol == "realtime"
+                assert json.loads(websocket.recv(TIMEOUT_S))["type"] == "session.created"
+        else:
+            with RawClient(server, headers=headers):
+                pass
+        assert KEY not in repr(server.requests)
+
+
+def test_a_wrong_key_is_a_401_with_json() -> None:
+    with LocalServer(api_key=KEY) as server:
+        status, error = refused(lambda: RawClient(server, headers={"Authorization": "Bearer sk-wrong"}))
+        assert (status, error["code"], error["type"]) == (401, "invalid_api_key", "invalid_request_error")
+        assert "sk-wrong" not in error["message"]
+        status, error = refused(lambda: RawClient(server))
+        assert (status, error["code"]) == (401, None)
+        assert len(server.requests) == 2
+
+
+def test_without_a_key_anybody_may_come(server: LocalServer) -> None:
+    with RawClient(server, headers={"Authorization": "Bearer whatever"}), RawClient(server):
+        pass
+
+
+def test_other_paths_are_not_found(server: LocalServer) -> None:
+    status, _ = refused(lambda: RawClient(server, path="/chat"))
+    assert status == 404
+
+
+# ------------------------------------------------------------------------------- turned away after the upgrade
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "code"),
+    [
+        ("model=m", {"OpenAI-Beta": "realtime=v1"}, "beta_api_shape_disabled"),
+        ("intent=transcription", {"OpenAI-Beta": "realtime=v1"}, "beta_api_shape_disabled"),
+        ("", {}, "missing_model"),
+        ("intent=transcription&model=m", {}, "invalid_model"),
+    ],
+)
+def test_a_wrong_request_is_upgraded_and_closed_with_4000(
+    server: LocalServer, query: str, headers: dict[str, str], code: str
+) -> None:
+    with RawClient(server, query, headers=headers, created=False) as client:
+        assert client.error()["code"] == code
+        assert client.closed() == (4000, f"invalid_request_error.{code}")
+
+
+def test_the_beta_header_passes_where_the_old_names_are_spoken() -> None:
+    with LocalServer(quirks=Quirks(beta_names=True)) as server:
+        with RawClient(server, headers={"OpenAI-Beta": "realtime=v1"}):
+            pass
+
+
+def test_azure_names_a_deployment(server: LocalServer) -> None:
+    with RawClient(server, "deployment=mine&api-version=2025-04-01") as client:
+        assert client.session["model"] == "mine"
+
+
+# ------------------------------------------------------------------------------------------------- what tests see
+
+
+def test_requests_and_events_are_recorded_in_order(server: LocalServer) -> None:
+    headers = {"Authorization": "Bearer secret", "X-Mine": "yes"}
+    with RawClient(server, "model=a&x=1", headers=headers) as first, RawClient(server, "model=b") as second:
+        first.say("one")
+        second.say("two")
+        first.say("three")
+        request = server.requests[0]
+        assert (request.path, request.query) == ("/v1/realtime", {"model": "a", "x": "1"})
+        assert request.headers["x-mine"] == "yes"
+        assert "secret" not in repr(request)
+        said = [[event["item"]["content"][0]["text"] for event in made.received] for made in server.requests]
+        assert said == [["one", "three"], ["two"]]
+        assert len(server.received) == 3
+
+
+def test_waiting_for_an_event_of_the_client(server: LocalServer) -> None:
+    with RawClient(server) as client:
+        timer = threading.Timer(0.02, client.send, ["input_audio_buffer.clear"])
+        timer.start()
+        assert server.wait_received("input_audio_buffer.clear", timeout=TIMEOUT_S)["event_id"] == "client_1"
+        timer.join()
+        with pytest.raises(RealtimeTimeout, match="1 of 2"):
+            server.wait_received("input_audio_buffer.clear", count=2, timeout=0.01)
+
+
+def test_what_a_reply_function_raises_is_kept() -> None:
+    def broken(turn: Any) -> str:
+        raise LookupError("no such reply")
+
+    with LocalServer(broken) as server, RawClient(server) as client:
+        response = client.ask("hello")
+        assert response["status"] == "failed"
+        assert response["status_details"]["error"]["code"] == "server_error"
+        assert "no such reply" not in json.dumps(response)
+        assert [str(failure) for failure in server.failures] == ["no such reply"]
+        assert client.update(instructions="x")["instructions"] == "x"
+
+
+# -------------------------------------------------------------------------------------------------- faults on command
+
+
+def test_a_dropped_connection_ends_without_a_close_frame(server: LocalServer) -> None:
+    with RawClient(server) as client:
+        server.drop()
+        assert client.closed() == (1006, "")
+    with RawClient(server):
+        pass
+
+
+def test_connections_are_closed_with_code_and_reason_after_what_was_sent(server: LocalServer) -> None:
+    with RawClient(server) as client:
+        client.say("hello")
+        server.send({"type": "rate_limits.updated", "event_id": "e", "rate_limits": []})
+        server.close_connections(1011, "out of order")
+        client.expect("rate_limits.updated")
+        assert client.closed() == (1011, "out of order")
+
+
+def test_anything_can_be_sent(server: LocalServer) -> None:
+    with RawClient(server, checked=False) as client:
+        server.send("{not json")
+        server.send(b"\x00binary")
+        server.send({"type": "some.future.event"})
+        assert client.websocket.recv(TIMEOUT_S) == "{not json"
+        assert client.websocket.recv(TIMEOUT_S) == b"\x00binary"
+        assert client.recv() == {"type": "some.future.event"}
+
+
+def test_a_session_expires_on_command(server: LocalServer) -> None:
+    with RawClient(server) as client:
+        server.expire()
+        assert client.error()["code"] == "session_expired"
+        assert client.closed() == (1001, "Your session hit the maximum duration of 60 minutes.")
+
+
+def test_a_session_expires_at_its_time() -> None:
+    with LocalServer(expires_after_s=0.05) as server, RawClient(server) as client:
+        assert client.error()["code"] == "session_expired"
+        assert client.closed()[0] == 1001
+
+
+def test_session_created_can_be_held_back() -> None:
+    gate = Gate("session.created")
+    with LocalServer(gates=[gate]) as server, RawClient(server, created=False) as client:
+        gate.wait_reached(TIMEOUT_S)
+        with pytest.raises(TimeoutError):
+            client.websocket.recv(0.01)
+        gate.open()
+        client.expect("session.created")
+
+
+# ---------------------------------------------------------------------------------------------------------- lifecycle
+
+
+def test_stop_leaves_no_thread_and_no_descriptor() -> None:
+    with LocalServer() as server, RawClient(server) as client:
+        client.ask("warm up, so that lazy imports are done")
+    before = descriptors()
+    threads = set(threading.enumerate())
+    server = LocalServer("x y z".split()).start()
+    clients = [RawClient(server) for _ in range(4)]
+    for client in clients:
+        client.say("hello")
+        client.send("response.create")
+    stray = socket.create_connection(("127.0.0.1", int(server.base_url.split(":")[2].split("/")[0])))
+    server.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("local-realtime")]
+    for client in clients:
+        client.close()
+    stray.close()
+    assert set(threading.enumerate()) == threads
+    assert descriptors() == before
+
+
+def test_stop_is_idempotent_and_tells_the_clients() -> None:
+    server = LocalServer().start()
+    with RawClient(server) as client:
+        server.stop()
+        server.stop()
+        assert client.closed() == (1001, "The local server stops.")
+    with pytest.raises(ConnectionRefusedError):
+        RawClient(server)
+
+
+def test_stop_does_not_wait_for_a_gate_or_a_slow_reply() -> None:
+    release = threading.Event()
+    gate = Gate("response.done")
+
+    def slow(turn: Any) -> str:
+        release.wait(TIMEOUT_S)
+        return "too late"
+
+    with LocalServer([Reply("held", gates=[gate]), slow]) as server:
+        first, second = RawClient(server), RawClient(server)
+        for client in (first, second):
+            client.say("hello")
+            client.send("response.create")
+            client.until("response.created")
+        gate.wait_reached(TIMEOUT_S)
+        server.stop(timeout=0.5)
+        assert first.closed()[0] == second.closed()[0] == 1001
+        release.set()
+        first.close()
+        second.close()
+
+
+def test_a_server_starts_once(server: LocalServer) -> None:
+    with pytest.raises(ConfigurationError, match="already"):
+        server.start()
+
+
+def test_a_taken_port_is_named(server: LocalServer) -> None:
+    port = int(server.base_url.split(":")[2].split("/")[0])
+    with pytest.raises(ConfigurationError, match=str(port)):
+        LocalServer(port=port).start()
+
+
+@pytest.mark.parametrize("speed", [0, -1])
+def test_time_does_not_stand_still(speed: float) -> None:
+    with pytest.raises(ConfigurationError, match="speed"):
+        LocalServer(speed=speed)
+
+
+def test_tls() -> None:
+    with LocalServer(ssl_context=server_context()) as server:
+        assert server.base_url.startswith("https://127.0.0.1:")
+        with RawClient(server, ssl=client_context()) as client:
+            assert text_of(client.ask("hello")) == "You said: hello"
+
+
+def test_ipv6() -> None:
+    try:
+        server = LocalServer(host="::1").start()
+    except ConfigurationError:
+        pytest.skip("no IPv6 here")
+    with server, RawClient(server) as client:
+        assert "[::1]" in server.base_url
+        assert text_of(client.ask("hello")) == "You said: hello"
+
+
+def test_the_server_pings() -> None:
+    with LocalServer(ping_interval_s=0.01) as server, RawClient(server) as client:
+        # A pong is answered by the client's library; the connection outlives many pings.
+        for _ in range(20):
+            assert client.update(instructions="x")["instructions"] == "x"
+
+
+def test_clients_of_one_server_are_apart() -> None:
+    with LocalServer() as server, RawClient(server) as first, RawClient(server) as second:
+        first.update(instructions="first")
+        first.say("only here")
+        second.send("response.create")
+        assert text_of(done_of(second.response())) == "Hello! What can I do for you?"
+        assert second.session["id"] != first.session["id"]
+
+
+def test_a_client_that_does_not_read_holds_nobody_up() -> None:
+    """More is generated than the sockets hold: the generation waits, the rest of the server goes on."""
+    audio = tone(1_000) * 400
+    with LocalServer(lambda turn: Reply("much", audio=audio)) as server:
+        with RawClient(server, checked=False) as lazy, RawClient(server) as other:
+            lazy.say("hello")
+            lazy.send("response.create")
+            lazy.until("response.created")
+            other.update(output_modalities=["text"])
+            assert other.ask("hello")["status"] == "completed"
+            events = lazy.response()
+            assert done_of(events)["status"] == "completed"
+            assert sum(event["type"] == "response.output_audio.delta" for event in events) == 2_000
