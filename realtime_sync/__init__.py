@@ -3,7 +3,7 @@
 import realtime_sync as rt
 
 with rt.connect("gpt-realtime") as session:
-print(session.ask("Tell me a joke.").text)
+    print(session.ask("Tell me a joke."))
 """
 
 from __future__ import annotations

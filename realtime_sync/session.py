@@ -201,12 +201,16 @@ class RealtimeSession:
         """Add a user message with this text. It starts no response. ``conversation.item.create``."""
         return self.create_item(user_message(text))
 
-    def submit_function_output(self, call_id: str, output: Any) -> Ack[ConversationItemAdded | ConversationItemCreated]:
-        """Answer a function call. A string is sent as it is, anything else as JSON. It starts no response.
-        ``conversation.item.create``.
+    def submit_function_output(
+        self, call_id: str | None, output: Any
+    ) -> Ack[ConversationItemAdded | ConversationItemCreated]:
+        """Answer a function call, whose ``call_id`` it has. A string is sent as it is, anything else as JSON. It starts
+        no response. ``conversation.item.create``.
 
-        Raises `InvalidEvent` for an output that JSON cannot express.
+        Raises `InvalidEvent` for an output that JSON cannot express, and without a ``call_id``.
         """
+        if not call_id:
+            raise InvalidEvent("the output of a function call needs the call_id of that call")
         if not isinstance(output, str):
             try:
                 output = json.dumps(output, ensure_ascii=False, allow_nan=False)
@@ -503,8 +507,11 @@ class RealtimeSession:
         self._sequencer.apply(event, settled)
         if isinstance(event, ErrorEvent):
             self._last_error = server_error(event)
-            if settled is None and not self._dispatcher.handles(ErrorEvent):
+            handled = self._dispatcher.handles(ErrorEvent)
+            if settled is None and not handled:
                 _log.warning("the server reports an error: %s", self._last_error)
+            elif settled is not None and handled:
+                settled.exception()  # somebody hears of it: its handle need not be asked
 
     def _reconfigured(self, event: SessionUpdated) -> None:
         self._config = event.session

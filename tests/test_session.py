@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import array
 import base64
+import gc
 import logging
 import threading
 from collections.abc import Iterator
@@ -165,6 +166,8 @@ def test_function_outputs_are_text_or_json(fake: FakeSession) -> None:
     for bad in (object(), float("nan"), {1: {2}}):
         with pytest.raises(rt.InvalidEvent, match="call_3"):
             fake.session.submit_function_output("call_3", bad)
+    with pytest.raises(rt.InvalidEvent, match="needs the call_id"):
+        fake.session.submit_function_output(rt.events.FunctionCall(name="f", arguments="{}").call_id, "x")
 
 
 def test_commit_clear_and_output_clear(fake: FakeSession) -> None:
@@ -524,6 +527,18 @@ def test_an_uncorrelated_error_is_logged_unless_handled(fake: FakeSession, caplo
         fake.session.wait_for("error")
     assert caplog.text == ""
     assert seen[0].error.code == "odd"
+
+
+def test_a_refusal_that_a_handler_hears_of_is_not_logged_too(
+    fake: FakeSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.session.on("error", lambda event: None)
+    with caplog.at_level(logging.WARNING):
+        refused = fake.session.clear_audio().event_id  # its handle is dropped
+        fake.wire.say(error(refused))
+        fake.session.wait_for("error")
+        gc.collect()
+    assert caplog.text == ""
 
 
 def test_a_lost_connection_fails_pending_acks_at_once(fake: FakeSession) -> None:
