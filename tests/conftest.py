@@ -29,7 +29,7 @@ def aimock_command() -> list[str]:
     if node is None:
         pytest.skip("node is not installed")
     root = Path(os.environ.get("REALTIME_SYNC_AIMOCK", "build/aimock"))
-    program = root / "node_modules" / ".bin" / "aimock"
+    program = root / "node_modules" / ".bin" / "llmock"
     if not program.exists():
         pytest.skip(f"aimock is not installed in {root} (npm install --prefix {root} @copilotkit/aimock@1.43.0)")
     return [node, str(program.resolve())]
