@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from math import isfinite
 from types import NoneType
 from typing import Any, Final
@@ -40,10 +41,12 @@ def plain(value: Any) -> Any:
         return {_key(k): plain(v) for k, v in value.items() if v is not UNSET}
     if kind is list or kind is tuple:
         return [plain(v) for v in value]
-    if kind is float and isfinite(value):
-        return value
     if isinstance(value, str):  # an enum of strings, say
         return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float) and isfinite(value):
+        return float(value)
     raise _Unencodable
 
 
@@ -88,33 +91,47 @@ def kind_of(value: Any) -> str:
     return "null" if value is None else type(value).__name__
 
 
-def fault(value: Any, path: str = "", depth: int = 0) -> str:
-    """What keeps ``value`` from being encoded, with its place, never with its content; empty when nothing does."""
-    where = f"{path}: " if path else ""
-    if depth > _DEEPEST:
-        return f"{re.split('[.[]', path, maxsplit=1)[0]}: nested too deeply, or contains itself"
-    if isinstance(value, MalformedEvent):
-        return f"{where}a malformed event cannot be sent"
-    if isinstance(value, UnknownEvent):
-        return fault(value.raw, path, depth + 1)
-    if isinstance(value, WireObject):
-        items = {a.name: getattr(value, a.name) for a in fields_of(type(value)) if a.name != "extra"}
-        return fault({**items, **(value.extra or {})}, path, depth + 1)
-    if isinstance(value, Mapping):
-        faults = (_fault_of_item(key, item, path, depth + 1) for key, item in value.items())
-    elif isinstance(value, (list, tuple)):
-        faults = (fault(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value))
-    else:
-        reason = _reason(value)
-        return where + reason if reason else ""
-    return next(filter(None, faults), "")
+def fault(value: Any) -> str:
+    """What keeps ``value`` from being encoded, with its place, never with its content."""
+    with suppress(Exception):  # a mapping of the user's own may do anything
+        found = _first_fault(value)
+        if found:
+            return found
+    return f"{kind_of(value)} cannot be read as JSON data"
 
 
-def _fault_of_item(key: Any, item: Any, path: str, depth: int) -> str:
-    if isinstance(key, str) and not _reason(key):
-        return fault(item, f"{path}.{key}" if path else key, depth)
-    where = f"{path}: " if path else ""
-    return f"{where}a key is no valid text" if isinstance(key, str) else f"{where}keys must be str, not {kind_of(key)}"
+def _first_fault(value: Any) -> str:
+    # A loop, not a recursion: what is looked for may be that the data is too deep to recurse into.
+    waiting: list[tuple[Any, str, int]] = [(value, "", 0)]
+    while waiting:
+        value, path, depth = waiting.pop()
+        if depth > _DEEPEST:
+            return f"{re.split('[.[]', path, maxsplit=1)[0]}: nested too deeply, or contains itself"
+        if isinstance(value, UnknownEvent):
+            value = value.raw
+        elif isinstance(value, WireObject) and not isinstance(value, MalformedEvent):
+            own = {a.name: getattr(value, a.name) for a in fields_of(type(value)) if a.name != "extra"}
+            value = {**own, **(value.extra or {})}
+        inner: list[tuple[Any, str, int]] = []
+        reason = ""
+        if isinstance(value, Mapping):
+            reason = next(filter(None, map(_reason_of_key, value)), "")
+            prefix = f"{path}." if path else ""
+            inner = [(item, f"{prefix}{key}", depth + 1) for key, item in value.items() if item is not UNSET]
+        elif isinstance(value, (list, tuple)):
+            inner = [(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+        else:
+            reason = _reason(value)
+        if reason:
+            return f"{path}: {reason}" if path else reason
+        waiting += reversed(inner)
+    return ""
+
+
+def _reason_of_key(key: Any) -> str:
+    if not isinstance(key, str):
+        return f"keys must be str, not {kind_of(key)}"
+    return "a key is no valid text" if _reason(key) else ""
 
 
 def _reason(value: Any) -> str:
@@ -127,10 +144,16 @@ def _reason(value: Any) -> str:
         return ""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return "bytes cannot be sent as JSON; base64-encode them (`append_audio_bytes` does so for audio)"
-    if value.__class__ is float:
+    if isinstance(value, float):
         return "" if isfinite(value) else "the number is not finite"
-    if value.__class__ is int:
+    if isinstance(value, int):
         return "" if -(_LARGEST // 2) <= value < _LARGEST else "the number does not fit in 64 bits"
-    if value is None or value is UNSET or value.__class__ is bool:
-        return ""
-    return f"{kind_of(value)} cannot be sent as JSON; use str, int, float, bool, None, list or dict"
+    if isinstance(value, MalformedEvent):
+        return "a malformed event cannot be sent"
+    if value is UNSET:
+        return "UNSET can leave out a field, nothing else"
+    return (
+        ""
+        if value is None
+        else f"{kind_of(value)} cannot be sent as JSON; use str, int, float, bool, None, list or dict"
+    )

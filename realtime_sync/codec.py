@@ -229,18 +229,20 @@ def _explain(raw: Any, cls: Any, *, lenient: bool) -> str:
     try:
         _hook(cls, lenient=lenient, explain=True)(raw, cls)
     except Exception as error:
-        return _firstfault(error)
+        return _where(error)
     return "cannot be read"  # it can now: it was changed by another thread meanwhile
 
 
-def _firstfault(error: BaseException) -> str:
+def _where(error: BaseException) -> str:
+    """The first fault among those that cattrs collected, with its path."""
     from cattrs import BaseValidationError
+    from cattrs.errors import IterableValidationNote
 
     path = ""
     while isinstance(error, BaseValidationError):
         annotated = error.group_exceptions()[0]
         error, note = annotated[0]
-        path += f"[{note.index}]" if hasattr(note, "index") else f".{note.name}"
+        path += f"[{note.index}]" if isinstance(note, IterableValidationNote) else f".{note.name}"
     if isinstance(error, KeyError):
         text = "missing"
     else:

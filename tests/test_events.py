@@ -94,7 +94,7 @@ def test_the_constants_are_the_canonical_types(enum: Any, registry: Any) -> None
     for constant in enum:
         assert constant.name == constant.value.replace(".", "_").upper()
         assert f"{constant}" == constant.value == constant
-        assert registry[constant].TYPE == constant, "usable as a key"
+        assert constant == registry[constant].TYPE, "usable as a key"
 
 
 def test_the_registries_are_read_only() -> None:

@@ -1,0 +1,693 @@
+"""The codec: strict, incomplete, unknown and malformed messages; what is sent and what is left out."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import threading
+from collections import UserDict
+from enum import Enum, IntEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from protocol_examples import CLIENT_EXAMPLES, FINISHED_RESPONSE, ITEMS, SERVER_EXAMPLES, SESSION
+
+from realtime_sync import (
+    UNSET,
+    InvalidEvent,
+    ServerEventType,
+    codec,
+    decode_client_event,
+    decode_server_event,
+    encode_event,
+    event_to_dict,
+    events,
+)
+from realtime_sync._plain import fault
+from realtime_sync.codec import encode_append, object_to_dict, structure
+from realtime_sync.events import (
+    CLIENT_EVENTS,
+    SERVER_EVENTS,
+    AssistantMessage,
+    AudioConfig,
+    AudioInput,
+    AudioOutput,
+    AudioPcm,
+    ContentPart,
+    ConversationItemAdded,
+    ConversationItemCreate,
+    CustomVoice,
+    ErrorDetail,
+    ErrorEvent,
+    FlatSessionConfig,
+    FunctionCall,
+    FunctionTool,
+    InputAudioBufferAppend,
+    InputText,
+    Item,
+    MalformedEvent,
+    Message,
+    OutputAudio,
+    OutputText,
+    RateLimitsUpdated,
+    RealtimeSessionConfig,
+    ResponseConfig,
+    ResponseContentPartDone,
+    ResponseCreate,
+    ResponseDone,
+    ResponseOutputTextDelta,
+    ServerVad,
+    SessionConfig,
+    SessionCreated,
+    SessionUpdate,
+    TokenTranscriptionUsage,
+    TranscriptionSessionConfig,
+    TranslationSessionConfig,
+    UnknownEvent,
+    UnknownObject,
+    UserMessage,
+    WireObject,
+)
+from realtime_sync.events._base import fields_of
+
+SECRET = "do-not-show-this"
+DELTA = {
+    "type": "response.output_text.delta",
+    "event_id": "e1",
+    "response_id": "r1",
+    "item_id": "i1",
+    "output_index": 0,
+    "content_index": 2,
+    "delta": "hi",
+}
+EXAMPLES = [
+    *(pytest.param(e, decode_server_event, SERVER_EVENTS, id=e["type"]) for e in SERVER_EXAMPLES),
+    *(pytest.param(e, decode_client_event, CLIENT_EVENTS, id=e["type"]) for e in CLIENT_EXAMPLES),
+]
+
+
+def message(**fields: Any) -> dict[str, Any]:
+    return {"type": "conversation.item.added", "item": {"type": "message", "role": "user", **fields}}
+
+
+def item_of(item: Any) -> Any:
+    event = decode_server_event({"type": "conversation.item.added", "item": item})
+    assert isinstance(event, ConversationItemAdded), event
+    return event.item
+
+
+def error_of(raw: Any) -> str:
+    event = decode_server_event(raw if isinstance(raw, (str, bytes)) else json.dumps(raw))
+    assert isinstance(event, MalformedEvent), event
+    assert SECRET not in event.error
+    return event.error
+
+
+# ------------------------------------------------------------------------------------------- complete messages
+
+
+def known_throughout(value: Any) -> bool:
+    """Whether no part of a decoded event is of an unknown kind."""
+    if isinstance(value, list):
+        return all(map(known_throughout, value))
+    if not isinstance(value, WireObject):
+        return True
+    parts = (getattr(value, a.name) for a in fields_of(type(value)) if a.name != "extra")
+    return not isinstance(value, UnknownObject) and not value.extra and all(map(known_throughout, parts))
+
+
+@pytest.mark.parametrize(("example", "decode", "registry"), EXAMPLES)
+def test_every_example_is_typed_and_encoded_again_the_same(example: Any, decode: Any, registry: Any) -> None:
+    event = decode(json.dumps(example))
+    assert type(event) is registry[example["type"]]
+    assert event.type == example["type"]
+    assert known_throughout(event)
+    assert json.loads(encode_event(event)) == event_to_dict(event) == example
+
+
+def test_there_is_an_example_of_every_event() -> None:
+    assert {e["type"] for e in SERVER_EXAMPLES} == set(SERVER_EVENTS)
+    assert {e["type"] for e in CLIENT_EXAMPLES} == set(CLIENT_EVENTS)
+
+
+@pytest.mark.parametrize("form", [str, str.encode, lambda s: bytearray(s, "utf-8"), lambda s: memoryview(s.encode())])
+def test_a_frame_may_be_text_or_bytes(form: Any) -> None:
+    assert decode_server_event(form(json.dumps(DELTA))) == decode_server_event(DELTA)
+
+
+@pytest.mark.parametrize("form", [dict, UserDict, MappingProxyType])
+def test_a_frame_may_be_a_mapping(form: Any) -> None:
+    event = decode_server_event(form({**DELTA, "type": ServerEventType.RESPONSE_OUTPUT_TEXT_DELTA}))
+    assert event == ResponseOutputTextDelta(
+        event_id="e1", response_id="r1", item_id="i1", output_index=0, content_index=2, delta="hi"
+    )
+    assert type(event.type) is str
+
+
+def test_a_mapping_may_hold_typed_objects() -> None:
+    item = UserMessage(content=[InputText(text="a")])
+    assert decode_client_event({"type": "conversation.item.create", "item": item}) == ConversationItemCreate(item=item)
+
+
+def test_a_decoded_mapping_is_not_shared() -> None:
+    raw = {"type": "response.create", "response": {"metadata": {"a": ["b"]}}}
+    event = decode_client_event(raw)
+    raw["response"]["metadata"]["a"].append("c")  # type: ignore[index]
+    assert event == ResponseCreate(response=ResponseConfig(metadata={"a": ["b"]}))
+
+
+def test_messages_by_role() -> None:
+    assert type(item_of({"type": "message", "role": "assistant", "content": []})) is AssistantMessage
+    critic = item_of({"type": "message", "role": "critic", "content": []})
+    assert type(critic) is Message
+    assert critic.role == "critic"
+
+
+def test_content_parts_of_both_dialects() -> None:
+    parts = item_of(
+        {
+            "type": "message",
+            "role": "assistant",
+            "content": [
+                {"type": "text", "text": "a"},
+                {"type": "output_text", "text": "a"},
+                {"type": "audio", "transcript": "b"},
+                {"type": "output_audio"},
+                {"type": "hologram", "depth": 3},
+                {"text": "no type"},
+            ],
+        }
+    ).content
+    assert parts == [
+        OutputText(type="text", text="a"),
+        OutputText(text="a"),
+        OutputAudio(type="audio", transcript="b"),
+        OutputAudio(),
+        UnknownObject(type="hologram", extra={"depth": 3}),
+        UnknownObject(extra={"text": "no type"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("session", "expected"),
+    [
+        ({"type": "realtime"}, RealtimeSessionConfig),
+        ({"type": "transcription"}, TranscriptionSessionConfig),
+        ({"type": "translation"}, TranslationSessionConfig),
+        ({"type": "hologram", "depth": 3}, UnknownObject),
+        ({"audio": {"output": {"language": "es"}}}, TranslationSessionConfig),
+        ({"audio": {"input": {"transcription": None}}}, TranslationSessionConfig),
+        ({"audio": {}}, TranslationSessionConfig),
+        ({"audio": {"output": {"voice": "marin"}}}, RealtimeSessionConfig),
+        ({"audio": {"input": {"turn_detection": None}}}, RealtimeSessionConfig),
+        ({"audio": {"output": {"language": "es"}}, "instructions": "a"}, RealtimeSessionConfig),
+        ({"voice": "alloy", "type": None}, FlatSessionConfig),
+        ({}, FlatSessionConfig),
+    ],
+)
+def test_kinds_of_session(session: Any, expected: Any) -> None:
+    created = decode_server_event({"type": "session.created", "session": session})
+    assert isinstance(created, SessionCreated)
+    assert type(created.session) is expected
+
+
+def test_untagged_variants_where_the_protocol_lets_the_type_out() -> None:
+    config = structure(
+        {"tools": [{"name": "f"}], "audio": {"input": {"format": {"rate": 16000}, "turn_detection": {"threshold": 1}}}},
+        RealtimeSessionConfig,
+    )
+    assert config.tools == [FunctionTool(name="f")]
+    assert config.audio == AudioConfig(
+        input=AudioInput(format=AudioPcm(rate=16000), turn_detection=ServerVad(threshold=1))
+    )
+    usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+    kind = "conversation.item.input_audio_transcription.completed"
+    event: Any = decode_server_event({"type": kind, "item_id": "i", "transcript": "", "usage": usage})
+    assert event.usage == TokenTranscriptionUsage(**usage)
+
+
+def test_three_states() -> None:
+    session: Any = structure({"type": "realtime", "tracing": None}, SessionConfig)
+    assert session.tracing is None
+    assert session.prompt is UNSET
+    assert object_to_dict(session) == {"type": "realtime", "tracing": None}
+
+
+def test_null_is_absent_where_it_means_nothing() -> None:
+    config = {"type": "realtime", "instructions": None, "tools": None, "audio": {"output": None}, "prompt": None}
+    event: Any = decode_server_event({"type": "session.created", "session": config})
+    assert event.session == RealtimeSessionConfig(audio=AudioConfig(), prompt=None)
+    assert event_to_dict(event)["session"] == {"type": "realtime", "audio": {}, "prompt": None}
+
+
+def test_a_wire_field_called_extra_is_kept() -> None:
+    event = decode_server_event({**DELTA, "extra": {"a": 1}})
+    assert event.extra == {"extra": {"a": 1}}
+    assert event_to_dict(event)["extra"] == {"a": 1}
+
+
+def test_scalars_are_not_converted() -> None:
+    limits = {"type": "rate_limits.updated", "rate_limits": [{"name": "tokens", "limit": 5, "reset_seconds": 1}]}
+    event = decode_server_event(limits)
+    assert isinstance(event, RateLimitsUpdated)
+    assert type(event.rate_limits[0].reset_seconds) is int
+    assert event_to_dict(event) == limits
+
+
+def test_duplicate_keys_the_last_one_counts() -> None:
+    assert isinstance(decode_server_event('{"type": "error", "type": "session.closed"}'), events.SessionClosed)
+
+
+# ----------------------------------------------------------------------------------------- incomplete messages
+
+
+@pytest.mark.parametrize("name", [name for name in DELTA if name != "type"])
+@pytest.mark.parametrize("null", [False, True])
+def test_an_incomplete_event_is_typed(name: str, null: bool) -> None:
+    raw: dict[str, Any] = {k: v for k, v in DELTA.items() if k != name}
+    event = decode_server_event({**raw, name: None} if null else raw)
+    assert isinstance(event, ResponseOutputTextDelta)
+    assert getattr(event, name) is None
+    assert event_to_dict(event) == raw
+    assert decode_server_event(json.dumps(raw)) == event, "the second one comes another way"
+
+
+def test_missing_lists_are_empty_and_missing_objects_none() -> None:
+    assert item_of({"type": "message", "role": "user"}) == UserMessage(content=[])
+    assert item_of({"type": "message", "role": "user", "content": None}) == UserMessage(content=[])
+    assert item_of(None) is None
+    assert item_of({"type": "message", "role": None, "content": []}).role is None
+    done: Any = decode_server_event({"type": "response.done", "response": {"output": None}})
+    assert done.response.output == []
+    assert done.response.output_modalities is None
+    nothing: Any = decode_server_event({"type": "response.done"})
+    assert nothing.response is None
+    headers = {"type": "realtime", "tools": [{"type": "mcp", "headers": None}]}
+    created: Any = decode_server_event({"type": "session.created", "session": headers})
+    assert created.session.tools[0].headers is None
+    assert created.session.tools[0].server_label is None
+
+
+def test_whole_numbers_may_come_as_floats() -> None:
+    event = decode_server_event({**DELTA, "output_index": 3.0})
+    assert isinstance(event, ResponseOutputTextDelta)
+    assert type(event.output_index) is int
+    assert "output_index: expected int, got float" in error_of({**DELTA, "output_index": 3.5})
+    assert "output_index: expected int, got float" in error_of({**DELTA, "output_index": 2.0**80})
+    assert "output_index: expected int, got bool" in error_of({**DELTA, "output_index": True})
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ("no quota", {"message": "no quota"}),
+        ({"code": 429, "message": "slow down"}, {"code": "429", "message": "slow down"}),
+        ({"type": "invalid_api_key"}, {"type": "invalid_api_key"}),
+    ],
+)
+def test_errors_in_the_manner_of_compatible_servers(error: Any, expected: Any) -> None:
+    event = decode_server_event(json.dumps({"type": "error", "error": error}))
+    assert isinstance(event, ErrorEvent)
+    assert event.error == ErrorDetail(**{"type": None, "message": None, **expected})
+    response = {"status": "failed", "status_details": {"error": error}}
+    done = decode_server_event({"type": "response.done", "response": response})
+    assert isinstance(done, ResponseDone)
+    assert object_to_dict(done.response.status_details) == {"error": expected}  # type: ignore[arg-type]
+
+
+def test_an_error_without_anything() -> None:
+    event = decode_server_event({"type": "error"})
+    assert isinstance(event, ErrorEvent)
+    assert event.error is None
+    assert error_of({"type": "error", "error": [SECRET]}) == "error: expected an object, got list"
+    assert error_of({"type": "error", "error": {"code": True}}) == "error.code: expected str, got bool"
+
+
+# ------------------------------------------------------------------------------------------ unknown, malformed
+
+
+def test_an_unknown_event() -> None:
+    raw = {"type": "weather.changed", "event_id": "e", "wind": [1, {"a": None}]}
+    event = decode_server_event(json.dumps(raw))
+    assert event == UnknownEvent(type="weather.changed", event_id="e", raw=raw)
+    assert json.loads(encode_event(event)) == raw
+    assert decode_client_event('{"type": "x", "event_id": 5}') == UnknownEvent(
+        type="x", raw={"type": "x", "event_id": 5}
+    )
+
+
+def test_the_other_sides_events_are_unknown() -> None:
+    assert isinstance(decode_server_event('{"type": "response.create"}'), UnknownEvent)
+    assert isinstance(decode_client_event('{"type": "response.done"}'), UnknownEvent)
+
+
+@pytest.mark.parametrize(
+    ("raw", "error"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        (f'{{"type": {SECRET}', "not JSON"),
+        (b'{"a": "\xff"}', "not JSON"),
+        ('{"type": "\\ud83d"}', "not JSON"),
+        ('{"type": "error", "error": NaN}', "not JSON"),
+        ([SECRET], "expected an object, got list"),
+        (SECRET, "not JSON"),
+        ("null", "expected an object, got null"),
+        ({}, "type: missing"),
+        ({"type": ""}, "type: missing"),
+        ({"type": None}, "type: missing"),
+        ({"type": 5}, "type: expected str, got int"),
+        ({"type": [SECRET]}, "type: expected str, got list"),
+        ({**DELTA, "delta": [SECRET]}, "delta: expected str, got list"),
+        ({**DELTA, "event_id": 5}, "event_id: expected str, got int"),
+        (message(content=[{"type": "input_text", "text": 5}]), "item.content[0].text: expected str, got int"),
+        (
+            message(content=[{"type": "input_text", "text": "a"}, SECRET]),
+            "item.content[1]: expected an object, got str",
+        ),
+        (message(content=SECRET), "item.content: expected a list, got str"),
+        (message(content=[None]), "item.content: expected no null in the list, got null"),
+        (message(role=[SECRET]), "item.role: expected str, got list"),
+        ({"type": "conversation.item.added", "item": {"type": 7}}, "item.type: expected str, got int"),
+        ({"type": "conversation.item.added", "item": [SECRET]}, "item: expected an object, got list"),
+        ({"type": "response.done", "response": SECRET}, "response: expected an object, got str"),
+        (
+            {"type": "response.done", "response": {"max_output_tokens": [SECRET]}},
+            "response.max_output_tokens: expected int or str, got list",
+        ),
+        ({"type": "response.done", "response": {"metadata": SECRET}}, "response.metadata: expected an object, got str"),
+        (
+            {"type": "response.done", "response": {"usage": {"total_tokens": SECRET}}},
+            "response.usage.total_tokens: expected int, got str",
+        ),
+        (
+            {"type": "rate_limits.updated", "rate_limits": [{}, {"reset_seconds": SECRET}]},
+            "rate_limits[1].reset_seconds: expected float, got str",
+        ),
+        ({"type": "session.created", "session": [SECRET]}, "session: expected an object, got list"),
+        ({"type": "session.created", "session": {"voice": 5}}, "session.voice: expected str or an object, got int"),
+        (
+            {"type": "session.created", "session": {"type": "realtime", "prompt": {"variables": {SECRET: 5}}}},
+            "session.prompt.variables: expected str or an object, got int",
+        ),
+        (
+            {
+                "type": "session.created",
+                "session": {"type": "realtime", "tools": [{"type": "mcp", "allowed_tools": 5}]},
+            },
+            "session.tools[0].allowed_tools: expected an object or a list, got int",
+        ),
+    ],
+)
+def test_a_malformed_message_says_where_and_never_what(raw: Any, error: str) -> None:
+    found = error_of(raw)
+    assert found == error or (error == "not JSON" and found.startswith("not JSON: "))
+    frame = raw if isinstance(raw, (str, bytes)) else json.dumps(raw)
+    event = decode_client_event(frame)
+    assert isinstance(event, (MalformedEvent, UnknownEvent))
+
+
+def test_a_malformed_message_is_kept() -> None:
+    assert decode_server_event("[1]") == MalformedEvent(raw="[1]", error="expected an object, got list")
+    raw = {"type": "response.done", "event_id": "e", "response": 5}
+    assert decode_server_event(json.dumps(raw)) == MalformedEvent(
+        type="response.done", event_id="e", raw=raw, error="response: expected an object, got int"
+    )
+
+
+def test_mappings_that_json_cannot_hold_are_malformed() -> None:
+    for fields, error in (
+        ({"delta": b"a"}, "delta: bytes cannot be sent as JSON"),
+        ({"delta": math.nan}, "delta: the number is not finite"),
+        ({1: 2}, "keys must be str, not int"),
+    ):
+        event = decode_server_event({**DELTA, **fields})  # type: ignore[dict-item]
+        assert isinstance(event, MalformedEvent)
+        assert event.error.startswith(error)
+
+
+def test_a_mapping_that_contains_itself_is_malformed() -> None:
+    raw: dict[str, Any] = {"type": "error"}
+    raw["error"] = raw
+    event = decode_server_event(raw)
+    assert isinstance(event, MalformedEvent)
+    assert event.error == "error: nested too deeply, or contains itself"
+
+
+def test_the_same_message_may_be_malformed_many_times() -> None:
+    first = error_of({**DELTA, "delta": 5})
+    assert {error_of({**DELTA, "delta": 5}) for _ in range(3)} == {first}
+
+
+def test_an_explanation_when_there_is_nothing_to_explain() -> None:
+    assert codec._explain({}, UnknownObject, lenient=True) == "cannot be read"
+    assert codec._where(RuntimeError(SECRET)) == "cannot be read"
+    assert fault({"type": "x"}) == "dict cannot be read as JSON data"
+
+
+# ---------------------------------------------------------------------------------------------------- encoding
+
+
+def test_none_and_unset_are_left_out_and_null_is_sent_where_it_means_something() -> None:
+    config = RealtimeSessionConfig(
+        instructions="a", audio=AudioConfig(input=AudioInput(turn_detection=None)), tracing=None, prompt=UNSET
+    )
+    assert event_to_dict(SessionUpdate(session=config)) == {
+        "type": "session.update",
+        "session": {
+            "type": "realtime",
+            "instructions": "a",
+            "audio": {"input": {"turn_detection": None}},
+            "tracing": None,
+        },
+    }
+
+
+def test_the_type_comes_first() -> None:
+    assert encode_event(InputAudioBufferAppend(audio="AAA=", event_id="e")) == (
+        '{"type":"input_audio_buffer.append","event_id":"e","audio":"AAA="}'
+    )
+
+
+def test_a_typed_object_may_hold_plain_data() -> None:
+    event = SessionUpdate(session={"type": "realtime", "tools": ({"name": "f"},), "prompt": UNSET})  # type: ignore[arg-type]
+    assert event_to_dict(event)["session"] == {"type": "realtime", "tools": [{"name": "f"}]}
+
+
+def test_a_mapping_is_sent_as_it_stands() -> None:
+    class Voice(str, Enum):
+        CALM = "marin"
+
+    event = {"type": "session.update", "session": MappingProxyType({"voice": Voice.CALM, "instructions": None})}
+    assert encode_event(event) == '{"type":"session.update","session":{"voice":"marin","instructions":null}}'
+    assert encode_event({Voice.CALM: 1, "type": "x"}) == '{"marin":1,"type":"x"}'
+
+
+def test_extra_is_merged_but_never_wins() -> None:
+    event = ResponseCreate(extra={"type": "x", "speed": 2, "response": None, "event_id": "e", "gone": UNSET})
+    assert event_to_dict(event) == {"type": "response.create", "event_id": "e", "speed": 2, "response": None}
+
+
+def test_the_dict_is_a_copy() -> None:
+    parameters = {"type": "object", "properties": {}}
+    event = SessionUpdate(session=RealtimeSessionConfig(tools=[FunctionTool(name="f", parameters=parameters)]))
+    event_to_dict(event)["session"]["tools"][0]["parameters"]["properties"]["a"] = {}
+    assert parameters == {"type": "object", "properties": {}}
+
+
+CYCLE: list[Any] = []
+CYCLE.append(CYCLE)
+DEEP: Any = {}
+for _ in range(400):
+    DEEP = {"a": DEEP}
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (InputAudioBufferAppend(audio=b"secret"), "audio: bytes cannot be sent as JSON; base64-encode them"),  # type: ignore[arg-type]
+        (InputAudioBufferAppend(audio=memoryview(b"s")), "audio: bytes cannot be sent"),  # type: ignore[arg-type]
+        (ResponseCreate(response=ResponseConfig(metadata={"a": [1, math.inf]})), "response.metadata.a[1]: the number"),
+        (ResponseCreate(response=ResponseConfig(metadata={"a": {2}})), "response.metadata.a: set cannot be sent"),
+        (ResponseCreate(response=ResponseConfig(metadata={2: "a"})), "response.metadata: keys must be str, not int"),  # type: ignore[dict-item]
+        (ResponseCreate(response=ResponseConfig(metadata={"\ud800": 1})), "response.metadata: a key is no valid text"),
+        (ResponseCreate(response=ResponseConfig(instructions="\ud83d")), "response.instructions: the text holds half"),
+        (ResponseCreate(response=ResponseConfig(max_output_tokens=2**64)), "does not fit in 64 bits"),
+        (ResponseCreate(response=ResponseConfig(max_output_tokens=-(2**63) - 1)), "does not fit in 64 bits"),
+        (ResponseCreate(extra={"a": CYCLE}), "a: nested too deeply, or contains itself"),
+        (ResponseCreate(extra={"a": DEEP}), "a: nested too deeply, or contains itself"),
+        (ResponseCreate(extra={"a": UnknownEvent(type="x", raw={"b": b""})}), "a.b: bytes"),
+        (ResponseCreate(extra={"a": UNSET, "c": [True, None, 1.5, "", b""]}), "c[4]: bytes"),
+        ({"type": "x", "a": {"b": (b"",)}}, "a.b[0]: bytes"),
+        ({1: "x"}, "keys must be str, not int"),
+        ({"type": "x", "a": MalformedEvent(raw="", error="")}, "a: a malformed event cannot be sent"),
+        (MalformedEvent(raw="", error=""), "a malformed event cannot be sent"),
+        ({}, "dict has no `type`"),
+        ({"type": None}, "dict has no `type`"),
+        ({"type": 5}, "dict has no `type`"),
+        (InputText(text="a", type=""), "InputText has no `type`"),
+        ("text", "an object of the protocol or a mapping is needed, not str"),
+        (None, "an object of the protocol or a mapping is needed, not null"),
+        (5j, "complex cannot be sent as JSON"),
+    ],
+)
+def test_what_cannot_be_encoded_is_refused_with_its_place(event: Any, text: str) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        encode_event(event)
+    assert text in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+def test_unset_in_a_list_is_refused() -> None:
+    with pytest.raises(InvalidEvent, match=r"a\[0\]: UNSET can leave out a field"):
+        encode_event({"type": "x", "a": [UNSET]})
+
+
+class Hostile(UserDict[str, Any]):
+    def items(self) -> Any:
+        raise OSError("disk on fire")
+
+
+def test_a_mapping_that_cannot_be_read() -> None:
+    with pytest.raises(InvalidEvent, match="Hostile cannot be read as JSON data"):
+        encode_event(Hostile({"type": "x"}))
+    event = decode_server_event(Hostile({"type": "x"}))
+    assert isinstance(event, MalformedEvent)
+    assert event.error == "Hostile cannot be read as JSON data"
+
+
+def test_numbers_of_other_classes_are_numbers() -> None:
+    class Level(IntEnum):
+        HIGH = 3
+
+    class Real(float):
+        pass
+
+    plain = object_to_dict({"a": Level.HIGH, "b": Real(0.5), "c": True})
+    assert [type(value) for value in plain.values()] == [int, float, bool]
+    with pytest.raises(InvalidEvent, match="not finite"):
+        encode_event({"type": "x", "a": Real("nan")})
+
+
+def test_event_to_dict_refuses_the_same() -> None:
+    with pytest.raises(InvalidEvent, match="audio: bytes"):
+        event_to_dict(InputAudioBufferAppend(audio=b""))  # type: ignore[arg-type]
+
+
+def test_the_largest_numbers() -> None:
+    event = {"type": "x", "a": [2**64 - 1, -(2**63), 0.1, 1e300, -0.0]}
+    assert json.loads(encode_event(event)) == event
+
+
+def test_encode_append() -> None:
+    raw = bytes(range(256))
+    sent = decode_client_event(encode_append(memoryview(raw), "e7"))
+    assert isinstance(sent, InputAudioBufferAppend)
+    assert sent.event_id == "e7"
+    assert sent == decode_client_event(encode_append(sent.audio, "e7"))
+
+
+# --------------------------------------------------------------------------------------------------- structure
+
+
+def test_structure_makes_typed_objects() -> None:
+    config = {key: value for key, value in SESSION.items() if key != "type"}
+    typed = structure(config, RealtimeSessionConfig)
+    assert typed == structure(SESSION, SessionConfig)
+    assert object_to_dict(typed) == SESSION
+    assert [object_to_dict(structure(item, Item)) for item in ITEMS] == ITEMS
+    assert structure({"type": "text", "text": "a"}, ContentPart) == OutputText(type="text", text="a")
+    assert object_to_dict(structure(FINISHED_RESPONSE, events.Response)) == FINISHED_RESPONSE
+
+
+def test_structure_takes_typed_parts_and_leaves_the_mapping_alone() -> None:
+    raw = {"type": "message", "role": "user", "content": (InputText(text="a"),)}
+    assert structure(raw, Item) == UserMessage(content=[InputText(text="a")])
+    assert raw["content"] == (InputText(text="a"),)
+    voice = structure(MappingProxyType({"voice": {"id": "v"}}), AudioOutput)
+    assert voice == AudioOutput(voice=CustomVoice(id="v"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "cls", "text"),
+    [
+        ({"type": "message", "role": "user"}, UserMessage, "UserMessage: content: missing"),
+        ({"type": "message", "role": "user", "content": [{"type": "input_text"}]}, Item, "content[0].text: missing"),
+        ({"type": "message", "role": "user", "content": None}, UserMessage, "content: expected a list, got null"),
+        ({"type": "function_call", "name": 5, "arguments": ""}, FunctionCall, "name: expected str, got int"),
+        (
+            {"audio": {"output": {"speed": "fast"}}},
+            RealtimeSessionConfig,
+            "audio.output.speed: expected float, got str",
+        ),
+        ({"parallel_tool_calls": 1}, RealtimeSessionConfig, "parallel_tool_calls: expected bool, got int"),
+        ({"include": ["a", 5]}, RealtimeSessionConfig, "include[1]: expected str, got int"),
+        ({"audio": b""}, RealtimeSessionConfig, "audio: bytes cannot be sent"),
+        ([], RealtimeSessionConfig, "a mapping is needed, not list"),
+        ({"type": "message", "content": []}, Item, "Message | FunctionCall | FunctionCallOutput"),
+    ],
+)
+def test_structure_says_what_is_wrong(raw: Any, cls: Any, text: str) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        structure(raw, cls)
+    assert text in str(caught.value)
+
+
+# --------------------------------------------------------------------------------------------------- first use
+
+
+def test_first_use_from_many_threads_at_once() -> None:
+    script = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+from protocol_examples import SERVER_EXAMPLES
+from realtime_sync.codec import decode_server_event, encode_event
+results, barrier = [], threading.Barrier(8)
+def work():
+    barrier.wait()
+    results.append([decode_server_event(example) for example in SERVER_EXAMPLES])
+    results.append([decode_server_event(encode_event(event)) for event in results[-1]])
+threads = [threading.Thread(target=work) for _ in range(8)]
+for t in threads: t.start()
+for t in threads: t.join()
+assert len(results) == 16 and all(r == results[0] for r in results)
+assert not any("Malformed" in type(e).__name__ or e.type == "unknown" for e in results[0])
+print("same")
+"""
+    here = Path(__file__).parent
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=here)
+    assert done.stdout == "same\n", done.stderr
+
+
+def test_cattrs_is_loaded_on_first_use() -> None:
+    script = "import sys, realtime_sync.codec; print('cattrs' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_decoding_while_others_decode() -> None:
+    frames = [json.dumps(e) for e in SERVER_EXAMPLES]
+    expected = [decode_server_event(f) for f in frames]
+    wrong: list[Any] = []
+
+    def work() -> None:
+        for _ in range(20):
+            wrong.extend(f for f, e in zip(frames, expected, strict=True) if decode_server_event(f) != e)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_content_part_events() -> None:
+    event = decode_server_event({"type": "response.content_part.done", "part": {"type": "audio", "transcript": "x"}})
+    assert isinstance(event, ResponseContentPartDone)
+    assert event.part == OutputAudio(type="audio", transcript="x")
