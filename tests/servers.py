@@ -9,6 +9,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from types import TracebackType
 from typing import Any
@@ -123,11 +124,9 @@ class Peer:
 
     def wait_gone(self) -> None:
         """Read and forget until the client is gone."""
-        try:
+        with suppress(OSError):
             while self.sock.recv(1 << 16):
                 pass
-        except OSError:
-            pass
 
     def reset(self) -> None:
         """Cut the connection with a RST."""
@@ -216,10 +215,8 @@ class RawServer:
             self._closing = True
             peers, threads = list(self.peers), list(self._threads)
         for sock in [self._listener, *(peer.sock for peer in peers)]:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not ssl's, which would go on in plain text
         self._listener.close()
         for thread in threads:
             thread.join(WAIT_S)

@@ -245,5 +245,3 @@ def test_close_frame_and_payload() -> None:
 def test_close_payloads_are_judged_as_websockets_does(code: int, reason: bytes) -> None:
     data = frame(CLOSE, code.to_bytes(2, "big") + reason)
     assert parsed(data) == theirs(data)
-
-

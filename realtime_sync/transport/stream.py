@@ -52,48 +52,48 @@ class Readiness:
 
 
 class Descriptor:
-    """The life of a socket: closed only when no thread is inside a call on it, so its number is never reused there."""
+    """The life of a socket: closed only when no thread is inside a call on it, so its number is never reused there.
+
+    It needs no lock: who enters shows itself first and looks for the end then, who closes does it the other way round.
+    An interrupt (Ctrl-C) can strike anywhere, and a signal handler may call `close`.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self.socket = sock
+        self.closed = False
         self._pid = os.getpid()
-        self._lock = threading.Lock()  # guards the two below
-        self._inside = 0
-        self._closed = False
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closed
+        self._inside: set[int] = set()  # threads, by their idents
 
     def enter(self) -> None:
-        """Keep the socket open until `leave`. Raises `ConnectionClosed` when `close` was called before."""
+        """Keep the socket open until this thread calls `leave`, which it must do even when this raises.
+
+        Raises `ConnectionClosed` when `close` was called before, and in a fork.
+        """
         if self._pid != os.getpid():
             raise ConnectionClosed("the connection belongs to the process that opened it, not to its fork")
-        with self._lock:
-            if self._closed:
-                raise ConnectionClosed("the connection was closed on this side")
-            self._inside += 1
+        self._inside.add(threading.get_ident())
+        if self.closed:
+            raise ConnectionClosed("the connection was closed on this side")
 
     def leave(self) -> None:
         """Undo `enter`; the last to leave a closed descriptor releases it."""
-        with self._lock:
-            self._inside -= 1
-            if self._closed and not self._inside:
-                self.socket.close()
+        self._inside.discard(threading.get_ident())
+        if self.closed and not self._inside:
+            self.socket.close()
 
     def close(self) -> None:
         """End the connection at once, from any thread; who waits on it is woken, and nobody is waited for."""
         if self._pid != os.getpid():
             self.forget()  # a shutdown would end the connection of the parent
             return
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self.shutdown()
-                if not self._inside:
-                    self.socket.close()
+        self.closed = True
+        self.shutdown()
+        # This thread is inside only if an interrupt kept it from leaving, or as a signal handler: then the interrupted
+        # call finds a closed socket.
+        self._inside.discard(threading.get_ident())
+        if not self._inside:
+            self.socket.close()
 
     def forget(self) -> None:
         """Release a fork's copy of the socket; the connection itself goes on in the parent."""
@@ -117,7 +117,7 @@ class Stream:
 
     def __init__(self, descriptor: Descriptor) -> None:
         self.descriptor = descriptor
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a signal handler may find its own thread inside
         self.queue: deque[tuple[bytes, list[int]]] = deque()
         self.busy = False
 

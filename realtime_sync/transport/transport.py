@@ -76,13 +76,18 @@ class Transport:
         self._parser = FrameParser(max_message_bytes)
         self._ready = self._parser.feed(received)
         self._close_frame: CloseFrame | None = None
+        self._readiness = Readiness
         self._reading = Readiness(stream.descriptor.socket)
-        self._turn = threading.Lock()  # one sender of messages at a time; guards _writing too
+        # The turn to send a message guards _sending and _writing. Both locks know their owner: so that an interrupt
+        # (Ctrl-C) on the very instruction leaves none taken, and a signal handler may find its own thread inside.
+        self._turn = threading.RLock()
+        self._sending = False
         self._writing = Readiness(stream.descriptor.socket)
-        # Guarded by the stream's lock: control frames not yet in its queue, the newest of each kind, and whether a
-        # close frame is among what was sent, which ends our side of the conversation.
+        # The stream's lock guards the rest: the control frames not yet in its queue, the newest of each kind; whether a
+        # close frame was among them, which ends our side; whether a thread is just writing.
         self._control: dict[int, bytes] = {}
         self._closing = False
+        self._pushing = False
         self._fault = ""  # why a sender gave the connection up
         self._frame: Any = ABNF.create_frame
 
@@ -106,8 +111,8 @@ class Transport:
         if self._ready:
             frames, self._ready = self._ready, []
             return self._note(frames)
-        self._descriptor.enter()
         try:
+            self._descriptor.enter()
             if self._parser.fault:
                 raise self._violated()
             deadline = Deadline(timeout_s)
@@ -136,15 +141,16 @@ class Transport:
         """
         frame = self._frame(text, TEXT).format()
         deadline = Deadline(timeout_s)
-        self._descriptor.enter()
         try:
+            self._descriptor.enter()
             if not self._turn.acquire(timeout=max(0.0, timeout_s)):
                 raise self._too_late(deadline)
-            try:
-                self._send(frame, deadline)
-            finally:
-                self._turn.release()
+            self._send(frame, deadline)
         finally:
+            try:  # noqa: SIM105  bare, so that no interrupt can strike before the turn is given back
+                self._turn.release()
+            except RuntimeError:
+                pass  # this thread did not get it
             self._descriptor.leave()
 
     def send_control(self, opcode: int, payload: bytes = b"") -> None:
@@ -154,8 +160,8 @@ class Transport:
         kind replaces it. After a close frame nothing more is sent. A failure shows at the next `receive`.
         """
         frame = self._frame(payload, opcode).format()
-        self._descriptor.enter()
         try:
+            self._descriptor.enter()
             with self._stream.lock:
                 if self._closing:
                     return
@@ -169,20 +175,23 @@ class Transport:
     def flush(self, timeout_s: float) -> bool:
         """Wait, ``timeout_s`` seconds at most, until all that was sent has left; whether it has. Any thread."""
         deadline = Deadline(timeout_s)
-        self._descriptor.enter()
         try:
+            self._descriptor.enter()
             if not self._turn.acquire(timeout=max(0.0, timeout_s)):
                 return False
-            try:
-                while not self._push():
-                    if deadline.expired:
-                        return False
-                    self._wait_writable(deadline)
-            except OSError:
-                return False
-            finally:
-                self._turn.release()
+            while not self._push():
+                if deadline.expired:
+                    return False
+                self._wait_writable(deadline)
+        except RealtimeError:
+            raise
+        except OSError:
+            return False
         finally:
+            try:  # noqa: SIM105  as above
+                self._turn.release()
+            except RuntimeError:
+                pass
             self._descriptor.leave()
         return True
 
@@ -198,7 +207,7 @@ class Transport:
         """Wait for bytes; on the way, write what waits for the peer to read. False when the time is up."""
         while True:
             # While a sender has its turn it writes everything; the reader steps in only for what was left behind.
-            left = (self._control or self._stream.unsent) and not self._turn.locked()
+            left = (self._control or self._stream.unsent) and not self._sending
             remaining = deadline.remaining()
             if not self._reading.wait(remaining or 0.0, read=True, write=bool(left) and not self._stream.wants_read):
                 return False
@@ -223,7 +232,10 @@ class Transport:
         return frames
 
     def _send(self, frame: bytes, deadline: Deadline) -> None:
+        if self._sending:
+            raise RealtimeTimeout("a signal handler cannot send while its own thread is sending; nothing was sent")
         try:
+            self._sending = True
             # The rest of an interrupted message goes first, and while the peer takes no bytes nothing is begun.
             while not (self._push() and self._writing.wait(0.0, write=True)):
                 if deadline.expired:
@@ -241,23 +253,33 @@ class Transport:
             raise
         except OSError as error:
             raise self._lost(error) from error
+        finally:
+            self._sending = False
 
     def _push(self) -> bool:
         """Write what can be written now; True when nothing is left."""
         stream = self._stream
         with stream.lock:
-            while stream.push_locked():
-                if not self._control:
-                    return True
-                for opcode in (PONG, PING, CLOSE):
-                    frame = self._control.pop(opcode, None)
-                    if frame:
-                        stream.queue.append((frame, []))
+            if self._pushing:  # by this thread, which a signal handler has interrupted: it will go on
+                return False
+            try:
+                self._pushing = True
+                while stream.push_locked():
+                    if not self._control:
+                        return True
+                    for opcode in (PONG, PING, CLOSE):
+                        frame = self._control.pop(opcode, None)
+                        if frame:
+                            stream.queue.append((frame, []))
+            finally:
+                self._pushing = False
         return False
 
     def _wait_writable(self, deadline: Deadline) -> None:
         wants_read = self._stream.wants_read
-        self._writing.wait(deadline.slice(), read=wants_read, write=not wants_read)
+        # Not _writing: a signal handler that flushes may have interrupted its thread right there.
+        readiness = self._readiness(self._descriptor.socket)
+        readiness.wait(deadline.slice(), read=wants_read, write=not wants_read)
 
     def _too_late(self, deadline: Deadline) -> RealtimeTimeout:
         return RealtimeTimeout(

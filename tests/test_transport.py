@@ -1,0 +1,810 @@
+"""The open WebSocket over real sockets, plain and with real TLS: what arrives, what leaves, and every way to fail."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+import random
+import signal
+import socket
+import ssl
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import WAIT_S, Peer, RawServer, client_context, frame, server_context
+
+from realtime_sync._deadline import Deadline
+from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeTimeout
+from realtime_sync.transport import BINARY, CLOSE, PING, PONG, TEXT, Frame, Transport, close_payload, open_transport
+
+MS = 0.001
+both = pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])
+
+
+@contextmanager
+def opened(
+    handler: Callable[[Peer], Any], *, tls: bool = False, receive_buffer: int | None = None, **options: Any
+) -> Iterator[Transport]:
+    """A transport to a server that runs ``handler`` once the WebSocket is open."""
+    context = server_context() if tls else None
+    with RawServer(handler, tls=context, receive_buffer=receive_buffer) as server:
+        transport = open_transport(
+            server.url, {}, deadline=Deadline(WAIT_S), ssl_context=client_context(), proxy=None, **options
+        )
+        try:
+            yield transport
+        finally:
+            transport.close()
+
+
+def receive(transport: Transport, count: int) -> list[Frame]:
+    """The next ``count`` frames, or more where more came at once."""
+    frames: list[Frame] = []
+    deadline = Deadline(WAIT_S)
+    while len(frames) < count:
+        frames += transport.receive(deadline.slice()) or []
+        assert not deadline.expired, f"{len(frames)} of {count} frames came"
+    return frames
+
+
+def fault(transport: Transport) -> ConnectionClosed:
+    """The error that ends the receiving, after the frames before it."""
+    deadline = Deadline(WAIT_S)
+    with pytest.raises(ConnectionClosed) as caught:
+        while not deadline.expired:
+            transport.receive(0.2)
+    return caught.value
+
+
+def fill(transport: Transport) -> None:
+    """Send messages until the socket takes no more, which leaves half a message waiting, as after an interrupt."""
+    message = transport._frame(b"x" * 10_000, TEXT).format()
+    while transport._push():
+        transport._stream.queue.append((message, []))
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")
+
+
+# What arrives
+
+
+@both
+def test_messages_of_every_size_come_and_go(tls: bool) -> None:
+    def echo(peer: Peer) -> None:
+        while True:
+            opcode, payload = peer.read_frame()
+            peer.send(frame(opcode, payload))
+
+    with opened(echo, tls=tls) as transport:
+        for size in (0, 1, 125, 126, 65535, 65536, 300_000, 5_000_000):
+            transport.send_text("ü" * (size // 2) + "x" * (size % 2), WAIT_S)
+            ((opcode, payload),) = receive(transport, 1)
+            assert opcode == TEXT
+            assert payload == b"\xc3\xbc" * (size // 2) + b"x" * (size % 2)
+
+
+@both
+def test_many_messages_come_in_order_and_in_batches(tls: bool) -> None:
+    count = 30_000
+
+    def blast(peer: Peer) -> None:
+        peer.send(b"".join(frame(TEXT, b"%d" % i) for i in range(count)))
+        peer.wait_gone()
+
+    with opened(blast, tls=tls) as transport:
+        frames: list[Frame] = []
+        calls = 0
+        while len(frames) < count:
+            frames += transport.receive(WAIT_S) or []
+            calls += 1
+        assert frames == [(TEXT, b"%d" % i) for i in range(count)]
+        assert calls < count / 20
+
+
+@both
+def test_half_a_frame_is_life_and_a_stall_is_none(tls: bool) -> None:
+    ready, go = threading.Event(), threading.Event()
+
+    def halves(peer: Peer) -> None:
+        whole = frame(TEXT, b"x" * 1000)
+        assert ready.wait(WAIT_S)
+        peer.send(whole[:500])
+        assert go.wait(WAIT_S)
+        peer.send(whole[500:])
+        peer.wait_gone()
+
+    with opened(halves, tls=tls) as transport:
+        ready.set()
+        assert transport.receive(WAIT_S) == []
+        assert transport.receive(50 * MS) is None
+        go.set()
+        assert receive(transport, 1) == [(TEXT, b"x" * 1000)]
+
+
+def test_byte_by_byte() -> None:
+    def dribble(peer: Peer) -> None:
+        peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for value in frame(TEXT, b"hello" * 30) + frame(PING, b"p") + frame(CLOSE, close_payload(1000)):
+            peer.send(bytes([value]))
+        peer.wait_gone()
+
+    with opened(dribble) as transport:
+        assert receive(transport, 3) == [(TEXT, b"hello" * 30), (PING, b"p"), (CLOSE, close_payload(1000))]
+
+
+@both
+def test_a_thousand_fragments_with_pings_between(tls: bool) -> None:
+    def fragments(peer: Peer) -> None:
+        for i in range(1000):
+            peer.send(frame(TEXT if i == 0 else 0, b"%03d" % i, fin=i == 999))
+            if i % 100 == 0:
+                peer.send(frame(PING, b"%d" % i))
+        peer.wait_gone()
+
+    with opened(fragments, tls=tls) as transport:
+        frames = receive(transport, 11)
+        assert frames[:10] == [(PING, b"%d" % i) for i in range(0, 1000, 100)]
+        assert frames[10] == (TEXT, b"".join(b"%03d" % i for i in range(1000)))
+
+
+def test_frames_that_came_with_the_upgrade_are_received() -> None:
+    def handler(peer: Peer) -> None:
+        peer.upgrade(more=frame(TEXT, b"first") + frame(TEXT, b"second")[:3])
+        peer.send(frame(TEXT, b"second")[3:])
+        peer.wait_gone()
+
+    with RawServer(handler, upgrade=False) as server:
+        transport = open_transport(server.url, {}, deadline=Deadline(WAIT_S))
+        assert receive(transport, 2) == [(TEXT, b"first"), (TEXT, b"second")]
+        transport.close()
+
+
+def test_nothing_in_time_is_none() -> None:
+    with opened(Peer.wait_gone) as transport:
+        started = time.monotonic()
+        assert transport.receive(0) is None
+        assert transport.receive(30 * MS) is None
+        assert 30 * MS <= time.monotonic() - started < WAIT_S
+
+
+def test_addresses_are_for_debugging() -> None:
+    with opened(Peer.wait_gone) as transport:
+        assert transport.local_address is not None
+        assert transport.local_address.startswith("127.0.0.1:")
+        assert transport.peer_address is not None
+        assert transport.response_headers["upgrade"] == "websocket"
+        transport.close()
+        assert transport.local_address is None
+
+
+# How it ends
+
+
+@both
+@pytest.mark.parametrize("code", [1000, 1001, 1008, 1009, 1011, 3000, 4000])
+def test_close_codes(tls: bool, code: int) -> None:
+    def handler(peer: Peer) -> None:
+        peer.send(frame(TEXT, b"last") + frame(CLOSE, close_payload(code, "why")))
+
+    with opened(handler, tls=tls) as transport:
+        assert receive(transport, 2) == [(TEXT, b"last"), (CLOSE, close_payload(code, "why"))]
+        error = fault(transport)
+        assert (error.code, error.reason) == (code, "why")
+        assert isinstance(error, ConnectionLost) == (code != 1000)
+
+
+def test_close_without_a_code() -> None:
+    with opened(lambda peer: peer.send(frame(CLOSE))) as transport:
+        assert receive(transport, 1) == [(CLOSE, b"")]
+        assert fault(transport).code == 1005
+
+
+@both
+def test_end_without_close_frame(tls: bool) -> None:
+    with opened(lambda peer: peer.send(frame(TEXT, b"last")), tls=tls) as transport:
+        assert receive(transport, 1) == [(TEXT, b"last")]
+        error = fault(transport)
+        assert isinstance(error, ConnectionLost)
+        assert error.code == 1006
+        assert "without a close frame" in str(error)
+        assert "middle" not in str(error)
+        with pytest.raises(ConnectionLost):
+            transport.receive(WAIT_S)
+
+
+@both
+def test_end_in_mid_frame(tls: bool) -> None:
+    with opened(lambda peer: peer.send(frame(TEXT, b"x" * 100)[:50]), tls=tls) as transport:
+        assert "in the middle of a message" in str(fault(transport))
+
+
+@both
+def test_reset_in_mid_frame(tls: bool) -> None:
+    go = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.send(frame(TEXT, b"whole") + frame(TEXT, b"x" * 100)[:50])
+        assert go.wait(WAIT_S)
+        raw = peer.sock
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.close()
+
+    with opened(handler, tls=tls) as transport:
+        assert receive(transport, 1) == [(TEXT, b"whole")]
+        go.set()
+        error = fault(transport)
+        assert isinstance(error, ConnectionLost)
+        assert isinstance(error.__cause__, ConnectionResetError)
+        assert "reset" in str(error)
+        with pytest.raises(ConnectionClosed):
+            for _ in range(100):  # the first may still get into a buffer
+                transport.send_text("x", WAIT_S)
+
+
+@both
+@pytest.mark.parametrize(
+    ("bad", "code", "says"),
+    [
+        (frame(TEXT, b"x", mask=True), 1002, "masked"),
+        (frame(TEXT, b"x", rsv=4), 1002, "compression"),
+        (frame(5), 1002, "unknown kind"),
+        (frame(TEXT, b"x" * 2000), 1009, "limit of 1000"),
+        (b"\x81\x7f" + (1 << 40).to_bytes(8, "big") + b"x" * 100, 1009, "1099511627776"),
+        (frame(CLOSE, b"\x03\xe8\xff"), 1007, "UTF-8"),
+    ],
+)
+def test_a_peer_that_breaks_the_protocol_is_told_and_left(tls: bool, bad: bytes, code: int, says: str) -> None:
+    answers: list[tuple[int, bytes]] = []
+
+    def handler(peer: Peer) -> None:
+        peer.send(frame(TEXT, b"good") + bad)
+        answers.append(peer.read_frame())
+
+    with opened(handler, tls=tls, max_message_bytes=1000) as transport:
+        assert receive(transport, 1) == [(TEXT, b"good")]
+        error = fault(transport)
+        assert isinstance(error, ConnectionLost)
+        assert error.code == code
+        assert says in str(error)
+        assert says in str(error.__cause__)
+        assert fault(transport).code == code
+    assert answers == [(CLOSE, close_payload(code))]
+
+
+def test_a_violation_without_anything_before_it() -> None:
+    with opened(lambda peer: peer.send(frame(5)) or peer.wait_gone()) as transport:
+        assert fault(transport).code == 1002
+
+
+@both
+def test_garbage_under_tls_is_a_lost_connection(tls: bool) -> None:
+    def handler(peer: Peer) -> None:
+        peer.send(frame(TEXT, b"good"))
+        if tls:
+            raw = socket.socket(fileno=os.dup(peer.sock.fileno()))
+            raw.sendall(b"\x17\x03\x03\x00\x20" + b"not a record at all, no cipher..")
+            raw.close()
+        else:
+            peer.send(b"\x00" * 10)
+        peer.wait_gone()
+
+    with opened(handler, tls=tls) as transport:
+        assert receive(transport, 1) == [(TEXT, b"good")]
+        error = fault(transport)
+        assert isinstance(error, ConnectionLost)
+        assert isinstance(error.__cause__, ssl.SSLError) == tls
+        assert type(fault(transport)) is ConnectionLost
+
+
+# What leaves
+
+
+@both
+def test_eight_threads_send_while_one_receives(tls: bool) -> None:
+    threads, each = 8, 150
+    got: list[bytes] = []
+
+    def handler(peer: Peer) -> None:
+        for i in range(threads * each):
+            got.append(peer.read_frame()[1])
+            if i % 3 == 0:
+                peer.send(frame(TEXT, b"y" * random.choice([10, 5000])))
+        peer.send(frame(CLOSE))
+        peer.wait_gone()
+
+    with opened(handler, tls=tls) as transport:
+
+        def send(thread: int) -> None:
+            for i in range(each):
+                transport.send_text(b"%d:%d:" % (thread, i) + b"z" * random.choice([0, 100, 70_000]), WAIT_S)
+
+        workers = [threading.Thread(target=send, args=(i,)) for i in range(threads)]
+        for worker in workers:
+            worker.start()
+        frames = receive(transport, threads * each // 3 + 1)
+        for worker in workers:
+            worker.join(WAIT_S)
+        assert frames[-1] == (CLOSE, b"")
+    for thread in range(threads):
+        mine = [int(text.split(b":")[1]) for text in got if text.startswith(b"%d:" % thread)]
+        assert mine == list(range(each))
+
+
+@both
+def test_a_peer_that_never_reads(tls: bool) -> None:
+    release = threading.Event()
+    with opened(lambda _: release.wait(WAIT_S), tls=tls, receive_buffer=65536) as transport:
+        try:
+            big = b"x" * 60_000_000
+            with pytest.raises(ConnectionLost, match="stopped reading in the middle of a message for 0.3 s"):
+                transport.send_text(big, 0.3)
+            assert "middle of a message" in str(fault(transport))
+            with pytest.raises(ConnectionLost):
+                transport.send_text("x", WAIT_S)
+        finally:
+            release.set()
+
+
+@both
+def test_a_full_socket_times_out_with_nothing_sent(tls: bool) -> None:
+    go = threading.Event()
+    got: list[bytes] = []
+
+    def handler(peer: Peer) -> None:
+        assert go.wait(WAIT_S)
+        while not got or got[-1] != close_payload(1000):
+            got.append(peer.read_frame()[1])
+
+    with opened(handler, tls=tls, receive_buffer=65536) as transport:
+        sent = 0
+        with pytest.raises(RealtimeTimeout, match="nothing of the message was sent"):
+            for i in range(1_000_000):
+                transport.send_text(b"%06d" % i + b"x" * 1000, 50 * MS)
+                sent += 1
+        go.set()
+        transport.send_text("at last", WAIT_S)
+        transport.send_control(CLOSE, close_payload(1000))
+        assert transport.flush(WAIT_S)
+        fault(transport)
+    assert [text[:6] for text in got[:-2]] == [b"%06d" % i for i in range(sent)]
+    assert got[-2:] == [b"at last", close_payload(1000)]
+
+
+def test_a_sender_waits_for_its_turn_no_longer_than_its_timeout() -> None:
+    release = threading.Event()
+    with opened(lambda _: release.wait(WAIT_S), receive_buffer=65536) as transport:
+        stuck = threading.Thread(target=lambda: _ignoring(lambda: transport.send_text(b"x" * 60_000_000, WAIT_S)))
+        stuck.start()
+        while not transport._stream.unsent:
+            time.sleep(MS)
+        started = time.monotonic()
+        with pytest.raises(RealtimeTimeout, match="nothing of the message was sent"):
+            transport.send_text("y", 50 * MS)
+        assert not transport.flush(50 * MS)
+        assert time.monotonic() - started < 5
+        release.set()
+        transport.close()
+        stuck.join(WAIT_S)
+        assert not stuck.is_alive()
+
+
+def _ignoring(call: Callable[[], Any]) -> None:
+    with suppress(ConnectionClosed):
+        call()
+
+
+@both
+def test_a_pong_waits_for_the_message_in_its_way_but_nobody_waits_for_it(tls: bool) -> None:
+    go = threading.Event()
+    got: list[tuple[int, bytes]] = []
+
+    def handler(peer: Peer) -> None:
+        assert go.wait(WAIT_S)
+        for _ in range(4):
+            got.append(peer.read_frame())
+        peer.send(frame(CLOSE))
+        peer.wait_gone()
+
+    big = b"x" * 30_000_000
+    with opened(handler, tls=tls, receive_buffer=65536) as transport:
+        sender = threading.Thread(target=transport.send_text, args=(big, WAIT_S))
+        sender.start()
+        while not transport._stream.unsent:
+            time.sleep(MS)
+        started = time.monotonic()
+        for i in range(1000):
+            transport.send_control(PONG, b"%d" % i)
+            transport.send_control(PING, b"%d" % i)
+        transport.send_control(CLOSE, close_payload(1000))
+        transport.send_control(PONG, b"after the close frame")
+        assert transport.receive(0) is None
+        assert time.monotonic() - started < 5, "the reader was held up by a sender"
+        assert len(transport._control) <= 3
+        go.set()
+        assert receive(transport, 1) == [(CLOSE, b"")]
+        sender.join(WAIT_S)
+    assert got == [(TEXT, big), (PONG, b"999"), (PING, b"999"), (CLOSE, close_payload(1000))]
+
+
+@both
+def test_the_reader_writes_what_others_left_behind(tls: bool) -> None:
+    go = threading.Event()
+    got: list[tuple[int, bytes]] = []
+
+    def handler(peer: Peer) -> None:
+        assert go.wait(WAIT_S)
+        while not got or got[-1][0] != PONG:
+            got.append(peer.read_frame())
+        peer.send(frame(TEXT, b"done"))
+        peer.wait_gone()
+
+    with opened(handler, tls=tls, receive_buffer=65536) as transport:
+        fill(transport)
+        transport.send_control(PONG, b"p")
+        assert transport._control
+        go.set()
+        assert receive(transport, 1) == [(TEXT, b"done")]
+    assert got[-1] == (PONG, b"p")
+
+
+def test_nothing_is_sent_after_a_close_frame() -> None:
+    with opened(Peer.wait_gone) as transport:
+        transport.send_control(CLOSE, close_payload(1000))
+        with pytest.raises(ConnectionClosed, match="closing"):
+            transport.send_text("x", WAIT_S)
+
+
+def test_binary_is_just_another_frame() -> None:
+    with opened(lambda peer: peer.send(frame(BINARY, b"\0\1")) or peer.wait_gone()) as transport:
+        assert receive(transport, 1) == [(BINARY, b"\0\1")]
+
+
+@both
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs an interval timer")
+def test_interrupts_in_mid_send_never_tear_a_frame(tls: bool) -> None:
+    """Ctrl-C over and over while sending: each message arrives whole or not at all, in order."""
+    got: list[bytes] = []
+
+    def handler(peer: Peer) -> None:
+        while True:
+            opcode, payload = peer.read_frame()
+            if opcode == CLOSE:
+                peer.send(frame(CLOSE, payload))
+                return
+            number, _, rest = payload.partition(b":")
+            assert rest == number * (len(rest) // len(number))
+            got.append(number)
+
+    class Interrupt(Exception):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interrupt
+
+    rng = random.Random(5)
+    with opened(handler, tls=tls, receive_buffer=65536) as transport:
+        previous = signal.signal(signal.SIGALRM, interrupt)
+        interrupted = 0
+        try:
+            stop = time.monotonic() + 3
+            for i in itertools.count(100_000):
+                if time.monotonic() > stop:
+                    break
+                number = b"%d" % i
+                text = number + b":" + number * rng.choice([1, 100, 20_000])
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 300e-6))
+                    transport.send_text(text, WAIT_S)
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                except Interrupt:
+                    interrupted += 1
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)
+        assert interrupted > 100
+        other = threading.Thread(target=transport.send_text, args=(b"1:", WAIT_S))
+        other.start()  # the turn is free for another thread
+        other.join(WAIT_S)
+        transport.send_text(b"0:", WAIT_S)
+        transport.send_control(CLOSE, close_payload(1000))
+        assert receive(transport, 1) == [(CLOSE, close_payload(1000))]
+    assert got[-2:] == [b"1", b"0"]
+    assert got[:-2] == sorted(set(got[:-2])), "a message came twice or out of order"
+    assert len(got) > interrupted / 10
+
+
+# Both at once
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_full_duplex_under_load_with_small_timeouts(version: ssl.TLSVersion) -> None:
+    """Both directions of several TLS connections stay busy; every message comes whole and in order."""
+    seconds = float(os.environ.get("REALTIME_SYNC_STRESS_S", "2"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=_authority_pem())
+    context.minimum_version = context.maximum_version = version
+    sizes = [10, 200, 6500, 20_000, 100_000]
+    stop = threading.Event()
+    problems: list[BaseException] = []
+
+    def guarded(work: Callable[..., None]) -> Callable[..., None]:
+        def run(*args: Any) -> None:
+            try:
+                work(*args)
+            except BaseException as error:
+                problems.append(error)
+                stop.set()
+
+        return run
+
+    def handler(peer: Peer) -> None:
+        """Read on this thread and write on another; the ssl of the server gets a lock as ours does not need."""
+        lock = threading.Lock()
+        peer.sock.setblocking(False)
+        received = bytearray()
+
+        def write() -> None:
+            for i in itertools.count():
+                done = stop.is_set()
+                payload = b"%d:" % i + b"s" * sizes[i % len(sizes)]
+                data = memoryview(frame(CLOSE if done else TEXT, b"" if done else payload))
+                while data:
+                    try:
+                        with lock:
+                            data = data[peer.sock.send(data) :]
+                    except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                        time.sleep(MS)
+                if done:
+                    return
+
+        writer = threading.Thread(target=guarded(write))
+        writer.start()
+        try:
+            end = time.monotonic() + seconds + WAIT_S
+            while time.monotonic() < end and problems == []:
+                try:
+                    with lock:
+                        data = peer.sock.recv(1 << 16)
+                    received += data
+                    if not data or received.endswith(b"bye!"):
+                        return
+                except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    time.sleep(MS)
+        finally:
+            writer.join(WAIT_S)
+            totals.append(bytes(received))
+
+    totals: list[bytes] = []
+    with RawServer(handler, tls=server_context()) as server:
+        transports = [
+            open_transport(server.url, {}, deadline=Deadline(WAIT_S), ssl_context=context, proxy=None) for _ in range(2)
+        ]
+        counts: list[int] = []
+
+        def read(transport: Transport) -> None:
+            expected = 0
+            while True:
+                for opcode, payload in transport.receive(random.choice([0.0, 1 * MS, 5 * MS])) or []:
+                    if opcode == CLOSE:
+                        counts.append(expected)
+                        return
+                    number, _, rest = payload.partition(b":")
+                    assert int(number) == expected
+                    assert rest == b"s" * sizes[expected % len(sizes)]
+                    expected += 1
+
+        def send(transport: Transport, sent: list[int]) -> None:
+            for i in itertools.count():
+                if stop.is_set():
+                    return
+                transport.send_text(b"%d:" % i + b"c" * sizes[i % len(sizes)], WAIT_S)
+                sent.append(i)
+
+        sent: list[list[int]] = [[] for _ in transports]
+        workers = [
+            threading.Thread(target=guarded(work), args=args)
+            for transport, mine in zip(transports, sent, strict=True)
+            for work, args in ((read, (transport,)), (send, (transport, mine)))
+        ]
+        for worker in workers:
+            worker.start()
+        stop.wait(seconds)
+        stop.set()
+        for worker in workers:
+            worker.join(WAIT_S)
+            assert not worker.is_alive()
+        for transport in transports:
+            with transport._stream.lock:  # no frame: it has the server close, once it has read everything
+                transport._stream.queue.append((b"\x88\x84\0\0\0\0bye!", []))
+            assert transport.flush(WAIT_S)
+            fault(transport)
+            transport.close()
+    assert not problems, problems
+    assert min(counts) > 20
+    assert min(len(mine) for mine in sent) > 20
+    for data in totals:
+        numbers = _numbers_of(data)
+        assert numbers == list(range(len(numbers)))
+        assert len(numbers) in {len(mine) for mine in sent}
+
+
+def _authority_pem() -> str:
+    from servers import authority
+
+    return authority().cert_pem.bytes().decode()
+
+
+def _numbers_of(data: bytes) -> list[int]:
+    """The leading numbers of masked client messages."""
+    numbers = []
+    position = 0
+    while position < len(data):
+        opcode, short = data[position] & 15, data[position + 1] & 127
+        start = position + (2 if short < 126 else 4 if short == 126 else 10)
+        length = short if short < 126 else int.from_bytes(data[position + 2 : start], "big")
+        mask, body = data[start : start + 4], data[start + 4 : start + 4 + min(length, 12)]
+        if opcode == TEXT:
+            plain = bytes(value ^ mask[i % 4] for i, value in enumerate(body))
+            numbers.append(int(plain.split(b":")[0]))
+        position = start + 4 + length
+    return numbers
+
+
+# Closing
+
+
+@both
+def test_close_wakes_a_waiting_reader_and_a_stuck_sender(tls: bool) -> None:
+    release = threading.Event()
+    outcomes: list[BaseException] = []
+
+    def run(call: Callable[[], Any]) -> None:
+        try:
+            call()
+        except ConnectionClosed as error:
+            outcomes.append(error)
+
+    before = descriptors() if sys.platform == "linux" else 0
+    with opened(lambda _: release.wait(WAIT_S), tls=tls, receive_buffer=65536) as transport:
+        fill(transport)
+        threads = [
+            threading.Thread(target=run, args=(lambda: transport.receive(WAIT_S),)),
+            threading.Thread(target=run, args=(lambda: transport.send_text(b"x", WAIT_S),)),
+            threading.Thread(target=run, args=(lambda: transport.send_text(b"y", WAIT_S),)),
+        ]
+        for thread in threads:
+            thread.start()
+        while len(transport._descriptor._inside) < 3:
+            time.sleep(MS)
+        started = time.monotonic()
+        transport.close()
+        transport.close()
+        assert time.monotonic() - started < 1
+        for thread in threads:
+            thread.join(WAIT_S)
+            assert not thread.is_alive()
+        assert len(outcomes) == 3
+        assert all("closed on this side" in str(error) for error in outcomes), outcomes
+        assert all(type(error) is ConnectionClosed for error in outcomes)
+        assert transport._descriptor.socket.fileno() == -1
+        release.set()
+    if before:
+        assert descriptors() <= before
+
+
+def test_everything_after_close_is_refused() -> None:
+    with opened(Peer.wait_gone) as transport:
+        transport.close()
+        for call in (
+            lambda: transport.receive(0),
+            lambda: transport.send_text("x", 0),
+            lambda: transport.send_control(PING, b""),
+            lambda: transport.flush(0),
+        ):
+            with pytest.raises(ConnectionClosed, match="closed on this side"):
+                call()
+
+
+def test_flush_on_a_dead_connection_is_false() -> None:
+    release = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        assert release.wait(WAIT_S)
+        peer.reset()
+
+    with opened(handler, receive_buffer=65536) as transport:
+        fill(transport)
+        transport.send_control(PING, b"p")
+        assert not transport.flush(20 * MS)
+        release.set()
+        fault(transport)
+        assert not transport.flush(WAIT_S)
+
+
+@linux
+@both
+def test_no_descriptor_and_no_thread_is_left(tls: bool) -> None:
+    context = server_context() if tls else None
+    with RawServer(Peer.wait_gone, tls=context) as server:
+
+        def cycle() -> None:
+            transport = open_transport(server.url, {}, deadline=Deadline(WAIT_S), ssl_context=client_context())
+            reader = threading.Thread(target=lambda: _ignoring(lambda: transport.receive(WAIT_S)))
+            reader.start()
+            transport.send_text("x", WAIT_S)
+            transport.close()
+            reader.join(WAIT_S)
+            assert transport._descriptor.socket.fileno() == -1
+
+        cycle()
+        for peer in server.peers:
+            peer.sock.close()
+        before = descriptors()
+        for _ in range(30):
+            cycle()
+        deadline = Deadline(WAIT_S)
+        while descriptors() > before and not deadline.expired:
+            time.sleep(MS)
+        assert descriptors() <= before
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("realtime")]
+
+
+@linux
+def test_a_fork_can_neither_use_nor_end_the_connection() -> None:
+    def echo(peer: Peer) -> None:
+        while True:
+            opcode, payload = peer.read_frame()
+            peer.send(frame(opcode, payload))
+
+    with opened(echo) as transport:
+        transport._stream.lock.acquire()  # as if another thread had been inside at the fork
+        pid = os.fork()
+        if not pid:  # the child
+            status = 1
+            with suppress(BaseException):
+                refused = 0
+                for call in (lambda: transport.receive(0), lambda: transport.send_text("x", 0)):
+                    try:
+                        call()
+                    except ConnectionClosed as error:
+                        refused += "fork" in str(error)
+                transport.close()
+                transport.close()
+                transport.forget()
+                status = 0 if refused == 2 and transport._descriptor.socket.fileno() == -1 else 2
+            os._exit(status)
+        transport._stream.lock.release()
+        assert os.waitpid(pid, 0)[1] == 0
+        transport.send_text("still here", WAIT_S)
+        assert receive(transport, 1) == [(TEXT, b"still here")]
+
+
+def test_a_dropped_transport_is_collected() -> None:
+    with RawServer(Peer.wait_gone) as server:
+        transport = open_transport(server.url, {}, deadline=Deadline(WAIT_S))
+        transport.close()
+        del transport
+        gc.collect()
+
+
+def test_sources_of_the_transport_stay_apart() -> None:
+    """Importing the room loads neither a socket nor TLS: they come with the first connection."""
+    code = "import sys, realtime_sync.transport; print({'ssl', 'socket', 'websocket'} & set(sys.modules))"
+    import subprocess
+
+    root = Path(__file__).parent.parent
+    out = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True, timeout=30)
+    assert out.stdout.strip() == "set()"
