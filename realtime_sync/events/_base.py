@@ -33,6 +33,7 @@ __all__ = [
     "client_event",
     "elide",
     "fields_of",
+    "or_none",
     "server_event",
     "wire",
 ]
@@ -86,6 +87,11 @@ def elide(value: Any) -> Any:
 
 def _place(attribute: attrs.Attribute[Any]) -> int:
     return {"type": 0, "extra": 2}.get(attribute.name, 1)
+
+
+def or_none(value: T) -> T | None:
+    """``value`` as it is, for a type checker: a required field may be ``None`` when a compatible server left it out."""
+    return value
 
 
 class _Shown(str):
