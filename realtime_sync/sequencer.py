@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from realtime_sync.acks import Ack, AckTable, id_of
 from realtime_sync.errors import RealtimeError
-from realtime_sync.events import ErrorEvent, ResponseCreate, ResponseCreated, ResponseDone, ServerEvent
+from realtime_sync.events import ErrorEvent, ResponseCreated, ResponseDone, ServerEvent
 from realtime_sync.events._base import or_none
 
 __all__ = ["Sequencer"]
@@ -59,17 +59,16 @@ class Sequencer:
         """The id of the response that runs on the default conversation."""
         return self._active_id
 
-    def submit(self, create: ResponseCreate, event_id: str, text: str) -> Ack[Any]:
-        """Send ``text``, the JSON of ``create``, now or when its turn comes."""
-        ack = self._acks.expect(create, event_id)
-        if _out_of_band(create):
+    def submit(self, ack: Ack[Any], text: str) -> None:
+        """Send ``text``, the JSON of the ``response.create`` that ``ack`` expects, now or when its turn comes."""
+        if _out_of_band(ack.event):
             self._dispatch(ack, text)
-            return ack
+            return
         waiting = _Waiting(ack, text)
         with self._lock:
             if self.busy or self._queue:
                 self._queue.append(waiting)
-                return ack
+                return
             self._sent = waiting
         try:
             self._dispatch(ack, text)
@@ -77,7 +76,6 @@ class Sequencer:
             with self._lock:
                 self._sent = None
             raise
-        return ack
 
     def withdraw(self, ack: Ack[Any]) -> bool:
         """Forget a create that still waits for its turn; False when it has been sent."""

@@ -68,6 +68,7 @@ __all__ = ["RealtimeSession"]
 
 E = TypeVar("E", bound=ServerEvent)
 F = TypeVar("F", bound=Callable[..., object])
+R = TypeVar("R")
 _log = logging.getLogger("realtime_sync")
 _WAIT_S: Final = 10.0
 
@@ -239,13 +240,18 @@ class RealtimeSession:
         Only one response at a time may write to the default conversation: a further one is sent when the active one
         is done (which something must pump to notice). Responses with ``conversation="none"`` run in parallel.
         """
+        ack, text = self._expect_response(config)
+        self._sequencer.submit(ack, text)
+        return ack
+
+    def _expect_response(self, config: ResponseConfig | Mapping[str, Any] | None) -> tuple[Ack[ResponseCreated], str]:
+        """The handle of a ``response.create`` and its text, which is to be sent."""
         event_id = next(self._event_ids)
         response = {} if config is None else object_to_dict(config)
         response["metadata"] = {**(response.get("metadata") or {}), STAMP: event_id}
         fields = {"type": ResponseCreate.TYPE, "event_id": event_id, "response": response}
-        sent = self._checked(fields)
-        assert isinstance(sent, ResponseCreate)
-        return self._sequencer.submit(sent, event_id, encode_event(fields))
+        sent, text = self._checked(fields), encode_event(fields)
+        return self._acks.expect(sent, event_id), text
 
     def cancel_response(self, response_id: str | None = None) -> Ack[ResponseDone | None]:
         """Stop the response with this id, or the active one. When there is none any more, the result is ``None``.
@@ -279,7 +285,14 @@ class RealtimeSession:
         message = user_message(text, images)
         if message.content:
             self.create_item(message)
-        return self._turn(self.create_response(config), deadline)
+        ack, sent = self._expect_response(config)
+        turn = self._turn(ack, deadline)  # before sending: another thread may dispatch the answer at once
+        try:
+            self._sequencer.submit(ack, sent)
+        except BaseException:
+            turn.leave()
+            raise
+        return turn
 
     def ask(
         self,
@@ -384,7 +397,7 @@ class RealtimeSession:
     # Handlers
 
     @overload
-    def on(self, key: type[E]) -> Callable[[F], F]: ...
+    def on(self, key: type[E]) -> Callable[[Callable[[E], R]], Callable[[E], R]]: ...
     @overload
     def on(self, key: type[E], handler: Callable[[E], object]) -> None: ...
     @overload
@@ -399,7 +412,7 @@ class RealtimeSession:
         return self._handlers.add(key, handler)
 
     @overload
-    def once(self, key: type[E]) -> Callable[[F], F]: ...
+    def once(self, key: type[E]) -> Callable[[Callable[[E], R]], Callable[[E], R]]: ...
     @overload
     def once(self, key: type[E], handler: Callable[[E], object]) -> None: ...
     @overload

@@ -59,6 +59,7 @@ class Turn:
         self._events: deque[ServerEvent] = deque()
         self._keeps_events = True
         self._begun = False
+        self._over = False  # the reply is done and its last event is in _events
         dispatcher.subscribe(WAITER, self._receive, *_OF_A_RESPONSE)
 
     def result(self, *, check: bool = True) -> Reply:
@@ -87,11 +88,12 @@ class Turn:
 
     def __iter__(self) -> Iterator[ServerEvent]:
         while True:
+            over = self._over  # looked at first: the last event may come from another thread right now
             while self._events:
                 yield self._events.popleft()
-            if self.reply.done:
+            if over:
                 return
-            self._wait(lambda: bool(self._events) or self.reply.done)
+            self._wait(lambda: bool(self._events) or self._over)
 
     def cancel(self) -> None:
         """Ask the server to stop; the reply then ends as ``cancelled``. Nothing happens when it has ended."""
@@ -100,8 +102,9 @@ class Turn:
         if self._begun:
             self._cancel_response(self.reply.response_id)
         elif self._ack is None or self._withdraw(self._ack):
-            self._leave()
+            self.leave()
             self.reply.end_unsent()
+            self._over = True
         else:
             self._cancel_when_begun = True
 
@@ -122,7 +125,7 @@ class Turn:
             "the response",
         )
         if not done() and ack is not None:
-            self._leave()
+            self.leave()
             ack.result()
 
     def _receive(self, event: Any) -> None:
@@ -140,7 +143,8 @@ class Turn:
         if self._keeps_events:
             self._events.append(event)
         if self.reply.done:
-            self._leave()
+            self._over = True
+            self.leave()
 
     def _begins(self, event: Any) -> bool:
         if type(event) is not ResponseCreated:
@@ -152,5 +156,6 @@ class Turn:
             return id_of(event.response) in (self.reply.response_id, None)
         return getattr(event, "response_id", None) in (self.reply.response_id, None)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Take in no further event; the response itself goes on."""
         self._dispatcher.unsubscribe(WAITER, self._receive, *_OF_A_RESPONSE)

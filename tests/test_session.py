@@ -554,6 +554,46 @@ def test_a_lost_connection_fails_pending_acks_at_once(fake: FakeSession) -> None
 # Turns
 
 
+def test_a_turn_misses_nothing_when_the_answer_is_dispatched_before_the_call_returns(
+    fake: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.session.start()
+    dispatched = threading.Event()
+    fake.session.on("response.done", lambda event: dispatched.set())
+    send = fake.wire.send_text
+
+    def send_and_answer(text: str | bytes, timeout_s: float) -> None:
+        send(text, timeout_s)
+        create = fake.wire.texts[-1]
+        fake.wire.say(response_created("r", create), text_delta("r", "at once"), response_done("r"))
+        assert dispatched.wait(20)
+
+    monkeypatch.setattr(fake.wire, "send_text", send_and_answer)
+    turn = fake.session.respond()
+    assert list(turn.text()) == ["at once"]
+    assert turn.result(check=False).status == "completed"
+
+
+def test_a_turn_that_could_not_be_asked_for_is_forgotten(fake: FakeSession) -> None:
+    fake.wire.send_fault = rt.RealtimeTimeout("stuck")
+    waiting = len(fake.session._dispatcher._receivers)
+    for _ in range(3):
+        with pytest.raises(rt.RealtimeTimeout):
+            fake.session.respond()
+    assert len(fake.session._dispatcher._receivers) == waiting
+
+
+def test_iterating_a_turn_beside_the_background_thread_ends_with_its_last_event(fake: FakeSession) -> None:
+    fake.session.start()
+    for number in range(100):
+        turn = fake.session.respond()
+        create = fake.wire.texts[-1]
+        fake.wire.say(response_created(f"r{number}", create))
+        fake.wire.say(response_done(f"r{number}"))
+        assert [event.type for event in turn] == ["response.created", "response.done"]
+        assert turn.reply.done
+
+
 def test_ask_returns_the_reply_of_its_own_response(fake: FakeSession) -> None:
     replies: list[rt.Reply] = []
     asking = threading.Thread(target=lambda: replies.append(fake.session.ask("hi")))
