@@ -1,0 +1,134 @@
+"""The main job: speech from a WAV file goes in, a tool is called, speech comes out.
+
+`make demo` runs it. The server is the local one: its ears and its model are scripted below and its voice is a tone for
+each word, but every event on the wire is the protocol's. ``--openai`` (`make demo ARGS=--openai`) speaks to OpenAI
+instead, with the key in OPENAI_API_KEY.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import realtime_sync as rt
+from realtime_sync import events, local
+from realtime_sync.audio import chunks, duration_ms, read_wav, write_wav
+
+SPEECH = Path(__file__).with_name("speech.wav")  # 16 kHz: read_wav converts it to the 24 kHz of the API
+SILENCE = bytes(24_000)  # 0.5 s, by which turn detection sees that the speech is over
+REPLY = Path("out", "reply.wav")
+
+CONFIG = {
+    "instructions": "You are a friendly assistant. Answer in one sentence, in English.",
+    "tools": [
+        {
+            "type": "function",
+            "name": "get_weather",
+            "description": "The weather in a city right now.",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        }
+    ],
+    "audio": {
+        "input": {"transcription": {"model": "gpt-4o-mini-transcribe"}, "turn_detection": {"type": "server_vad"}}
+    },
+}
+
+
+def get_weather(city: str) -> dict[str, Any]:
+    return {"city": city, "sky": "clear", "celsius": 21}
+
+
+def hear(pcm: bytes, rate_hz: int) -> str:
+    """The ears of the local server: whatever it is given, it hears what the WAV file says."""
+    return "What is the weather in Paris right now?"
+
+
+def think(turn: local.Turn) -> local.ToolCall | str:
+    """The model of the local server: it looks the weather up and tells it."""
+    if not turn.tool_outputs:
+        return local.ToolCall("get_weather", {"city": "Paris"})
+    weather = json.loads(turn.tool_outputs[-1]["output"])
+    return f"In {weather['city']} the sky is {weather['sky']} and it is {weather['celsius']} degrees."
+
+
+def talk(**where: Any) -> None:
+    """One spoken turn, with its tool call, at the server that ``where`` names."""
+    began = perf_counter()
+    with rt.connect("gpt-realtime", **where, session=CONFIG) as session:
+        print(f"Connected in {perf_counter() - began:.2f} s: {session.id}")
+
+        turn = session.next_reply()  # the server will answer by itself when the speech has ended
+        pieces = list(chunks(read_wav(SPEECH) + SILENCE, chunk_ms=100))
+        for piece in pieces:
+            session.append_audio_bytes(piece)
+        print(f"Sent {SPEECH.name} in {len(pieces)} pieces of 100 ms")
+
+        started = session.wait_for(events.InputAudioBufferSpeechStarted)
+        stopped = session.wait_for(events.InputAudioBufferSpeechStopped)
+        print(f"The server heard speech from {started.audio_start_ms} to {stopped.audio_end_ms} ms\n")
+        heard = session.wait_for(events.ConversationItemInputAudioTranscriptionCompleted, timeout=30)
+        print("You:  ", heard.transcript.strip())
+
+        tokens = []
+        while True:
+            reply = show(turn)
+            tokens.append(reply.usage)
+            for call in reply.tool_calls:
+                output = get_weather(**json.loads(call.arguments))
+                print(f"Tool:  {call.name}({call.arguments}) -> {json.dumps(output)}")
+                session.submit_function_output(call.call_id, output)
+            if not reply.tool_calls:
+                break
+            turn = session.respond()  # the model goes on, with the outputs
+
+    REPLY.parent.mkdir(exist_ok=True)
+    write_wav(REPLY, reply.audio)
+    print(f"Wrote {REPLY}: {duration_ms(len(reply.audio)) / 1000:.1f} s of speech")
+    for number, usage in enumerate(tokens, 1):
+        print(f"Response {number}: {used(usage)}")
+    if reply.first_audio_s is None:
+        raise rt.RealtimeError("the reply has no audio")
+    print(f"First audio after {reply.first_audio_s * 1000:.0f} ms, everything in {perf_counter() - began:.1f} s")
+
+
+def show(turn: rt.Turn) -> rt.Reply:
+    """Print what the model says while it comes."""
+    for number, piece in enumerate(turn.text()):
+        print(piece if number else f"Model: {piece}", end="", flush=True)
+    if turn.reply.transcript:
+        print("\n")
+    return turn.result()
+
+
+def used(usage: events.Usage | None) -> str:
+    """The tokens of a response by their kind."""
+    if usage is None or usage.input_token_details is None or usage.output_token_details is None:
+        return "the server does not say what it used"
+    heard, said = usage.input_token_details, usage.output_token_details
+    return (
+        f"{usage.input_tokens} tokens in ({heard.text_tokens} text, {heard.audio_tokens} audio,"
+        f" {heard.cached_tokens} of them cached), {usage.output_tokens} out ({said.text_tokens} text,"
+        f" {said.audio_tokens} audio)"
+    )
+
+
+def main() -> int:
+    try:
+        if "--openai" in sys.argv[1:]:
+            talk()
+        else:
+            # Speech comes four times as fast as it is spoken, so that one can watch it come.
+            with local.LocalServer(think, transcriber=hear, speed=4) as server:
+                print("Local server at", server.base_url)
+                talk(base_url=server.base_url, api_key="any")
+    except (rt.RealtimeError, OSError) as error:
+        print(f"\nThe demo failed: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

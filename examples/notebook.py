@@ -1,0 +1,51 @@
+# %% [markdown]
+# # A session in a notebook
+#
+# `session.start()` dispatches events on a background thread. Your callbacks run while the kernel is free, and blocking
+# calls still work in any cell. With `OPENAI_API_KEY` set this talks to OpenAI, without it to a local server.
+
+# %%
+from _where import where
+
+import realtime_sync as rt
+from realtime_sync import events
+
+session = rt.connect("gpt-realtime", **where(), session={"output_modalities": ["text"]})
+session.start()
+print(session)
+
+# %% [markdown]
+# A callback, in force from now on. Run such a cell as often as you like, but take the old function back first with
+# `session.off(key, function)`: each registration counts.
+
+
+# %%
+def show(event: events.ResponseOutputTextDelta) -> None:
+    print(event.delta, end="", flush=True)
+
+
+session.on("response.output_text.delta", show)
+
+# %%
+turn = session.respond("Tell me about notebooks.")  # returns at once
+
+# %% [markdown]
+# The callback prints the answer as it comes. `result()` waits for the end of it.
+
+# %%
+reply = turn.result()
+print()
+print(reply.status, reply.usage and reply.usage.total_tokens)
+
+# %%
+session.off("response.output_text.delta", show)
+print(session.ask("And without the callback?").text)
+
+# %% [markdown]
+# `stop()` ends the background thread and raises what a callback raised there, if one did. The session stays open until
+# `close()`.
+
+# %%
+session.stop()
+session.close()
+print(session)

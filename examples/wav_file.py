@@ -1,0 +1,24 @@
+"""Ask with a WAV file, get the answer as a WAV file. Any rate and format: it is converted.
+
+python examples/wav_file.py [QUESTION.wav [ANSWER.wav]]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from _where import where
+
+import realtime_sync as rt
+from realtime_sync.audio import duration_ms, write_wav
+
+question = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("speech.wav")
+answer = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("answer.wav")
+
+with rt.connect("gpt-realtime", **where()) as session:
+    reply = session.ask(audio=question)
+
+write_wav(answer, reply.audio)
+print("The model says:", reply.transcript)
+print(f"{answer}: {duration_ms(len(reply.audio)) / 1000:.1f} s; first audio after {reply.first_audio_s:.2f} s")
