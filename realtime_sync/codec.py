@@ -317,13 +317,10 @@ class _Builder:
         """``dict[str, ...]``."""
         item = get_args(kind)[1]
         hook = None if item is Any else self.hook(item)
-        lenient = self.lenient
 
         def structure_mapping(value: Any, _: Any) -> Any:
             if value.__class__ is dict:
                 return value if hook is None else {k: hook(v, item) for k, v in value.items()}
-            if value is None and lenient:
-                return None
             raise _Mismatch("an object", value)
 
         return structure_mapping

@@ -80,6 +80,6 @@ def _instances(cls: type[WireObject]) -> st.SearchStrategy[Any]:
         fields["role"] = NAME
     whole = st.builds(cls, **fields, extra=EXTRA)
     if cls is TranslationSessionConfig:
-        # Without a type it is known by having audio and nothing else.
-        return whole | st.builds(cls, audio=objects(TranslationAudio))
+        # Without a type it is known by its audio.
+        return whole | st.builds(cls, audio=objects(TranslationAudio), extra=EXTRA)
     return whole

@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import field
 
 from realtime_sync._unset import UNSET, Unset
-from realtime_sync.events._base import SECRET, WireObject, wire
+from realtime_sync.events._base import SECRET, WireObject, fields_of, wire
 from realtime_sync.events.items import InputFile, InputImage, InputText
 from realtime_sync.events.tools import Tool, ToolChoice
 from realtime_sync.events.unknown import UnknownObject
@@ -349,8 +349,11 @@ SessionConfig = (
 )
 """The configuration of any kind of session."""
 
-_TRANSLATION_KEYS: Final = frozenset({"audio", "id", "model", "expires_at"})
-_NOT_TRANSLATED: Final = frozenset({"format", "turn_detection", "voice", "speed"})
+# What says that a session is no translation: fields of the others, and of their audio.
+_NOT_TRANSLATED: Final = {a.name for a in fields_of(RealtimeSessionConfig)} - {
+    a.name for a in fields_of(TranslationSessionConfig)
+}
+_AUDIO_NOT_TRANSLATED: Final = frozenset({"format", "turn_detection", "voice", "speed"})
 
 
 def untagged_session(raw: Mapping[str, Any]) -> type[WireObject]:
@@ -361,6 +364,6 @@ def untagged_session(raw: Mapping[str, Any]) -> type[WireObject]:
         return FlatSessionConfig
     directions = audio.values() if isinstance(audio, Mapping) else ()
     fields = {name for direction in directions if isinstance(direction, Mapping) for name in direction}
-    if _TRANSLATION_KEYS.issuperset(raw) and _NOT_TRANSLATED.isdisjoint(fields):
+    if _NOT_TRANSLATED.isdisjoint(raw) and _AUDIO_NOT_TRANSLATED.isdisjoint(fields):
         return TranslationSessionConfig
     return RealtimeSessionConfig
