@@ -10,6 +10,7 @@ from typing import Any
 
 __all__ = [
     "AuthenticationError",
+    "BudgetExceeded",
     "ConfigurationError",
     "ConnectionClosed",
     "ConnectionLost",
@@ -138,3 +139,16 @@ class ResponseFailed(RealtimeError):
         self.status = status
         self.details = details
         self.response = response
+
+
+class BudgetExceeded(RealtimeError):
+    """A response was not asked for because the session has used up its budget; nothing was sent.
+
+    ``cost`` is what it has cost so far and ``max_cost`` the limit, both in the currency of the price table. A limit is
+    checked before each response: the last one may have gone beyond it.
+    """
+
+    def __init__(self, message: str, *, cost: float, max_cost: float) -> None:
+        super().__init__(message)
+        self.cost = cost
+        self.max_cost = max_cost
