@@ -233,15 +233,15 @@ def _explain(raw: Any, cls: Any, *, lenient: bool) -> str:
     return "cannot be read"  # it can now: it was changed by another thread meanwhile
 
 
-def _where(error: BaseException) -> str:
+def _where(error: Any) -> str:
     """The first fault among those that cattrs collected, with its path."""
     from cattrs import BaseValidationError
     from cattrs.errors import IterableValidationNote
 
     path = ""
     while isinstance(error, BaseValidationError):
-        annotated = error.group_exceptions()[0]
-        error, note = annotated[0]
+        group: Any = error  # its base class is unknown to a type checker for 3.10
+        error, note = group.group_exceptions()[0][0]
         path += f"[{note.index}]" if isinstance(note, IterableValidationNote) else f".{note.name}"
     if isinstance(error, KeyError):
         text = "missing"
