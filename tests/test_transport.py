@@ -349,7 +349,7 @@ def test_a_peer_that_never_reads(tls: bool) -> None:
     with opened(lambda _: release.wait(WAIT_S), tls=tls, receive_buffer=65536) as transport:
         try:
             big = b"x" * 60_000_000
-            with pytest.raises(ConnectionLost, match="stopped reading in the middle of a message for 0.3 s"):
+            with pytest.raises(ConnectionLost, match="stopped reading in the middle of a message for"):
                 transport.send_text(big, 0.3)
             assert "middle of a message" in str(fault(transport))
             with pytest.raises(ConnectionLost):
@@ -491,8 +491,13 @@ def test_interrupts_in_mid_send_never_tear_a_frame(tls: bool) -> None:
     class Interrupt(Exception):
         pass
 
+    armed = False
+
     def interrupt(*_: object) -> None:
-        raise Interrupt
+        nonlocal armed
+        if armed:
+            armed = False  # one for each send: a late one finds the test elsewhere
+            raise Interrupt
 
     rng = random.Random(5)
     with opened(handler, tls=tls, receive_buffer=65536) as transport:
@@ -506,12 +511,14 @@ def test_interrupts_in_mid_send_never_tear_a_frame(tls: bool) -> None:
                 number = b"%d" % i
                 text = number + b":" + number * rng.choice([1, 100, 20_000])
                 try:
+                    armed = True
                     signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 300e-6))
                     transport.send_text(text, WAIT_S)
-                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    armed = False
                 except Interrupt:
                     interrupted += 1
         finally:
+            armed = False
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, previous)
         assert interrupted > 100
