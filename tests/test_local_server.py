@@ -111,9 +111,9 @@ def test_a_wrong_request_is_upgraded_and_closed_with_4000(
 
 
 def test_the_beta_header_passes_where_the_old_names_are_spoken() -> None:
-    with LocalServer(quirks=Quirks(beta_names=True)) as server:
-        with RawClient(server, headers={"OpenAI-Beta": "realtime=v1"}):
-            pass
+    server = LocalServer(quirks=Quirks(beta_names=True))
+    with server, RawClient(server, headers={"OpenAI-Beta": "realtime=v1"}):
+        pass
 
 
 def test_azure_names_a_deployment(server: LocalServer) -> None:
@@ -223,7 +223,7 @@ def test_stop_leaves_no_thread_and_no_descriptor() -> None:
         client.ask("warm up, so that lazy imports are done")
     before = descriptors()
     threads = set(threading.enumerate())
-    server = LocalServer("x y z".split()).start()
+    server = LocalServer(["x", "y", "z"]).start()
     clients = [RawClient(server) for _ in range(4)]
     for client in clients:
         client.say("hello")
@@ -323,13 +323,13 @@ def test_clients_of_one_server_are_apart() -> None:
 def test_a_client_that_does_not_read_holds_nobody_up() -> None:
     """More is generated than the sockets hold: the generation waits, the rest of the server goes on."""
     audio = tone(1_000) * 400
-    with LocalServer(lambda turn: Reply("much", audio=audio)) as server:
-        with RawClient(server, checked=False) as lazy, RawClient(server) as other:
-            lazy.say("hello")
-            lazy.send("response.create")
-            lazy.until("response.created")
-            other.update(output_modalities=["text"])
-            assert other.ask("hello")["status"] == "completed"
-            events = lazy.response()
-            assert done_of(events)["status"] == "completed"
-            assert sum(event["type"] == "response.output_audio.delta" for event in events) == 2_000
+    server = LocalServer(lambda turn: Reply("much", audio=audio))
+    with server, RawClient(server, checked=False) as lazy, RawClient(server) as other:
+        lazy.say("hello")
+        lazy.send("response.create")
+        lazy.until("response.created")
+        other.update(output_modalities=["text"])
+        assert other.ask("hello")["status"] == "completed"
+        events = lazy.response()
+        assert done_of(events)["status"] == "completed"
+        assert sum(event["type"] == "response.output_audio.delta" for event in events) == 2_000

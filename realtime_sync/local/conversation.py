@@ -51,7 +51,6 @@ class StoredItem:
         data = self.shown()
         for index, audio in self.audio.items():
             data["content"][index]["audio"] = base64.b64encode(audio).decode()
-            data["content"][index]["format"] = self.audio_format.type.removeprefix("audio/")
         return data
 
 

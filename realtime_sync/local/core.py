@@ -76,10 +76,15 @@ class Core:
         self.config = config
         self.conversation = Conversation(options.ids.new("conv"))
         self.voice_locked = False
-        self.ended = False
+        self._ended = False
         self.outbox = outbox
         self.options = options
         self._threads: list[threading.Thread] = []
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is gone: nothing can be emitted any more, and nobody need wait."""
+        return self._ended or self.outbox.gone
 
     def new_id(self, prefix: str) -> str:
         """An id for something new."""
@@ -140,5 +145,5 @@ class Core:
     def end(self) -> list[threading.Thread]:
         """Emit nothing from now on; the threads that have yet to notice."""
         with self.lock:
-            self.ended = True
+            self._ended = True
             return [thread for thread in self._threads if thread.is_alive()]

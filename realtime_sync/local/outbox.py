@@ -36,6 +36,11 @@ class Outbox:
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.thread.start()
 
+    @property
+    def gone(self) -> bool:
+        """Whether the connection is closed."""
+        return self._websocket.close_code is not None
+
     def put(self, message: str | bytes) -> None:
         """Send a message after those already here; without effect once a close was put."""
         with self._changed:

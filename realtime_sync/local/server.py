@@ -196,9 +196,11 @@ class LocalServer:
         self.close_connections(1001, "The local server stops.")
         self._wait_until_closed(Deadline(min(timeout / 2, _CLOSE_TIMEOUT_S)))
         self._cut()
-        server.shutdown()
+        # The library waits for its handlers without a limit, and one may be in code of the user.
+        ending = threading.Thread(target=server.shutdown, name="local-realtime-shutdown", daemon=True)
+        ending.start()
         with self._changed:
-            threads = list(self._threads)
+            threads = [ending, *self._threads]
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(deadline.remaining())

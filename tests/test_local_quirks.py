@@ -1,0 +1,119 @@
+"""Departures of compatible servers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from local_raw import RawClient, done_of, quiet, text_of, tone, types
+
+from realtime_sync.codec import decode_server_event
+from realtime_sync.events import MalformedEvent, UnknownEvent
+from realtime_sync.local import LocalServer, Quirks, ToolCall
+
+
+def connected(quirks: Quirks, replies: Any = None) -> tuple[LocalServer, RawClient]:
+    server = LocalServer(replies, quirks=quirks).start()
+    return server, RawClient(server, checked=False)
+
+
+def test_the_older_names() -> None:
+    server, client = connected(Quirks(beta_names=True), ["Hello there."])
+    with server, client:
+        client.send("conversation.item.create", item={"type": "message", "role": "user", "content": []})
+        client.send("response.create")
+        events = client.response()
+        names = types(events)
+        assert "response.audio.delta" in names
+        assert "response.audio_transcript.done" in names
+        assert not any("output_audio" in name for name in names)
+        assert done_of(events)["output"][0]["content"][0]["type"] == "audio"
+        for event in events:
+            assert not isinstance(decode_server_event(event), (UnknownEvent, MalformedEvent))
+
+
+def test_nothing_is_confirmed() -> None:
+    server, client = connected(Quirks(confirm=False), ["Hello."])
+    with server, client:
+        client.send("session.update", session={"type": "realtime", "output_modalities": ["text"]})
+        client.send("conversation.item.create", item={"type": "message", "role": "user", "content": []})
+        client.send("input_audio_buffer.clear")
+        client.send("nope")
+        client.expect("error")
+        client.send("response.create")
+        events = client.response()
+        # What the model adds is no confirmation.
+        assert types(events)[:3] == ["response.created", "response.output_item.added", "conversation.item.added"]
+
+
+def test_turn_detection_is_no_confirmation() -> None:
+    server, client = connected(Quirks(confirm=False), ["Hello."])
+    with server, client:
+        client.append(quiet(200) + tone(500) + quiet(600))
+        assert "input_audio_buffer.committed" in types(client.response())
+
+
+def test_items_are_created_only() -> None:
+    server, client = connected(Quirks(item_created_only=True), ["Hello."])
+    with server, client:
+        client.send("conversation.item.create", item={"type": "message", "role": "user", "content": []})
+        client.expect("conversation.item.created")
+        client.send("response.create")
+        names = types(client.response())
+        assert "conversation.item.created" in names
+        assert not {"conversation.item.added", "conversation.item.done"} & set(names)
+
+
+def test_whole_arguments() -> None:
+    server, client = connected(Quirks(whole_arguments=True), [ToolCall("f", {"a": 1})])
+    with server, client:
+        client.send("response.create")
+        events = client.response()
+        assert "response.function_call_arguments.delta" not in types(events)
+        done = next(event for event in events if event["type"] == "response.function_call_arguments.done")
+        assert done["arguments"] == '{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    ("quirks", "check"),
+    [
+        (Quirks(code_in_type=True), lambda error: (error["type"], error["code"]) == ("invalid_value", None)),
+        (Quirks(error_as_string=True), lambda error: isinstance(error, str) and "Supported values" in error),
+    ],
+)
+def test_errors_of_another_shape(quirks: Quirks, check: Any) -> None:
+    server, client = connected(quirks)
+    with server, client:
+        client.send("nope")
+        event = client.expect("error")
+        assert check(event["error"])
+        assert not isinstance(decode_server_event(event), MalformedEvent)
+
+
+def test_a_lenient_server_takes_what_it_does_not_know() -> None:
+    server, client = connected(Quirks(lenient=True))
+    with server, client:
+        updated = client.update(turn_sensitivity="high", output_modalities=["text"])
+        assert updated["output_modalities"] == ["text"]
+        client.send("session.update", session={"instructions": "no type"})
+        assert client.expect("session.updated")["session"]["instructions"] == "no type"
+        client.send("conversation.item.create", item=5)
+        assert client.error()["code"] == "invalid_value"
+        assert text_of(client.ask("hello")) == "You said: hello"
+
+
+def test_another_rate() -> None:
+    server, client = connected(Quirks(rate_hz=16_000), lambda turn: f"{turn.rate_hz}: {turn.text}")
+    with server, client:
+        assert client.session["audio"]["input"]["format"]["rate"] == 16_000
+        client.append(quiet(400, 16_000) + tone(600, 16_000) + quiet(600, 16_000))
+        events = client.response()
+        assert (events[0]["audio_start_ms"], events[1]["audio_end_ms"]) == (100, 1_500)
+        assert text_of(done_of(events)) == "16000: (1.4 seconds of audio)"
+
+
+def test_no_event_ids() -> None:
+    server, client = connected(Quirks(event_ids=False))
+    with server, client:
+        client.send("input_audio_buffer.clear")
+        assert client.recv() == {"type": "input_audio_buffer.cleared"}
