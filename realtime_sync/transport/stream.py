@@ -14,11 +14,12 @@ import socket
 import ssl
 import threading
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.errors import ConnectionClosed, RealtimeTimeout
+from realtime_sync.errors import ConnectionClosed, HandshakeError, RealtimeError, RealtimeTimeout
 
 __all__ = ["Descriptor", "Readiness", "Stream", "TlsStream"]
 
@@ -154,38 +155,51 @@ class Stream:
                 return False
         return True
 
-    # What follows serves the dialling thread, before the stream is shared.
+    # What follows serves the dialling thread, before the stream is shared. Each raises `RealtimeTimeout` at the
+    # deadline and `HandshakeError` when the connection fails; both name what was being done.
 
     def send_all(self, data: bytes, deadline: Deadline, doing: str) -> None:
-        """Write all of ``data``. Raises `RealtimeTimeout`, naming what was being done, at the deadline."""
+        """Write all of ``data``."""
         with self.lock:
             self.queue.append((data, []))
         self.flush(deadline, doing)
 
     def flush(self, deadline: Deadline, doing: str) -> None:
-        """Write all that is queued. Raises `RealtimeTimeout`, naming what was being done, at the deadline."""
-        readiness = Readiness(self.descriptor.socket)
-        while True:
-            with self.lock:
-                if self.push_locked():
-                    return
-            _check(deadline, doing)
-            readiness.wait(deadline.slice(), read=self.wants_read, write=not self.wants_read)
+        """Write all that is queued."""
+        with self._failures_of(doing):
+            readiness = Readiness(self.descriptor.socket)
+            while True:
+                with self.lock:
+                    if self.push_locked():
+                        return
+                self._check(deadline, doing)
+                readiness.wait(deadline.slice(), read=self.wants_read, write=not self.wants_read)
 
     def receive(self, deadline: Deadline, doing: str) -> bytes:
-        """The next bytes, ``b""`` at the end. Raises `RealtimeTimeout`, naming what was being done, at the deadline."""
-        readiness = Readiness(self.descriptor.socket)
-        while True:
-            data = self.read()
-            if data is not None:
-                return data
-            _check(deadline, doing)
-            readiness.wait(deadline.slice(), read=True)
+        """The next bytes, ``b""`` at the end."""
+        with self._failures_of(doing):
+            readiness = Readiness(self.descriptor.socket)
+            while True:
+                data = self.read()
+                if data is not None:
+                    return data
+                self._check(deadline, doing)
+                readiness.wait(deadline.slice(), read=True)
 
+    @staticmethod
+    def _check(deadline: Deadline, doing: str) -> None:
+        if deadline.expired:
+            raise RealtimeTimeout(f"{doing}: not done within {deadline.timeout_s:g} s")
 
-def _check(deadline: Deadline, doing: str) -> None:
-    if deadline.expired:
-        raise RealtimeTimeout(f"{doing}: not done within {deadline.timeout_s:g} s")
+    @staticmethod
+    @contextmanager
+    def _failures_of(doing: str) -> Iterator[None]:
+        try:
+            yield
+        except RealtimeError:
+            raise
+        except OSError as error:
+            raise HandshakeError(f"{doing} failed: {error.strerror or error}") from error
 
 
 class TlsStream(Stream):
