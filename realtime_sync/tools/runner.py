@@ -1,0 +1,432 @@
+"""Runs the calls that the model asks for, on threads of their own, and answers them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from realtime_sync._deadline import SLICE_S, Deadline
+from realtime_sync._unset import Unset
+from realtime_sync.acks import Ack
+from realtime_sync.codec import object_to_dict
+from realtime_sync.errors import ConfigurationError, RealtimeError
+from realtime_sync.events import (
+    FunctionCall,
+    McpApprovalRequest,
+    RealtimeSessionConfig,
+    Response,
+    ResponseConfig,
+    ResponseDone,
+    ResponseFunctionCallArgumentsDone,
+    ResponseOutputItemDone,
+    SessionUpdated,
+    Tool,
+)
+from realtime_sync.events._base import or_none
+from realtime_sync.tools.results import output_text, read_arguments
+from realtime_sync.tools.rounds import Rounds, RunningCall, ToolFailure, ToolRound
+from realtime_sync.tools.shapes import BadArguments
+from realtime_sync.tools.toolset import Approve, FunctionSpec, ToolCall, ToolContext, Toolset
+from realtime_sync.tools.workers import Workers
+
+if TYPE_CHECKING:
+    from realtime_sync.session import RealtimeSession
+
+__all__ = ["ToolRunner"]
+
+Options = Callable[[Response], "ResponseConfig | Mapping[str, Any] | None"]
+"""The options of the response that follows upon this one."""
+
+_log = logging.getLogger("realtime_sync")
+
+
+class _Failed(Exception):
+    """A call ends with this failure."""
+
+    def __init__(self, reason: Any, message: str, error: BaseException | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.error = error
+
+
+class ToolRunner:
+    """Answers the function calls of a session with the functions of a `Toolset`, from its construction on.
+
+    Each call is run as soon as its arguments are complete, on one of ``workers`` daemon threads (``inline`` tools: on
+    the thread that dispatches), and its output is sent at once. When all calls of a response are answered and the
+    response is done, one ``response.create`` lets the model go on. Whatever fails becomes an output that says so, for
+    the model. The calls of a response that was cancelled, interrupted or failed are cancelled: they are answered so,
+    and no response follows.
+
+    ``auto_respond=False`` leaves the following response to you. After ``max_rounds`` rounds of calls in a row the
+    model must answer without tools; ``None`` is no limit. ``queue_limit`` calls may wait for a thread. ``timeout_s``
+    limits a call that has no limit of its own, in seconds, from its arrival (or its approval) on; a late result is
+    dropped. ``approve`` is asked before each call of a tool that has no hook of its own; on a worker thread.
+
+    ``on_mcp_approval`` decides on calls of hosted MCP tools, on a worker thread; without it such requests are left to
+    you. ``on_call`` and ``on_output`` watch what is asked and answered. ``describe_failure`` makes the output of a
+    call that failed, instead of ``{"error": message}``. ``options`` gives the options of the following response; by
+    default it comes in the modalities of the one before. ``ignores`` is given the id of a response and says whether
+    its calls are none of the runner's business: out of band, say.
+    """
+
+    def __init__(
+        self,
+        session: RealtimeSession,
+        toolset: Toolset,
+        *,
+        auto_respond: bool = True,
+        max_rounds: int | None = 10,
+        workers: int = 4,
+        queue_limit: int = 64,
+        timeout_s: float | None = 60.0,
+        approve: Approve | None = None,
+        on_mcp_approval: Callable[[McpApprovalRequest], bool | tuple[bool, str]] | None = None,
+        on_call: Callable[[ToolCall], object] | None = None,
+        on_output: Callable[[ToolCall, str], object] | None = None,
+        describe_failure: Callable[[ToolFailure], Any] | None = None,
+        options: Options | None = None,
+        ignores: Callable[[str | None], bool] | None = None,
+    ) -> None:
+        if workers < 1 or queue_limit < 0 or (max_rounds is not None and max_rounds < 1):
+            raise ConfigurationError("workers and max_rounds must be at least 1, queue_limit at least 0")
+        self._session = session
+        self._toolset = toolset
+        self._auto_respond = auto_respond
+        self._max_rounds = max_rounds
+        self._timeout_s = timeout_s
+        self._approve = approve
+        self._on_mcp_approval = on_mcp_approval
+        self._on_call = on_call
+        self._on_output = on_output
+        self._describe_failure = describe_failure
+        self._options = options or self._same_modalities
+        self._ignores = ignores
+        self._workers = Workers(workers, queue_limit)
+        self._changed = threading.Condition()  # guards all below, and the state of rounds and calls
+        self._rounds = Rounds()
+        self._watched: set[RunningCall] = set()
+        self._watch: threading.Thread | None = None
+        self._closed = False
+        self._handlers: Final[tuple[tuple[Any, Callable[[Any], None]], ...]] = (
+            (ResponseFunctionCallArgumentsDone, self._arguments_done),
+            (ResponseOutputItemDone, self._item_done),
+            (ResponseDone, self._response_done),
+        )
+        for event_class, handler in self._handlers:
+            session.on(event_class, handler)
+
+    def announce(self, *others: Tool) -> Ack[SessionUpdated]:
+        """Tell the server which tools there are: those of the toolset, and ``others`` (hosted MCP servers, say). They
+        replace all that it knew before."""
+        tools: list[Tool] = [*self._toolset.definitions, *others]
+        return self._session.update_session(RealtimeSessionConfig(tools=tools))
+
+    def follow(self, response: Response) -> ToolRound | None:
+        """What comes of a response that has ended: its round, or ``None`` when it called no tool.
+
+        For a caller that waits for the model's last word: wait until the round is ``settled``, then go on with its
+        ``follow_up``. It may be called from any thread, and as soon as ``response.done`` is there.
+        """
+        return self._end(response)
+
+    def close(self) -> None:
+        """Answer no more calls. Those that run are cancelled and their results dropped. The end of the session does
+        the same. Idempotent; any thread."""
+        with self._changed:
+            self._closed = True
+            self._watched.clear()
+            cancelled = [running for known in self._rounds for running in known.running]
+            for running in cancelled:
+                running.settled = True
+            for known in self._rounds:
+                known.running.clear()
+                known.claimed = known.settled = True
+            self._changed.notify_all()
+        for running in cancelled:
+            running.cancelled.set()
+        for event_class, handler in self._handlers:
+            self._session.off(event_class, handler)
+
+    # What the model asks for
+
+    def _concerns(self, response_id: str | None) -> bool:
+        return self._ignores is None or not self._ignores(response_id)
+
+    def _arguments_done(self, event: ResponseFunctionCallArgumentsDone) -> None:
+        name, call_id = or_none(event.name), or_none(event.call_id)
+        # This comes also for a call that was cut off. Text that is no whole object waits for the item to be done.
+        if name is not None and call_id is not None and _is_whole(event.arguments):
+            self._offer(ToolCall(name, event.arguments, call_id, event.response_id))
+
+    def _item_done(self, event: ResponseOutputItemDone) -> None:
+        self._take(event.item, event.response_id)
+
+    def _response_done(self, event: ResponseDone) -> None:
+        self._end(event.response)
+
+    def _take(self, item: Any, response_id: str | None) -> None:
+        if isinstance(item, McpApprovalRequest):
+            self._offer_approval(item, response_id)
+        elif isinstance(item, FunctionCall) and item.status != "incomplete":
+            if item.call_id is None:
+                _log.warning("the model calls %s without a call_id: it cannot be answered", item.name)
+            else:
+                name, arguments = or_none(item.name) or "", or_none(item.arguments) or ""
+                self._offer(ToolCall(name, arguments, item.call_id, response_id))
+
+    def _open_round_locked(self, response_id: str | None, kind: str, new_id: str) -> ToolRound | None:
+        """The round that something new belongs to; ``None`` when it is known already, or comes too late."""
+        found = None if self._closed else self._rounds.open(response_id)
+        if found is None or found.response is not None:
+            return None
+        seen = found.call_ids if kind == "call" else found.approval_ids
+        if new_id in seen:
+            return None
+        seen.add(new_id)
+        found.open += 1
+        return found
+
+    def _offer(self, call: ToolCall) -> None:
+        """Begin a call, unless it has begun already."""
+        if not self._concerns(call.response_id):
+            return
+        with self._changed:
+            found = self._open_round_locked(call.response_id, "call", call.call_id)
+            if found is None:
+                return
+            running = RunningCall(call, found)
+            found.running.append(running)
+        self._notify(self._on_call, call)
+        spec = self._toolset.get(call.name)
+        if spec is None:
+            there = ", ".join(repr(known.name) for known in self._toolset) or "none"
+            self._fail(running, "unknown_tool", f"there is no tool {call.name!r}; there are: {there}")
+        elif spec.inline:
+            self._run(running, spec)
+        else:
+            self._watch_over(running, None if spec.approve or self._approve else self._limit(spec))
+            if not self._workers.submit(lambda: self._run(running, spec)):
+                self._fail(running, "busy", "too many calls wait already; try again later")
+
+    def _end(self, response: Response | None) -> ToolRound | None:
+        """Take in the end of a response, once."""
+        response = response or Response()
+        completed = response.status in ("completed", None)
+        for item in response.output if completed else ():
+            self._take(item, response.id)
+        with self._changed:
+            found = self._rounds.find(response.id)
+            if found is None:
+                return None
+            found.response = found.response or response
+            found.barren = found.barren or not completed
+            doomed = [] if completed else list(found.running)
+        for running in doomed:
+            running.cancelled.set()
+            ran = "while it ran; it may have had an effect" if running.thread is not None else "before it ran"
+            self._fail(running, "cancelled", f"the call was cancelled with its response, {ran}")
+        self._advance(found)
+        return found
+
+    # A call
+
+    def _limit(self, spec: FunctionSpec) -> Deadline:
+        return Deadline(self._timeout_s if isinstance(spec.timeout_s, Unset) else spec.timeout_s)
+
+    def _run(self, running: RunningCall, spec: FunctionSpec) -> None:
+        """Run a call to its end, on this thread."""
+        with self._changed:
+            if running.settled:
+                return
+            running.thread = threading.current_thread()
+        try:
+            output = self._produce(running, spec)
+        except BadArguments as error:
+            self._fail(running, "bad_arguments", str(error), error)
+        except _Failed as failed:
+            self._fail(running, failed.reason, failed.message, failed.error)
+        except BaseException as error:
+            _log.warning("the tool %s failed", spec.name, exc_info=error)
+            self._fail(running, "exception", f"{type(error).__name__}: {error}", error)
+            if spec.inline and not isinstance(error, Exception):
+                raise
+        else:
+            self._answer(running, output)
+
+    def _produce(self, running: RunningCall, spec: FunctionSpec) -> str:
+        call = spec.bind(running.call.arguments, ToolContext(running.call, self._session, running.cancelled))
+        approve = spec.approve or self._approve
+        if approve is not None:
+            approved, reason = _verdict(approve(running.call))
+            if not approved:
+                raise _Failed("declined", f"the call was not approved{reason and f': {reason}'}")
+            if not spec.inline:
+                self._watch_over(running, self._limit(spec))
+        if running.cancelled.is_set():
+            return ""  # answered already
+        result = call()
+        try:
+            return output_text(result)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise _Failed("bad_result", f"the result cannot be written as JSON: {error}", error) from error
+
+    def _fail(self, running: RunningCall, reason: Any, message: str, error: BaseException | None = None) -> None:
+        self._answer(running, ToolFailure(reason, message, running.call, error))
+
+    def _answer(self, running: RunningCall, output: str | ToolFailure) -> None:
+        """Send the one answer of a call; a second one is dropped."""
+        with self._changed:
+            if running.settled:
+                return
+            running.settled = True
+            running.round.running.remove(running)
+            self._watched.discard(running)
+            self._changed.notify_all()
+        text = output if isinstance(output, str) else self._described(output)
+        ack = self._send(running.round, lambda: self._session.submit_function_output(running.call.call_id, text))
+        if ack is not None:
+            if running.round.barren:
+                ack.exception()  # a server that has dropped the call may refuse: nobody needs to hear of it
+            self._notify(self._on_output, running.call, text)
+        self._close_one(running.round)
+
+    def _described(self, failure: ToolFailure) -> str:
+        text = json.dumps({"error": failure.message}, ensure_ascii=False)
+        if self._describe_failure is not None:
+            try:
+                text = output_text(self._describe_failure(failure))
+            except Exception:
+                _log.exception("describe_failure failed")
+        return text.encode("utf-8", "replace").decode()
+
+    # Approvals of hosted tools
+
+    def _offer_approval(self, request: McpApprovalRequest, response_id: str | None) -> None:
+        if self._on_mcp_approval is None or not self._concerns(response_id):
+            return
+        with self._changed:
+            found = self._open_round_locked(response_id, "approval", request.id)
+        if found is None:
+            return
+        decide = self._on_mcp_approval
+        if not self._workers.submit(lambda: self._decide(found, request, decide)):
+            self._decide(found, request, lambda _: (False, "too many requests wait already"))
+
+    def _decide(
+        self,
+        found: ToolRound,
+        request: McpApprovalRequest,
+        decide: Callable[[McpApprovalRequest], bool | tuple[bool, str]],
+    ) -> None:
+        approved, reason = False, "the request could not be decided"
+        try:
+            approved, reason = _verdict(decide(request))
+        except Exception:
+            _log.exception("the decision on a call of %s failed", request.name)
+        finally:
+            item = {"type": "mcp_approval_response", "approval_request_id": request.id, "approve": approved}
+            if not found.barren:
+                self._send(found, lambda: self._session.create_item({**item, **({"reason": reason} if reason else {})}))
+            self._close_one(found)
+
+    # What follows
+
+    def _close_one(self, found: ToolRound) -> None:
+        with self._changed:
+            found.open -= 1
+        self._advance(found)
+
+    def _advance(self, found: ToolRound) -> None:
+        """Ask for the following response, if it is time."""
+        with self._changed:
+            if found.open or found.response is None or found.claimed:
+                return
+            found.claimed = True
+        if self._auto_respond and not found.barren:
+            try:
+                config = self._options(found.response)
+                self._rounds.number(found)
+                if self._max_rounds is not None and found.number >= self._max_rounds:
+                    config = {**object_to_dict(config or {}), "tool_choice": "none"}
+                with found.sending:
+                    found.follow_up = self._session.create_response(config)
+            except RealtimeError as error:
+                found.error = error
+                _log.warning("no response follows the tool calls: %s", error)
+            except Exception:
+                _log.exception("no response follows the tool calls")
+        found.settled = True
+
+    def _same_modalities(self, response: Response) -> ResponseConfig | None:
+        usual = getattr(self._session.config, "output_modalities", None)
+        if response.output_modalities is None or response.output_modalities == usual:
+            return None
+        return ResponseConfig(output_modalities=response.output_modalities)
+
+    def _send(self, found: ToolRound, send: Callable[[], Ack[Any]]) -> Ack[Any] | None:
+        try:
+            return send()
+        except RealtimeError as error:
+            _log.info("the answer to a tool call could not be sent: %s", error)
+            found.barren = True
+            return None
+
+    def _notify(self, hook: Callable[..., object] | None, *arguments: Any) -> None:
+        if hook is not None:
+            try:
+                hook(*arguments)
+            except Exception:
+                _log.exception("a hook of the tool runner failed")
+
+    # Timeouts and the end of the session
+
+    def _watch_over(self, running: RunningCall, deadline: Deadline | None) -> None:
+        """Give a call up at ``deadline``, or when the session ends."""
+        with self._changed:
+            if running.settled:
+                return
+            running.deadline = deadline
+            self._watched.add(running)
+            self._changed.notify_all()
+            if self._watch is None:
+                self._watch = threading.Thread(target=self._watch_calls, name="realtime_sync-tool-watch", daemon=True)
+                self._watch.start()
+
+    def _watch_calls(self) -> None:
+        while True:
+            with self._changed:
+                if not self._watched:
+                    self._watch = None
+                    return
+                deadlines = [running.deadline for running in self._watched if running.deadline is not None]
+                self._changed.wait(min((deadline.slice() for deadline in deadlines), default=SLICE_S))
+                expired = [r for r in self._watched if r.deadline is not None and r.deadline.expired]
+            for running in expired:
+                self._give_up(running)
+            if self._session.closed:
+                self.close()
+
+    def _give_up(self, running: RunningCall) -> None:
+        assert running.deadline is not None
+        running.cancelled.set()
+        message = f"the call was given up after {running.deadline.timeout_s:g} s; it may still have an effect"
+        self._fail(running, "timeout", message)
+        if running.thread is not None:
+            self._workers.give_up(running.thread)
+
+
+def _is_whole(arguments: str | None) -> bool:
+    try:
+        return bool(arguments) and read_arguments(arguments) is not None
+    except BadArguments:
+        return False
+
+
+def _verdict(given: bool | tuple[bool, str]) -> tuple[bool, str]:
+    approved, reason = given if isinstance(given, tuple) else (given, "")
+    return bool(approved), reason
