@@ -176,7 +176,8 @@ CONFIRMING: Final[tuple[type[ServerEvent], ...]] = (
 )
 """The server events that `AckTable.apply` wants to see."""
 
-_NOTHING_TO_CANCEL: Final = "response_cancel_not_active"
+NOTHING_TO_CANCEL: Final = "response_cancel_not_active"
+"""The error code of a cancellation that came too late: as good as success."""
 
 
 class AckTable:
@@ -227,7 +228,7 @@ class AckTable:
             ack._settle(event)
         else:
             error = server_error(event)
-            harmless = _NOTHING_TO_CANCEL in (error.code, error.type) and isinstance(ack.event, ResponseCancel)
+            harmless = NOTHING_TO_CANCEL in (error.code, error.type) and isinstance(ack.event, ResponseCancel)
             ack._settle(None, None if harmless else error)
         return ack
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.acks import CONFIRMING, STAMP, Ack, AckTable, server_error
+from realtime_sync.acks import CONFIRMING, NOTHING_TO_CANCEL, STAMP, Ack, AckTable, server_error
 from realtime_sync.appending import base64_pieces, pcm_pieces
 from realtime_sync.background import BackgroundPump
 from realtime_sync.codec import decode_client_event, encode_append, encode_event, event_to_dict, object_to_dict
@@ -22,6 +22,8 @@ from realtime_sync.dispatcher import STATE, VISITOR, WAITER, Dispatcher
 from realtime_sync.ending import explain
 from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, ServerError
 from realtime_sync.events import (
+    CLIENT_EVENTS,
+    SERVER_EVENTS,
     ClientEvent,
     ConversationItemAdded,
     ConversationItemCreate,
@@ -145,6 +147,8 @@ class RealtimeSession:
         return ack
 
     def _checked(self, fields: dict[str, Any]) -> ClientEvent:
+        if fields.get("type") in SERVER_EVENTS and fields["type"] not in CLIENT_EVENTS:
+            raise InvalidEvent(f"{fields['type']!r} is sent by the server: a client cannot send it")
         sent = decode_client_event(fields)
         if isinstance(sent, MalformedEvent):
             raise InvalidEvent(f"this is no client event: {sent.error}")
@@ -324,6 +328,11 @@ class RealtimeSession:
             self.commit_audio().result(deadline.remaining())
             if switched:
                 switched.result(deadline.remaining())
+        except ServerError:
+            if switched:  # waited for, so that the next call knows of the turn detection again
+                self._detect_turns(detection).result(deadline.remaining())
+                switched = None
+            raise
         finally:
             if switched and not self.closed:
                 self._detect_turns(detection)
@@ -519,9 +528,9 @@ class RealtimeSession:
         settled = self._acks.apply(event)
         self._sequencer.apply(event, settled)
         if isinstance(event, ErrorEvent):
-            self._last_error = server_error(event)
+            self._last_error = error = server_error(event)
             handled = self._dispatcher.handles(ErrorEvent)
-            if settled is None and not handled:
+            if settled is None and not handled and NOTHING_TO_CANCEL not in (error.code, error.type):
                 _log.warning("the server reports an error: %s", self._last_error)
             elif settled is not None and handled:
                 settled.exception()  # somebody hears of it: its handle need not be asked
@@ -534,7 +543,7 @@ class RealtimeSession:
 
 
 def _visiting(visitor: ServerEventVisitor[Any]) -> Callable[[ServerEvent], object]:
-    if not hasattr(visitor, "visit_error"):
+    if isinstance(visitor, type) or not hasattr(visitor, "visit_error"):
         raise ConfigurationError(f"run() wants a ServerEventVisitor, not {visitor!r}")
     return lambda event: event.accept(visitor)
 

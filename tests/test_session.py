@@ -64,6 +64,8 @@ def test_send_takes_mappings_as_they_are(fake: FakeSession) -> None:
         {"type": "x", "value": object()},
         {"type": "x", "value": float("nan")},
         "text",
+        {"type": "input_audio_buffer.cleared"},
+        SessionCreated(session=RealtimeSessionConfig()),
     ],
 )
 def test_what_is_no_event_is_refused_and_nothing_is_sent(fake: FakeSession, bad: Any) -> None:
@@ -91,7 +93,7 @@ def test_update_session_adds_the_type_and_is_confirmed(fake: FakeSession) -> Non
 
 def test_an_ack_times_out_and_can_be_asked_again(fake: FakeSession) -> None:
     ack = fake.session.clear_audio()
-    with pytest.raises(rt.RealtimeTimeout, match="input_audio_buffer.clear"):
+    with pytest.raises(rt.RealtimeTimeout, match=r"input_audio_buffer\.clear"):
         ack.result(timeout=0.01)
     fake.wire.say({"type": "input_audio_buffer.cleared"})
     assert ack.result().type == "input_audio_buffer.cleared"
@@ -410,6 +412,8 @@ def test_run_with_a_visitor(fake: FakeSession) -> None:
     assert visitor.seen == ["x", "unknown vendor.y", "malformed"]
     with pytest.raises(rt.ConfigurationError):
         fake.session.run("visitor")  # type: ignore[arg-type]
+    with pytest.raises(rt.ConfigurationError, match="ServerEventVisitor"):
+        fake.session.run(rt.ServerEventVisitor)  # type: ignore[arg-type]
 
 
 def test_start_dispatches_in_the_background_and_verbs_still_work(fake: FakeSession) -> None:
@@ -527,6 +531,13 @@ def test_an_uncorrelated_error_is_logged_unless_handled(fake: FakeSession, caplo
         fake.session.wait_for("error")
     assert caplog.text == ""
     assert seen[0].error.code == "odd"
+
+
+def test_a_cancellation_that_came_too_late_is_no_warning(fake: FakeSession, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        fake.wire.say(error("settled already", "response_cancel_not_active"))
+        fake.session.wait_for(ServerEvent, lambda event: event.type == "error")
+    assert caplog.text == ""
 
 
 def test_a_refusal_that_a_handler_hears_of_is_not_logged_too(
@@ -705,3 +716,29 @@ def test_repr_says_what_it_is(fake: FakeSession) -> None:
     assert repr(fake.session) == "<RealtimeSession without id: open>"
     fake.session.close()
     assert "closed" in repr(fake.session)
+
+
+def test_audio_that_is_refused_leaves_the_turn_detection_as_it_was(fake: FakeSession) -> None:
+    config = {"audio": {"input": {"turn_detection": {"type": "server_vad", "threshold": 0.25}}}}
+
+    def server() -> None:
+        for number, detection in ((1, None), (5, config["audio"]["input"]["turn_detection"])):
+            sent = fake.wire.wait_sent(number)
+            assert sent["session"]["audio"]["input"]["turn_detection"] == detection
+            answer = {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}
+            fake.wire.say({"type": "session.updated", "session": answer})
+            if detection is None:
+                fake.wire.say(error(fake.wire.wait_sent(4)["event_id"], "input_audio_buffer_commit_empty"))
+
+    fake.wire.say({"type": "session.updated", "session": {"type": "realtime", **config}})
+    fake.session.wait_for(SessionUpdated)
+    playing = threading.Thread(target=server)
+    playing.start()
+    with pytest.raises(rt.ServerError, match="commit_empty"):
+        fake.session.ask(audio=b"\0\0")
+    playing.join()
+    now = fake.session.config
+    assert isinstance(now, RealtimeSessionConfig)
+    assert now.audio is not None
+    assert now.audio.input is not None
+    assert isinstance(now.audio.input.turn_detection, rt.events.ServerVad)
