@@ -6,7 +6,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal, get_args
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import attrs
@@ -92,6 +92,11 @@ def resolve_endpoint(
 
     Raises `ConfigurationError`, which never shows a credential, for whatever is missing or cannot work.
     """
+    for name, value in (("model", model), ("base_url", base_url), ("azure_endpoint", azure_endpoint)):
+        if value is not None and not isinstance(value, str):
+            raise ConfigurationError(f"{name} must be str, not {type(value).__name__}")
+    if intent not in (None, *get_args(Intent)):
+        raise ConfigurationError(f"intent must be one of {', '.join(get_args(Intent))}, not {intent!r}")
     extra = _checked_headers(headers or {})
     if model is not None and not model.strip():
         raise ConfigurationError("model is empty")
@@ -224,6 +229,8 @@ def _credentials(
 
 def _credential(secret: Secret, name: str) -> str:
     value = secret() if callable(secret) else secret
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be str or a function that returns str, not {type(value).__name__}")
     if not value.strip():
         raise ConfigurationError(f"{name} is empty")
     if value.startswith("Bearer "):
@@ -254,8 +261,10 @@ def _check_openai(
         raise ConfigurationError('no model: pass model="gpt-realtime" or another that speaks Realtime')
 
 
-def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def _checked_headers(headers: Any) -> dict[str, str]:
     """The headers by their names in lower case."""
+    if not isinstance(headers, Mapping) or not all(isinstance(text, str) for pair in headers.items() for text in pair):
+        raise ConfigurationError("headers must be a mapping from str to str")
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
             raise ConfigurationError(f"{name!r} is not the name of a header")
