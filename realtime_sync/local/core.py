@@ -121,7 +121,7 @@ class Core:
             gate.hold(event_type, ended)
 
     def report(self, error: Exception) -> None:
-        """Something that was called (a reply function, a transcriber, ...) has raised: log it, and keep it for tests."""
+        """Log what a reply function, a transcriber or anything else raised, and keep it for tests."""
         _LOG.error("the local server failed on %s", threading.current_thread().name, exc_info=error)
         self.options.failed(error)
 

@@ -7,6 +7,7 @@ import hmac
 import itertools
 import json
 import logging
+import os
 import socket
 import threading
 from collections import deque
@@ -142,6 +143,7 @@ class LocalServer:
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._server: Server | None = None
+        self._accepting: threading.Thread | None = None
         self._numbers = itertools.count(1)
 
     # ------------------------------------------------------------------------------------------------- lifecycle
@@ -173,34 +175,38 @@ class LocalServer:
                 ping_interval=self._ping_interval_s,
                 ping_timeout=None,
                 max_size=_MOST_BYTES,
+                logger=_wire_log(),
             )
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {self._host} port {self._port}: {error.strerror}") from error
         self._port = server.socket.getsockname()[1]
         server.handler = self._guard(server.handler)
         self._server = server
-        accepting = threading.Thread(target=server.serve_forever, name="local-realtime-accept", daemon=True)
-        self._threads.append(accepting)
-        accepting.start()
+        self._accepting = threading.Thread(target=server.serve_forever, name="local-realtime-accept", daemon=True)
+        self._accepting.start()
         return self
 
     def stop(self, timeout: float = 5.0) -> None:
         """Close all connections and end all threads, within ``timeout`` seconds. Idempotent; a server that was stopped
         does not start again."""
-        server = self._server
-        if server is None:
-            return
         deadline = Deadline(timeout)
         with self._changed:
+            server, accepting, first = self._server, self._accepting, not self._stopping
             self._stopping = True
-        self.close_connections(1001, "The local server stops.")
-        self._wait_until_closed(Deadline(min(timeout / 2, _CLOSE_TIMEOUT_S)))
-        self._cut()
-        # The library waits for its handlers without a limit, and one may be in code of the user.
-        ending = threading.Thread(target=server.shutdown, name="local-realtime-shutdown", daemon=True)
-        ending.start()
+        if server is None or accepting is None:
+            return
+        if first:
+            self.close_connections(1001, "The local server stops.")
+            self._wait_until_closed(Deadline(min(timeout / 2, _CLOSE_TIMEOUT_S)))
+            self._cut()
+            # The library waits for its handlers without a limit, and one may be in code of the user.
+            name, args = "local-realtime-shutdown", (server, accepting)
+            ending = threading.Thread(target=_shut, args=args, name=name, daemon=True)
+            ending.start()
+            with self._changed:
+                self._threads.append(ending)
         with self._changed:
-            threads = [ending, *self._threads]
+            threads = list(self._threads)
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(deadline.remaining())
@@ -376,6 +382,25 @@ class LocalServer:
                 with contextlib.suppress(OSError):  # it may have lost its peer already
                     # Not the method of a TLS socket, which would touch what its reader is using.
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def _shut(server: Server, accepting: threading.Thread) -> None:
+    """Stop listening, and close what the library leaves open."""
+    ends: list[Any] = [server.shutdown_watcher, server.shutdown_notifier]
+    server.shutdown()
+    accepting.join()
+    for end in ends:
+        if isinstance(end, int):  # one end of a pipe, before version 17
+            os.close(end)
+
+
+def _wire_log() -> logging.Logger:
+    """The log of the WebSocket library: silent, unless somebody sets its level. A client that goes away in the
+    handshake would be an error in it, with a traceback."""
+    log = logging.getLogger("realtime_sync.local.wire")
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.CRITICAL)
+    return log
 
 
 def _record(http: HttpRequest) -> Request:
