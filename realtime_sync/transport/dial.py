@@ -49,7 +49,9 @@ def dial(
         sock = _connect(target.host, target.port, deadline, "")
     elif chosen.scheme.startswith("socks"):
         sock = _bounded(
-            lambda: proxies.socks_connect(chosen, target, deadline), deadline, f"connecting through {chosen}"
+            lambda: proxies.socks_connect(chosen, target, deadline),
+            deadline,
+            f"connecting to {target.address} through {chosen}",
         )
     else:
         sock = _connect(chosen.host, chosen.port, deadline, "the proxy ")
@@ -112,7 +114,7 @@ def _look_up(host: str, port: int, deadline: Deadline, name: str) -> Sequence[Ad
     """The addresses of a host, the families by turns, so that one that leads nowhere costs little."""
     try:
         return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
-    except OSError:
+    except (OSError, UnicodeError):
         pass  # a name, not an address
     try:
         found = _bounded(

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.errors import ConfigurationError, HandshakeError
+from realtime_sync.errors import ConfigurationError, HandshakeError, RealtimeTimeout
 from realtime_sync.transport.http import read_body, read_head, refusal
 from realtime_sync.transport.stream import Stream
 from realtime_sync.transport.target import Target, ascii_host
@@ -142,6 +142,9 @@ def socks_connect(proxy: Proxy, target: Target, deadline: Deadline) -> socket.so
     dialler = SocksProxy.create(kind, proxy.host, proxy.port, proxy.user, proxy.password, rdns=rdns)
     try:
         sock: socket.socket = dialler.connect(target.host, target.port, timeout=deadline.remaining())
+    except TimeoutError as error:
+        doing = f"connecting to {target.address} through {proxy}"
+        raise RealtimeTimeout(f"{doing}: not done within {deadline.timeout_s:g} s") from error
     except Exception as error:
         raise HandshakeError(f"the proxy {proxy} did not connect to {target.address}: {error}") from error
     return sock
