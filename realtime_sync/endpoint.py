@@ -112,7 +112,7 @@ def resolve_endpoint(
     else:
         path, own_query = _path(address.path, model, call_id, intent)
         own_headers = _credentials(host, api_key, organization, project, extra, environ)
-        if host == "api.openai.com":
+        if _is_openai(host):
             _check_openai(model, call_id, intent, own_headers, extra)
     sent = {"User-Agent": f"realtime-sync/{__version__}", **own_headers}
     sent = {name: value for name, value in sent.items() if name.lower() not in extra} | dict(headers or {})
@@ -214,9 +214,9 @@ def _credentials(
     key = api_key if api_key is not None else environ.get("OPENAI_API_KEY") or None
     if key is not None and "authorization" not in extra:
         found["Authorization"] = f"Bearer {_credential(key, 'api_key')}"
-    elif host == "api.openai.com" and "authorization" not in extra:
+    elif _is_openai(host) and "authorization" not in extra:
         raise ConfigurationError("no API key: set OPENAI_API_KEY or pass api_key")
-    if host == "api.openai.com":
+    if _is_openai(host):
         organization = organization or environ.get("OPENAI_ORG_ID")
         project = project or environ.get("OPENAI_PROJECT_ID")
     if organization:
@@ -275,6 +275,10 @@ def _checked_headers(headers: Any) -> dict[str, str]:
                 f"the header {name} has a line break, blanks around it or a character beyond Latin-1"
             )
     return {name.lower(): value for name, value in headers.items()}
+
+
+def _is_openai(host: str) -> bool:
+    return host == "api.openai.com" or host.endswith(".api.openai.com")  # the latter for data residency
 
 
 def _private(host: str) -> bool:
