@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.acks import server_error
+from realtime_sync.codec import object_to_dict
 from realtime_sync.connection import Connection
 from realtime_sync.ending import refusal
 from realtime_sync.endpoint import resolve_endpoint
@@ -27,6 +28,9 @@ from realtime_sync.transport import MAX_MESSAGE_BYTES, open_transport
 if TYPE_CHECKING:
     import ssl
 
+    from realtime_sync.tools import Toolset
+    from realtime_sync.usage import CostLimit
+
 __all__ = ["CONNECT_TIMEOUT_S", "INBOX_LIMIT_BYTES", "connect"]
 
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -42,6 +46,7 @@ def connect(
     api_key: str | Callable[[], str] | None = None,
     base_url: str | None = None,
     session: SessionConfig | Mapping[str, Any] | None = None,
+    tools: Toolset | None = None,
     timeout: float = CONNECT_TIMEOUT_S,
     intent: Literal["transcription", "translation"] | None = None,
     call_id: str | None = None,
@@ -60,6 +65,8 @@ def connect(
     send_timeout_s: float = 10.0,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     inbox_limit_bytes: int = INBOX_LIMIT_BYTES,
+    checks: bool = True,
+    cost_limit: CostLimit | None = None,
 ) -> RealtimeSession:
     """Open a session and return it when the server has said ``session.created`` and, where ``session`` is given, has
     accepted that configuration. Nothing is dispatched before the first blocking call, so handlers that are added to
@@ -76,6 +83,10 @@ def connect(
     silence a ping is sent (``None``: never), and ``ping_timeout_s`` seconds later the connection counts as lost. One
     message must leave within ``send_timeout_s`` seconds. ``max_message_bytes`` bounds one received message,
     ``inbox_limit_bytes`` the events that wait to be consumed.
+
+    What: ``tools`` are offered to the model and run by themselves (`RealtimeSession.use_tools`). ``checks`` looks at
+    what is sent and raises `InvalidEvent` for what the server would refuse anyway. ``cost_limit`` refuses further
+    responses once they have cost too much, by your own prices.
 
     Raises `ConfigurationError` before anything is dialled, `HandshakeError` when the connection cannot be opened,
     `AuthenticationError` when the credentials are refused, `ServerError` when the server refuses the session or its
@@ -115,11 +126,16 @@ def connect(
         send_timeout_s=send_timeout_s,
     )
     connection.start()
-    opened = RealtimeSession(connection, inbox)
+    opened = RealtimeSession(connection, inbox, checks=checks, cost_limit=cost_limit)
     try:
         _await_created(opened, deadline)
-        if session is not None:
-            _configure(opened, session, deadline)
+        config = {} if session is None else object_to_dict(session)
+        if tools is not None:
+            opened.use_tools(tools, announce=False)
+            definitions = [object_to_dict(tool) for tool in tools.definitions]
+            config["tools"] = [*(config.get("tools") or ()), *definitions]
+        if config:
+            _configure(opened, config, deadline)
     except RealtimeError as error:
         connection.close(timeout_s=0.0)
         raise refusal(error) from error.__cause__
@@ -140,7 +156,7 @@ def _await_created(opened: RealtimeSession, deadline: Deadline) -> None:
         raise server_error(first)
 
 
-def _configure(opened: RealtimeSession, config: SessionConfig | Mapping[str, Any], deadline: Deadline) -> None:
+def _configure(opened: RealtimeSession, config: Mapping[str, Any], deadline: Deadline) -> None:
     ack = opened.update_session(config)
 
     def answers(event: ServerEvent) -> bool:

@@ -5,25 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import os
-import secrets
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import count
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.acks import CONFIRMING, NOTHING_TO_CANCEL, STAMP, Ack, AckTable, server_error
+from realtime_sync.acks import CONFIRMING, NOTHING_TO_CANCEL, Ack, AckTable, server_error
 from realtime_sync.appending import base64_pieces, pcm_pieces
 from realtime_sync.background import BackgroundPump
-from realtime_sync.codec import decode_client_event, encode_append, encode_event, event_to_dict, object_to_dict
+from realtime_sync.codec import object_to_dict
 from realtime_sync.connection import Connection, Tap
 from realtime_sync.dispatcher import STATE, VISITOR, WAITER, Dispatcher
 from realtime_sync.ending import explain
 from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, ServerError
 from realtime_sync.events import (
-    CLIENT_EVENTS,
-    SERVER_EVENTS,
     ClientEvent,
     ConversationItemAdded,
     ConversationItemCreate,
@@ -41,13 +38,11 @@ from realtime_sync.events import (
     InputAudioBufferCommit,
     InputAudioBufferCommitted,
     Item,
-    MalformedEvent,
     OutputAudioBufferClear,
     OutputAudioBufferCleared,
     RealtimeSessionConfig,
     ResponseCancel,
     ResponseConfig,
-    ResponseCreate,
     ResponseCreated,
     ResponseDone,
     ServerEvent,
@@ -58,12 +53,17 @@ from realtime_sync.events import (
 )
 from realtime_sync.handlers import Handlers, Key, decorating, key_of
 from realtime_sync.inbox import Inbox
+from realtime_sync.outgoing import Outgoing
 from realtime_sync.reply import Reply
 from realtime_sync.saying import coded_audio, turn_detection_of, user_message
 from realtime_sync.sequencer import Sequencer
+from realtime_sync.state import SessionState
 from realtime_sync.turn import TURN_TIMEOUT_S, Turn
 
 if TYPE_CHECKING:
+    from realtime_sync.conversation import Conversation
+    from realtime_sync.tools import ToolRunner, Toolset
+    from realtime_sync.usage import CostLimit, RateLimits, UsageTally
     from realtime_sync.visitor import ServerEventVisitor
 
 __all__ = ["RealtimeSession"]
@@ -83,21 +83,34 @@ class RealtimeSession:
     Use it as a context manager, or call `close`.
     """
 
-    def __init__(self, connection: Connection, inbox: Inbox, *, send_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        inbox: Inbox,
+        *,
+        checks: bool = True,
+        cost_limit: CostLimit | None = None,
+    ) -> None:
         self._connection = connection
         self._dispatcher = Dispatcher(inbox, self._find_cause)
+        self._state = SessionState(self._dispatcher)
         self._acks = AckTable(self._dispatcher.wait)
         self._sequencer = Sequencer(self._acks, connection.send)
+        self._outgoing = Outgoing(
+            connection.send,
+            self._acks,
+            self._state,
+            checks=checks,
+            before_response=None if cost_limit is None else partial(cost_limit.check, self._state.usage),
+        )
         self._handlers = Handlers(self._dispatcher)
+        self._tool_runner: ToolRunner | None = None
+        self._own_tools: Toolset | None = None
         self._background: BackgroundPump | None = None
         self._runs = 0
         self._last_error: ServerError | None = None
-        self._config: SessionConfig | None = None
-        self._event_ids = map(f"event_{secrets.token_hex(8)}_{{}}".format, count(1))
-        self._item_ids = map(f"item_{secrets.token_hex(9)}{{:04d}}".format, count(1))
         self._dispatcher.at_end.append(self._acks.fail_all)
         self._dispatcher.subscribe(STATE, self._confirm, *CONFIRMING)
-        self._dispatcher.subscribe(STATE, self._reconfigured, SessionUpdated)
         self._abandon = weakref.finalize(self, connection.abandon)
 
     # What it is
@@ -105,12 +118,28 @@ class RealtimeSession:
     @property
     def config(self) -> SessionConfig | None:
         """The configuration in force, as far as events have been dispatched."""
-        return self._config
+        return self._state.config
+
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation as the server keeps it, as far as events have been dispatched: items in order, with their
+        text and transcripts. From the first look on text also grows while it streams."""
+        return self._state.conversation
+
+    @property
+    def usage(self) -> UsageTally:
+        """What the session has used so far, by modality and cached or not, transcriptions apart."""
+        return self._state.usage
+
+    @property
+    def rate_limits(self) -> RateLimits:
+        """The latest rate limits that the server reported, with the time of their reset."""
+        return self._state.rate_limits
 
     @property
     def id(self) -> str | None:
         """The server's id of the session."""
-        return getattr(self._config, "id", None)
+        return getattr(self._state.config, "id", None)
 
     @property
     def closed(self) -> bool:
@@ -130,29 +159,7 @@ class RealtimeSession:
         Raises `InvalidEvent` when it cannot be encoded or is no client event, `ConnectionClosed` or its kin when the
         connection has ended, `RealtimeTimeout` when it could not begin to leave in time.
         """
-        fields = event_to_dict(event)
-        event_id = fields.get("event_id") or next(self._event_ids)
-        fields["event_id"] = event_id
-        item = fields.get("item")
-        if fields.get("type") == ConversationItemCreate.TYPE and isinstance(item, Mapping) and not item.get("id"):
-            fields["item"] = {**item, "id": next(self._item_ids)}
-        sent = self._checked(fields)
-        text = encode_event(fields)
-        ack = self._acks.expect(sent, event_id)
-        try:
-            self._connection.send(text)
-        except BaseException:
-            self._acks.discard(ack)
-            raise
-        return ack
-
-    def _checked(self, fields: dict[str, Any]) -> ClientEvent:
-        if fields.get("type") in SERVER_EVENTS and fields["type"] not in CLIENT_EVENTS:
-            raise InvalidEvent(f"{fields['type']!r} is sent by the server: a client cannot send it")
-        sent = decode_client_event(fields)
-        if isinstance(sent, MalformedEvent):
-            raise InvalidEvent(f"this is no client event: {sent.error}")
-        return sent
+        return self._outgoing.send(event)
 
     def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Ack[SessionUpdated]:
         """Change the configuration: only the fields that are given change; ``None`` (``null``) switches off what it
@@ -160,14 +167,13 @@ class RealtimeSession:
 
         The server takes the whole update or none of it. ``session.update``.
         """
-        kind = getattr(self._config, "type", None) or RealtimeSessionConfig().type
+        kind = getattr(self._state.config, "type", None) or RealtimeSessionConfig().type
         return self.send({"type": SessionUpdate.TYPE, "session": {"type": kind, **object_to_dict(config)}})
 
     def append_audio(self, audio: str) -> None:
         """Add base64 audio in the session's input format to the input buffer. Long audio is split; the server never
         confirms. ``input_audio_buffer.append``."""
-        for piece in base64_pieces(audio):
-            self._connection.send(encode_append(piece, next(self._event_ids)))
+        self._outgoing.append(base64_pieces(audio))
 
     def append_audio_bytes(self, pcm: Any) -> None:
         """Add audio to the input buffer: bytes or any buffer of bytes or 16-bit integers (array, memoryview, numpy),
@@ -175,8 +181,7 @@ class RealtimeSession:
 
         Raises `InvalidEvent` for floats and other buffers that cannot be audio.
         """
-        for piece in pcm_pieces(pcm):
-            self._connection.send(encode_append(piece, next(self._event_ids)))
+        self._outgoing.append(pcm_pieces(pcm))
 
     def commit_audio(self) -> Ack[InputAudioBufferCommitted]:
         """Make a user message of the input buffer, which holds at least 100 ms. It starts no response.
@@ -244,18 +249,9 @@ class RealtimeSession:
         Only one response at a time may write to the default conversation: a further one is sent when the active one
         is done (which something must pump to notice). Responses with ``conversation="none"`` run in parallel.
         """
-        ack, text = self._expect_response(config)
+        ack, text = self._outgoing.response(config)
         self._sequencer.submit(ack, text)
         return ack
-
-    def _expect_response(self, config: ResponseConfig | Mapping[str, Any] | None) -> tuple[Ack[ResponseCreated], str]:
-        """The handle of a ``response.create`` and its text, which is to be sent."""
-        event_id = next(self._event_ids)
-        response = {} if config is None else object_to_dict(config)
-        response["metadata"] = {**(response.get("metadata") or {}), STAMP: event_id}
-        fields = {"type": ResponseCreate.TYPE, "event_id": event_id, "response": response}
-        sent, text = self._checked(fields), encode_event(fields)
-        return self._acks.expect(sent, event_id), text
 
     def cancel_response(self, response_id: str | None = None) -> Ack[ResponseDone | None]:
         """Stop the response with this id, or the active one. When there is none any more, the result is ``None``.
@@ -285,11 +281,11 @@ class RealtimeSession:
         """
         deadline = Deadline(timeout)
         if audio is not None:
-            self._speak(coded_audio(audio, self._config), deadline)
+            self._speak(coded_audio(audio, self._state.config), deadline)
         message = user_message(text, images)
         if message.content:
             self.create_item(message)
-        ack, sent = self._expect_response(config)
+        ack, sent = self._outgoing.response(config)
         turn = self._turn(ack, deadline)  # before sending: another thread may dispatch the answer at once
         try:
             self._sequencer.submit(ack, sent)
@@ -319,7 +315,7 @@ class RealtimeSession:
 
     def _speak(self, coded: bytes, deadline: Deadline) -> None:
         """Make a user message of audio, past any turn detection."""
-        detection = turn_detection_of(self._config)
+        detection = turn_detection_of(self._state.config)
         switched = self._detect_turns(None) if detection else None
         try:
             if switched:
@@ -348,12 +344,60 @@ class RealtimeSession:
             deadline=deadline,
             cancel_response=self.cancel_response,
             withdraw=self._sequencer.withdraw,
+            follow=self._tool_runner.follow if self._tool_runner is not None else None,
         )
 
     def next_reply(self, *, timeout: float | None = TURN_TIMEOUT_S) -> Turn:
         """The turn of the next response that begins, whoever starts it: for server-side turn detection, which answers
         by itself when the user stops speaking. Call it before the speech ends."""
         return self._turn(None, Deadline(timeout))
+
+    # Tools
+
+    @overload
+    def tool(self, function: F, /) -> F: ...
+    @overload
+    def tool(self, function: None = None, /, **options: Any) -> Callable[[F], F]: ...
+    def tool(self, function: Any = None, /, **options: Any) -> Any:
+        """Offer a Python function to the model, as a decorator with or without the options of `Toolset.tool`: its
+        signature and docstring become the schema, and its calls are run and answered by themselves.
+
+        Raises `ConfigurationError` for a function whose signature cannot be expressed.
+        """
+        if function is None:
+            return decorating(partial(self._offer, options))
+        self._offer(options, function)
+        return function
+
+    def _offer(self, options: Mapping[str, Any], function: Callable[..., Any]) -> None:
+        from realtime_sync.tools import Toolset
+
+        if self._own_tools is None:
+            if self._tool_runner is not None:
+                raise ConfigurationError("this session uses a Toolset: add the function to that, before use_tools()")
+            tools = Toolset()
+            tools.tool(**options)(function)
+            self._own_tools = tools
+            self.use_tools(tools)
+        else:
+            self._own_tools.tool(**options)(function)
+            assert self._tool_runner is not None
+            self._tool_runner.announce()
+
+    def use_tools(self, toolset: Toolset, *, announce: bool = True, **options: Any) -> ToolRunner:
+        """Run the model's calls with the functions of ``toolset`` from now on, and tell the server of them (unless
+        ``announce=False``). `ask` and `respond` then go on until the model has its last word.
+
+        ``options`` are those of `ToolRunner`: workers, time limits, approval, hooks. Replaces the tools in use.
+        """
+        from realtime_sync.tools import ToolRunner
+
+        if self._tool_runner is not None:
+            self._tool_runner.close()
+        runner = self._tool_runner = ToolRunner(self, toolset, **options)
+        if announce:
+            runner.announce()
+        return runner
 
     # Receiving
 
@@ -515,9 +559,7 @@ class RealtimeSession:
     def _peek(self, wanted: Callable[[ServerEvent], bool], deadline: Deadline, what: str) -> ServerEvent:
         """The first event that is ``wanted``, left to be dispatched later; the configuration is noted already."""
         event = self._dispatcher.peek(wanted, deadline, what)
-        config = getattr(event, "session", None)
-        if config is not None:
-            self._config = config
+        self._state.note(event)
         return event
 
     # What the dispatcher calls
@@ -534,9 +576,6 @@ class RealtimeSession:
                 _log.warning("the server reports an error: %s", self._last_error)
             elif settled is not None and handled:
                 settled.exception()  # somebody hears of it: its handle need not be asked
-
-    def _reconfigured(self, event: SessionUpdated) -> None:
-        self._config = event.session
 
     def _find_cause(self) -> RealtimeError | None:
         return explain(self._connection.cause, self._last_error, last=isinstance(self._connection.last, ErrorEvent))

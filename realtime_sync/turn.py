@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.acks import Ack, id_of
@@ -14,6 +14,7 @@ from realtime_sync.dispatcher import WAITER, Dispatcher
 from realtime_sync.errors import RealtimeError
 from realtime_sync.events import (
     SERVER_EVENTS,
+    Response,
     ResponseCreated,
     ResponseDone,
     ResponseOutputAudioDelta,
@@ -22,6 +23,9 @@ from realtime_sync.events import (
     ServerEvent,
 )
 from realtime_sync.reply import Reply
+
+if TYPE_CHECKING:
+    from realtime_sync.tools.rounds import ToolRound
 
 __all__ = ["TURN_TIMEOUT_S", "Turn"]
 
@@ -47,13 +51,18 @@ class Turn:
         deadline: Deadline,
         cancel_response: Callable[[str | None], object],
         withdraw: Callable[[Ack[ResponseCreated]], bool],
+        follow: Callable[[Response], ToolRound | None] | None,
     ) -> None:
         self.reply = Reply()
-        """What has come so far."""
+        """What has come so far; where tools are called, of the latest response."""
+        self.replies = [self.reply]
+        """The replies of all its responses: one, and a further one after each round of tool calls."""
         self._dispatcher = dispatcher
         self._ack = ack
         self._cancel_response = cancel_response
         self._withdraw = withdraw
+        self._follow = follow
+        self._round: ToolRound | None = None
         self._cancel_when_begun = False
         self._deadline = deadline
         self._events: deque[ServerEvent] = deque()
@@ -71,7 +80,7 @@ class Turn:
         """
         self._keeps_events = False
         self._events.clear()
-        self._wait(lambda: self.reply.done)
+        self._wait(self._finished)
         return self.reply.raise_for_status() if check else self.reply
 
     def text(self) -> Iterator[str]:
@@ -88,24 +97,27 @@ class Turn:
 
     def __iter__(self) -> Iterator[ServerEvent]:
         while True:
-            over = self._over  # looked at first: the last event may come from another thread right now
+            over = self._finished()  # looked at first: the last event may come from another thread right now
             while self._events:
                 yield self._events.popleft()
             if over:
                 return
-            self._wait(lambda: bool(self._events) or self._over)
+            self._wait(lambda: bool(self._events) or self._finished())
 
     def cancel(self) -> None:
         """Ask the server to stop; the reply then ends as ``cancelled``. Nothing happens when it has ended."""
-        if self.reply.done:
+        if self._finished():
             return
+        ack = self._asked()
         if self._begun:
             self._cancel_response(self.reply.response_id)
-        elif self._ack is None or self._withdraw(self._ack):
-            self.leave()
-            self.reply.end_unsent()
-            self._over = True
-        else:
+        elif self._round is not None and ack is None:  # tools are running: nobody waits for what follows them
+            self._end()
+        elif ack is None or self._withdraw(ack):
+            if self._round is None:
+                self.reply.end_unsent()
+            self._end()
+        elif not ack.done:
             self._cancel_when_begun = True
 
     def __enter__(self) -> Turn:
@@ -118,38 +130,75 @@ class Turn:
             self.cancel()
 
     def _wait(self, done: Callable[[], bool]) -> None:
-        ack = self._ack
-        self._dispatcher.wait(
-            lambda: done() or (ack is not None and ack.done and ack.exception() is not None),
-            self._deadline,
-            "the response",
-        )
-        if not done() and ack is not None:
+        self._dispatcher.wait(lambda: done() or self._stuck() is not None, self._deadline, "the response")
+        stuck = self._stuck()
+        if not done() and stuck is not None:
             self.leave()
-            ack.result()
+            raise stuck
+
+    def _stuck(self) -> RealtimeError | None:
+        """Why no further response will begin, where it should."""
+        if self._begun or self._over:
+            return None
+        if self._round is not None and self._round.error is not None:
+            return self._round.error
+        ack = self._asked()
+        return ack.exception() if ack is not None and ack.done else None
+
+    def _asked(self) -> Ack[ResponseCreated] | None:
+        """The handle of the ``response.create`` that is waited for."""
+        return self._ack if self._round is None else self._round.follow_up
 
     def _receive(self, event: Any) -> None:
         if not self._begun:
             if not self._begins(event):
                 return
-            self._begun = True
-            self.reply.response_id = id_of(event.response)
-            if self._cancel_when_begun:
-                with suppress(RealtimeError):
-                    self._cancel_response(self.reply.response_id)
+            self._begin(event)
         elif not self._belongs(event):
             return
         self.reply.apply(event)
         if self._keeps_events:
             self._events.append(event)
         if self.reply.done:
-            self._over = True
-            self.leave()
+            self._go_on()
+
+    def _begin(self, event: ResponseCreated) -> None:
+        if self._round is not None:
+            self.reply = Reply()
+            self.replies.append(self.reply)
+        self._begun = True
+        self.reply.response_id = id_of(event.response)
+        if self._cancel_when_begun:
+            with suppress(RealtimeError):
+                self._cancel_response(self.reply.response_id)
+
+    def _go_on(self) -> None:
+        """A response is done: either the turn is over, or tools are called and another one will follow."""
+        response = self.reply.response
+        self._round = self._follow(response) if self._follow is not None and response is not None else None
+        self._begun = False
+        if self._round is None or self._cancel_when_begun:
+            self._end()
+
+    def _finished(self) -> bool:
+        """Whether nothing more will come: the last response is done, and no round of tool calls is open."""
+        found = self._round
+        waits = found is not None and not self._begun and not self._over
+        if found is not None and waits and found.settled and found.error is None and found.follow_up is None:
+            self._end()
+        return self._over
+
+    def _end(self) -> None:
+        self._over = True
+        self.leave()
 
     def _begins(self, event: Any) -> bool:
         if type(event) is not ResponseCreated:
             return False
-        return self._ack is None or (self._ack.done and self._ack.confirmation is event)
+        if self._round is None and self._ack is None:
+            return True
+        ack = self._asked()
+        return ack is not None and ack.done and ack.confirmation is event
 
     def _belongs(self, event: Any) -> bool:
         if isinstance(event, (ResponseCreated, ResponseDone)):

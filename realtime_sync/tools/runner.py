@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync._unset import Unset
@@ -19,6 +19,7 @@ from realtime_sync.events import (
     RealtimeSessionConfig,
     Response,
     ResponseConfig,
+    ResponseCreated,
     ResponseDone,
     ResponseFunctionCallArgumentsDone,
     ResponseOutputItemDone,
@@ -32,15 +33,27 @@ from realtime_sync.tools.shapes import BadArguments
 from realtime_sync.tools.toolset import Approve, FunctionSpec, ToolCall, ToolContext, Toolset
 from realtime_sync.tools.workers import Workers
 
-if TYPE_CHECKING:
-    from realtime_sync.session import RealtimeSession
-
 __all__ = ["ToolRunner"]
 
 Options = Callable[[Response], "ResponseConfig | Mapping[str, Any] | None"]
 """The options of the response that follows upon this one."""
 
 _log = logging.getLogger("realtime_sync")
+
+
+class ToolSession(Protocol):
+    """What a runner needs of a session; `RealtimeSession` has it."""
+
+    @property
+    def config(self) -> Any: ...
+    @property
+    def closed(self) -> bool: ...
+    def on(self, key: Any, handler: Any) -> None: ...
+    def off(self, key: Any, handler: Any) -> bool: ...
+    def update_session(self, config: RealtimeSessionConfig) -> Ack[SessionUpdated]: ...
+    def create_item(self, item: Mapping[str, Any]) -> Ack[Any]: ...
+    def submit_function_output(self, call_id: str, output: Any) -> Ack[Any]: ...
+    def create_response(self, config: ResponseConfig | Mapping[str, Any] | None = None) -> Ack[ResponseCreated]: ...
 
 
 class _Failed(Exception):
@@ -76,7 +89,7 @@ class ToolRunner:
 
     def __init__(
         self,
-        session: RealtimeSession,
+        session: ToolSession,
         toolset: Toolset,
         *,
         auto_respond: bool = True,
@@ -288,7 +301,7 @@ class ToolRunner:
             self._watched.discard(running)
             self._changed.notify_all()
         text = output if isinstance(output, str) else self._described(output)
-        ack = self._send(running.round, lambda: self._session.submit_function_output(running.call.call_id, text))
+        ack = self._send(running.round, self._session.submit_function_output, running.call.call_id, text)
         if ack is not None:
             if running.round.barren:
                 ack.exception()  # a server that has dropped the call may refuse: nobody needs to hear of it
@@ -331,7 +344,7 @@ class ToolRunner:
         finally:
             item = {"type": "mcp_approval_response", "approval_request_id": request.id, "approve": approved}
             if not found.barren:
-                self._send(found, lambda: self._session.create_item({**item, **({"reason": reason} if reason else {})}))
+                self._send(found, self._session.create_item, {**item, "reason": reason} if reason else item)
             self._close_one(found)
 
     # What follows
@@ -368,9 +381,9 @@ class ToolRunner:
             return None
         return ResponseConfig(output_modalities=response.output_modalities)
 
-    def _send(self, found: ToolRound, send: Callable[[], Ack[Any]]) -> Ack[Any] | None:
+    def _send(self, found: ToolRound, verb: Callable[..., Ack[Any]], *arguments: Any) -> Ack[Any] | None:
         try:
-            return send()
+            return verb(*arguments)
         except RealtimeError as error:
             _log.info("the answer to a tool call could not be sent: %s", error)
             found.barren = True

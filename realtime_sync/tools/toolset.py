@@ -21,8 +21,6 @@ from realtime_sync.tools.shapes import Field, Shapes, hints_of, is_documented, l
 if TYPE_CHECKING:
     import threading
 
-    from realtime_sync.session import RealtimeSession
-
 __all__ = ["Approve", "FunctionSpec", "ToolCall", "ToolContext", "Toolset"]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,12 +42,13 @@ class ToolCall:
 class ToolContext:
     """What a tool gets for a parameter that is annotated with this class; the model does not see the parameter.
 
+    ``session`` is the `RealtimeSession` that the call came over: its verbs may be called from the tool's thread.
     ``cancelled`` is set when nobody wants the result any more: the response was cancelled, the call timed out, or the
     session has ended. A tool that takes long looks at it, or waits on it in place of sleeping.
     """
 
     call: ToolCall
-    session: RealtimeSession
+    session: Any
     cancelled: threading.Event
 
 
