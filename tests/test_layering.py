@@ -48,13 +48,15 @@ ROWS: list[set[str]] = [
     {"connection"},
     # From the inbox to the caller.
     {"dispatcher", "acks", "reply"},
-    {"handlers", "background", "sequencer", "turn"},
+    # What delivery is made of; `tools` is loaded when a session is given some.
+    {"handlers", "background", "sequencer", "state", "tools"},
+    {"turn", "outgoing"},
     # The user's verbs, and how a session comes to be.
     {"session"},
     {"opening"},
     {FACADE},
     # Rooms that hang on the core by one seam each.
-    {"tools", "playback", "resume", "recording", "local", "notebook"},
+    {"playback", "resume", "recording", "local", "notebook"},
     {"cli"},
     {"__main__"},
 ]
@@ -74,7 +76,7 @@ OWNERS: dict[str, set[str]] = {
     "select": {"transport"},
     "selectors": {"transport"},
     # Wire classes live in `events`; elsewhere attrs makes plain values. What moves events or waits is no value.
-    "attrs": DATA | HANGING,
+    "attrs": DATA | HANGING | {"tools"},
     **{f"{PACKAGE}.events._base.{name}": {"events"} for name in ("wire", "server_event", "client_event")},
     "cattrs": {"codec"},
     "orjson": {"codec"},
@@ -83,7 +85,7 @@ OWNERS: dict[str, set[str]] = {
     "time.monotonic_ns": {"_deadline"},
     "time.perf_counter": {"_deadline"},
     "time.perf_counter_ns": {"_deadline"},
-    "threading.Thread": {"connection", "background", "transport"} | HANGING,
+    "threading.Thread": {"connection", "background", "transport", "tools"} | HANGING,
     "print": {"cli", "__main__"},
     "asyncio": set(),
     "numpy": set(),
