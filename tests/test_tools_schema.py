@@ -725,7 +725,7 @@ class Unresolved:
         (Literal[b"x"], "bytes cannot be expressed"),
         (typing.TypeVar("T"), "cannot be expressed"),
         (typing.Callable[[], int], "cannot be expressed"),
-        (WithInitVar, "WithInitVar has an InitVar"),
+        (WithInitVar, "InitVar"),
         (Empty, "the enum Empty has no members"),
         (Unresolved, "a type hint cannot be resolved"),
         (attrs.make_class("C", {"x": attrs.field(type=bytes)}), "parameter value, field x of C: bytes cannot be"),

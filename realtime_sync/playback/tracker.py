@@ -1,0 +1,306 @@
+"""What the user has heard: which part of the model's audio was received, handed to the player, and played."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from realtime_sync._deadline import Deadline
+from realtime_sync.acks import id_of
+from realtime_sync.errors import ConfigurationError, InvalidEvent
+from realtime_sync.events import (
+    AudioPcm,
+    AudioPcma,
+    AudioPcmu,
+    FlatSessionConfig,
+    ResponseCreated,
+    ResponseDone,
+    ResponseOutputAudioDelta,
+    ResponseOutputAudioDone,
+)
+from realtime_sync.events._base import or_none
+
+if TYPE_CHECKING:
+    from realtime_sync.session import RealtimeSession
+
+__all__ = ["AudioChunk", "HeardPart", "PlaybackTracker"]
+
+_G711_BYTES_PER_S: Final = 8_000
+_PCM_BYTES: Final = 2
+_PCM_RATE_HZ: Final = 24_000
+_log = logging.getLogger("realtime_sync")
+
+
+@attrs.define(eq=False)
+class _Part:
+    """The audio of one content part. Sizes are in bytes; what was played may end within a sample."""
+
+    response_id: str | None
+    item_id: str
+    content_index: int
+    bytes_per_s: int
+    received: int = 0
+    taken: int = 0
+    played: Fraction = Fraction(0)
+    complete: bool = False
+    flushed: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.complete and self.played == self.received
+
+    def play(self, size: Fraction) -> Fraction:
+        """Count what of ``size`` can have been of this part, and return it."""
+        heard = max(Fraction(0), min(size, self.taken - self.played))
+        self.played += heard
+        return heard
+
+    def shown(self) -> HeardPart:
+        return HeardPart(
+            self.response_id,
+            self.item_id,
+            self.content_index,
+            int(self.played * 1000 / self.bytes_per_s),
+            self.received * 1000 // self.bytes_per_s,
+            self.complete,
+            self.over,
+        )
+
+
+@attrs.frozen
+class AudioChunk:
+    """A piece of the model's audio for the player, in the session's output format, and where it belongs."""
+
+    audio: bytes = attrs.field(repr=lambda audio: f"<{len(audio)} bytes>")
+    response_id: str | None
+    item_id: str
+    content_index: int
+    _part: _Part = attrs.field(repr=False, eq=False)
+
+    @property
+    def flushed(self) -> bool:
+        """Whether the tracker was flushed since: then it is not to be played (any further)."""
+        return self._part.flushed
+
+
+@attrs.frozen
+class HeardPart:
+    """How much of one content part was received and played, in milliseconds rounded down. ``complete`` says that all
+    of it was received, ``over`` that all of it was also played, to the last sample."""
+
+    response_id: str | None
+    item_id: str
+    content_index: int
+    played_ms: int
+    received_ms: int
+    complete: bool
+    over: bool
+
+
+class PlaybackTracker:
+    """Hands the model's audio to a player, in order, and counts what was played of each content part.
+
+    `attach` it to a session. The player `take`s chunks (or iterates over them), and says with `played` or `played_ms`
+    how much of what it took has sounded, in the order in which it was handed out. Without a player of this kind,
+    ``on_chunk`` gets each chunk on the thread that dispatches, and nothing is kept. ``on_flush`` is called by `flush`,
+    to stop the player and drop what it has buffered; it may report the last `played` audio.
+
+    All methods may be called from any thread. Chunks wait without a limit until they are taken: the server sends
+    faster than they sound.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_chunk: Callable[[AudioChunk], object] | None = None,
+        on_flush: Callable[[], object] | None = None,
+    ) -> None:
+        self._on_chunk = on_chunk
+        self._on_flush = on_flush
+        self._session: RealtimeSession | None = None
+        self._changed = threading.Condition()  # guards all below; notified when a chunk comes or nothing more will
+        self._chunks: deque[tuple[_Part, bytes]] = deque()
+        self._parts: list[_Part] = []
+        self._rates: dict[str | None, int] = {}  # bytes a second of the responses that have a format of their own
+        self._dropped: set[str | None] = set()
+        self._closed = False
+
+    # The session's side
+
+    def attach(self, session: RealtimeSession) -> None:
+        """Follow the audio of a session from now on. Once for each tracker."""
+        if self._session is not None:
+            raise ConfigurationError("a tracker follows one session")
+        self._session = session
+        session.on(ResponseCreated, self._response_created)
+        session.on(ResponseOutputAudioDelta, self._receive)
+        session.on(ResponseOutputAudioDone, self._audio_done)
+        session.on(ResponseDone, self._response_done)
+
+    def close(self) -> None:
+        """Follow the session no more; `take` gives what is left, then nothing."""
+        session = self._session
+        if session is not None:
+            session.off(ResponseCreated, self._response_created)
+            session.off(ResponseOutputAudioDelta, self._receive)
+            session.off(ResponseOutputAudioDone, self._audio_done)
+            session.off(ResponseDone, self._response_done)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _response_created(self, event: ResponseCreated) -> None:
+        own = _format_of(event.response)
+        if own is not None:
+            with self._changed:
+                self._rates[id_of(event.response)] = _bytes_per_s(own)
+
+    def _receive(self, event: ResponseOutputAudioDelta) -> None:
+        try:
+            audio = event.delta_bytes
+        except InvalidEvent as error:
+            _log.warning("an audio delta is left out: %s", error)
+            return
+        config = self._session.config if self._session is not None else None
+        with self._changed:
+            if event.response_id in self._dropped or not audio:
+                return
+            part = self._part_locked(event, config)
+            part.received += len(audio)
+            if self._on_chunk is None:
+                self._chunks.append((part, audio))
+                self._changed.notify_all()
+                return
+            part.taken += len(audio)
+        self._on_chunk(_chunk(part, audio))
+
+    def _audio_done(self, event: ResponseOutputAudioDone) -> None:
+        with self._changed:
+            for part in self._parts:
+                if (part.item_id, part.content_index) == _place(event):
+                    part.complete = True
+
+    def _response_done(self, event: ResponseDone) -> None:
+        response_id = id_of(event.response)
+        with self._changed:
+            for part in self._parts:
+                part.complete = part.complete or response_id is None or part.response_id in (response_id, None)
+            self._dropped -= {response_id, None}  # None: a server that leaves the id out of its deltas
+            self._rates.pop(response_id, None)
+
+    def _part_locked(self, event: ResponseOutputAudioDelta, config: Any) -> _Part:
+        item_id, content_index = _place(event)
+        for part in reversed(self._parts):
+            if (part.item_id, part.content_index) == (item_id, content_index):
+                return part
+        # What has sounded to its end, with all other parts of its item, needs no bookkeeping any more.
+        going = {part.item_id for part in self._parts if not part.over} | {item_id}
+        self._parts = [part for part in self._parts if part.item_id in going]
+        rate = self._rates.get(event.response_id) or _bytes_per_s(_format_of(config))
+        self._parts.append(_Part(event.response_id, item_id, content_index, rate))
+        return self._parts[-1]
+
+    # The player's side
+
+    def take(self, timeout: float | None = 0.0, *, max_bytes: int | None = None) -> AudioChunk | None:
+        """The next chunk to play, at most ``max_bytes`` of it. Waits up to ``timeout`` seconds for one (``None``: as
+        long as the session lives); ``None`` when there is none."""
+        deadline = Deadline(timeout)
+        with self._changed:
+            while not self._chunks:
+                if self._closed or deadline.expired or (self._session is not None and self._session.closed):
+                    return None
+                self._changed.wait(deadline.slice())
+            part, audio = self._chunks.popleft()
+            if max_bytes is not None and len(audio) > max_bytes:
+                self._chunks.appendleft((part, audio[max_bytes:]))
+                audio = audio[:max_bytes]
+            part.taken += len(audio)
+        return _chunk(part, audio)
+
+    def __iter__(self) -> Iterator[AudioChunk]:
+        """Each chunk as it comes, until `close` or the end of the session."""
+        while (chunk := self.take(None)) is not None:
+            yield chunk
+
+    def played(self, what: int | AudioChunk) -> None:
+        """So many bytes more have sounded, in the order in which they were handed out; or this chunk, whole.
+
+        What was flushed meanwhile does not count, nor do bytes beyond those that were handed out.
+        """
+        with self._changed:
+            if isinstance(what, AudioChunk):
+                what._part.play(Fraction(len(what.audio)))
+                return
+            credit = Fraction(what)
+            for part in self._parts:
+                credit -= part.play(credit)
+
+    def played_ms(self, ms: float) -> None:
+        """So many milliseconds more have sounded; else as `played`."""
+        credit_s = Fraction(ms) / 1000
+        with self._changed:
+            for part in self._parts:
+                credit_s -= part.play(credit_s * part.bytes_per_s) / part.bytes_per_s
+
+    # What was heard
+
+    @property
+    def parts(self) -> list[HeardPart]:
+        """What is being received or played, in order."""
+        with self._changed:
+            return [part.shown() for part in self._parts]
+
+    def drop(self, response_id: str | None) -> None:
+        """Leave out what comes from now on of a response, until it is done."""
+        with self._changed:
+            self._dropped.add(response_id)
+
+    def flush(self) -> list[HeardPart]:
+        """Stop playing: forget the chunks that were not taken, leave out what still comes of their responses, call
+        ``on_flush``, and return how much had been heard of each part by then. Responses that begin later are played."""
+        with self._changed:
+            self._chunks.clear()
+            cut = list(self._parts)
+            for part in cut:
+                part.flushed = True
+                if not part.complete:
+                    self._dropped.add(part.response_id)
+        if self._on_flush is not None:
+            try:
+                self._on_flush()
+            except Exception:
+                _log.exception("the player could not be flushed")
+        with self._changed:
+            cut = [part for part in cut if part in self._parts]  # another thread may have been faster
+            self._parts = [part for part in self._parts if part not in cut]
+            return [part.shown() for part in cut]
+
+
+def _chunk(part: _Part, audio: bytes) -> AudioChunk:
+    return AudioChunk(audio, part.response_id, part.item_id, part.content_index, part)
+
+
+def _place(event: ResponseOutputAudioDelta | ResponseOutputAudioDone) -> tuple[str, int]:
+    return or_none(event.item_id) or "", or_none(event.content_index) or 0
+
+
+def _format_of(config: Any) -> Any:
+    """The output format that a session or a response says, ``None`` where it says nothing."""
+    if isinstance(config, FlatSessionConfig):
+        return config.output_audio_format
+    output = getattr(getattr(config, "audio", None), "output", None)
+    return getattr(output, "format", None)
+
+
+def _bytes_per_s(audio_format: Any) -> int:
+    if isinstance(audio_format, (AudioPcmu, AudioPcma)) or audio_format in ("g711_ulaw", "g711_alaw"):
+        return _G711_BYTES_PER_S
+    rate_hz = audio_format.rate if isinstance(audio_format, AudioPcm) else None
+    return _PCM_BYTES * (rate_hz or _PCM_RATE_HZ)
