@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from local_raw import TIMEOUT_S, RawClient, done_of, text_of, tone, types
 
+from realtime_sync._deadline import now
 from realtime_sync.local import Failure, Gate, LocalServer, McpApproval, McpToolCall, Reply, Say, ToolCall, tone_speech
 
 TEXT = ["text"]
@@ -436,10 +437,11 @@ def test_delays_can_be_scripted_and_are_cut_short_by_a_cancel() -> None:
 
 
 def test_speech_can_be_paced() -> None:
-    with LocalServer([Reply("one", audio=tone(400))], speed=20) as server, RawClient(server) as client:
+    with LocalServer([Reply("one", audio=tone(800))], speed=10) as server, RawClient(server) as client:
+        begun = now()
         client.send("response.create")
-        response = done_of(client.response())
-        assert response["status"] == "completed"
+        assert done_of(client.response())["status"] == "completed"
+        assert now() - begun >= 0.08
 
 
 # ------------------------------------------------------------------------------------------------------------- usage

@@ -19,14 +19,14 @@ WEATHER = {
 }
 
 
-def turn(text: str = "", *more: dict[str, Any], tools: Any = (), tool_choice: Any = "auto") -> Turn:
+def turn(text: str = "", *more: dict[str, Any], tools: Any = (), tool_choice: Any = "auto", audio: bytes = b"") -> Turn:
     message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
     return Turn(
         items=[message, *more],
         session={},
         response={"tools": list(tools), "tool_choice": tool_choice},
         number=1,
-        audio=b"",
+        audio=audio,
         rate_hz=24_000,
         hear=lambda: "heard",
     )
@@ -113,9 +113,11 @@ def test_waiting_at_a_gate_is_bounded() -> None:
 
 
 def test_the_turn_shows_text_and_transcript() -> None:
-    both = turn("look")
+    both = turn("look", audio=b"\0\0")
     both.items[0]["content"].append({"type": "input_audio", "transcript": None})
     assert both.text == "look heard"
+    both.items[0]["content"][1]["transcript"] = "here"
+    assert both.text == "look here"
     assert turn("").text == ""
 
 

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -80,6 +81,13 @@ def test_a_wrong_key_is_a_401_with_json() -> None:
         assert len(server.requests) == 2
 
 
+def test_a_wrong_key_may_be_told_after_the_upgrade() -> None:
+    server = LocalServer(api_key=KEY, quirks=Quirks(late_authentication=True)).start()
+    with server, RawClient(server, headers={"Authorization": "Bearer sk-wrong"}, created=False) as client:
+        assert client.error()["code"] == "invalid_api_key"
+        assert client.closed() == (3000, "invalid_request_error.invalid_api_key")
+
+
 def test_without_a_key_anybody_may_come(server: LocalServer) -> None:
     with RawClient(server, headers={"Authorization": "Bearer whatever"}), RawClient(server):
         pass
@@ -126,17 +134,33 @@ def test_azure_names_a_deployment(server: LocalServer) -> None:
 
 def test_requests_and_events_are_recorded_in_order(server: LocalServer) -> None:
     headers = {"Authorization": "Bearer secret", "X-Mine": "yes"}
-    with RawClient(server, "model=a&x=1", headers=headers) as first, RawClient(server, "model=b") as second:
+    with (
+        RawClient(server, "model=a&x=1&api-key=secret", headers=headers) as first,
+        RawClient(server, "model=b") as second,
+    ):
         first.say("one")
         second.say("two")
         first.say("three")
         request = server.requests[0]
-        assert (request.path, request.query) == ("/v1/realtime", {"model": "a", "x": "1"})
+        query = {"model": "a", "x": "1", "api-key": "<redacted>"}
+        assert (request.path, request.query) == ("/v1/realtime", query)
         assert request.headers["x-mine"] == "yes"
         assert "secret" not in repr(request)
         said = [[event["item"]["content"][0]["text"] for event in made.received] for made in server.requests]
         assert said == [["one", "three"], ["two"]]
         assert len(server.received) == 3
+
+
+def test_the_record_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime_sync.local.records._KEPT_BYTES", 1_000)
+    with LocalServer() as server, RawClient(server) as first, RawClient(server) as second:
+        for number in range(20):
+            first.say(f"{number:0100d}")
+        second.say("short")
+        kept = [event["item"]["content"][0]["text"] for event in server.received]
+        assert kept[-1] == "short"
+        assert [int(text) for text in kept[:-1]] == list(range(20 - len(kept) + 1, 20))
+        assert 1 < len(kept) < 6
 
 
 def test_waiting_for_an_event_of_the_client(server: LocalServer) -> None:
@@ -279,6 +303,12 @@ def test_a_taken_port_is_named(server: LocalServer) -> None:
     port = int(server.base_url.split(":")[2].split("/")[0])
     with pytest.raises(ConfigurationError, match=str(port)):
         LocalServer(port=port).start()
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "websockets.sync.server", None)
+    with pytest.raises(ConfigurationError, match="local"):
+        LocalServer().start()
 
 
 @pytest.mark.parametrize("speed", [0, -1])

@@ -38,6 +38,11 @@ class Refusal(Exception):
         self.param = param
         self.type = type
 
+    def shown(self, event_id: str | None) -> dict[str, Any]:
+        """The ``error`` of the event; ``event_id`` is the client's."""
+        told = {"type": self.type, "code": self.code, "message": self.message, "param": self.param}
+        return {**told, "event_id": event_id}
+
 
 def anything(value: Any, path: str) -> None:
     """Accept whatever JSON it is."""

@@ -11,6 +11,7 @@ import attrs
 
 from realtime_sync.local.audio_buffer import decode_audio
 from realtime_sync.local.checks import Refusal
+from realtime_sync.local.script import Failure
 from realtime_sync.local.sound import AudioFormat
 
 __all__ = ["Conversation", "StoredItem", "item_from_client"]
@@ -23,13 +24,13 @@ class StoredItem:
     """An item: what the events show of it, and the audio that only ``conversation.item.retrieve`` shows.
 
     ``audio`` maps the index of a content part to bytes of the wire in ``audio_format``; ``heard`` is what was
-    understood of an input, once somebody has listened.
+    understood of an input, or why it was not, once somebody has listened.
     """
 
     data: dict[str, Any]
     audio_format: AudioFormat = attrs.field(factory=AudioFormat)
     audio: dict[int, bytearray] = attrs.field(factory=dict)
-    heard: str | None = None
+    heard: str | Failure | None = None
 
     @property
     def id(self) -> str:

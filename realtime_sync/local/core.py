@@ -105,15 +105,8 @@ class Core:
 
     def refuse(self, refusal: Refusal, event_id: str | None) -> None:
         """Send an ``error`` event that names the client's event."""
-        error = {
-            "type": refusal.type,
-            "code": refusal.code,
-            "message": refusal.message,
-            "param": refusal.param,
-            "event_id": event_id,
-        }
         self.hold("error", lambda: self.ended)
-        self.emit("error", error=error)
+        self.emit("error", error=refusal.shown(event_id))
 
     def hold(self, event_type: str, ended: Callable[[], bool]) -> None:
         """Stop at the server's gates for this event while they are shut."""

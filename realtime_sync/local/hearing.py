@@ -27,13 +27,12 @@ class Hearing:
         # Guards what the items were heard as, and lets one transcription run at a time: a transcriber given by the
         # user need not be thread-safe. Never taken by a thread that holds the session's lock.
         self._lock = threading.Lock()
-        self._scripted: dict[str, object] = {}
 
     def committed(self, item: StoredItem) -> None:
         """New audio of the user: transcribe it where the session is configured to."""
         options = self._core.options
         if options.transcripts is not None:
-            self._scripted[item.id] = options.transcripts.next(_UNINTELLIGIBLE)
+            item.heard = options.transcripts.next(_UNINTELLIGIBLE)
         transcription = self._core.config["audio"]["input"]["transcription"]
         if transcription is not None:
             logprobs = "item.input_audio_transcription.logprobs" in (self._core.config["include"] or ())
@@ -42,33 +41,26 @@ class Hearing:
 
     def heard(self, item: StoredItem) -> str:
         """What was said in an item; nothing where it could not be understood."""
-        try:
-            return self._listen(item)
-        except Exception:
-            return ""
+        heard = self._listen(item)
+        return heard if isinstance(heard, str) else ""
 
-    def _listen(self, item: StoredItem) -> str:
+    def _listen(self, item: StoredItem) -> str | Failure:
         with self._lock:
             if item.heard is None:
-                scripted = self._scripted.get(item.id)
-                if isinstance(scripted, Failure):
-                    raise _Unintelligible(scripted)
-                if scripted is None:
-                    pcm = item.audio_format.to_pcm(b"".join(bytes(part) for part in item.audio.values()))
-                    scripted = self._core.options.transcriber(pcm, item.audio_format.rate_hz)
-                item.heard = str(scripted)
+                pcm = item.audio_format.to_pcm(b"".join(bytes(part) for part in item.audio.values()))
+                try:
+                    item.heard = self._core.options.transcriber(pcm, item.audio_format.rate_hz)
+                except Exception as error:
+                    self._core.report(error)
+                    item.heard = _UNINTELLIGIBLE
             return item.heard
 
     def _transcribe(self, item: StoredItem, model: str | None, logprobs: bool) -> None:
         core = self._core
-        try:
-            transcript = self._listen(item)
-        except Exception as error:
-            if not isinstance(error, _Unintelligible):
-                core.report(error)
-            failure = error.failure if isinstance(error, _Unintelligible) else _UNINTELLIGIBLE
-            shown = {"type": failure.type, "code": failure.code, "message": failure.message, "param": None}
-            self._emit("failed", item, error=shown)
+        transcript = self._listen(item)
+        if isinstance(transcript, Failure):
+            error = {"type": transcript.type, "code": transcript.code, "message": transcript.message, "param": None}
+            self._emit("failed", item, error=error)
             return
         # Only whisper-1 tells everything at once.
         pieces = [transcript] if model == "whisper-1" else words_of(transcript)
@@ -89,12 +81,6 @@ class Hearing:
         event_type = f"conversation.item.input_audio_transcription.{what}"
         self._core.hold(event_type, lambda: self._core.ended)
         self._core.emit(event_type, item_id=item.id, content_index=0, **fields)
-
-
-class _Unintelligible(Exception):
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 def _logprobs(pieces: list[str]) -> list[dict[str, object]]:

@@ -30,7 +30,8 @@ class Quirks:
     ``item_created_only`` sends one ``conversation.item.created`` in the place of added and done; ``whole_arguments``
     sends function arguments without deltas; ``code_in_type`` puts an error's code into its ``type``;
     ``error_as_string`` makes ``error`` a string; ``lenient`` accepts unknown and missing fields of client events;
-    ``rate_hz`` is the rate of PCM in both directions; ``event_ids`` off leaves ``event_id`` out of every event.
+    ``rate_hz`` is the rate of PCM in both directions; ``event_ids`` off leaves ``event_id`` out of every event;
+    ``late_authentication`` upgrades the connection with a wrong key too, then sends an error and closes with 3000.
     """
 
     beta_names: bool = False
@@ -41,6 +42,7 @@ class Quirks:
     error_as_string: bool = False
     lenient: bool = False
     event_ids: bool = True
+    late_authentication: bool = False
     rate_hz: int = 24_000
 
     def outgoing(self, event: JsonObject, *, confirms: bool = False) -> JsonObject | None:

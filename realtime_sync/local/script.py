@@ -208,8 +208,10 @@ class Turn:
         message = next((i for i in reversed(self.items) if i.get("role") == "user"), None)
         if message is None:
             return ""
-        parts = [self._hear() if part["type"] == "input_audio" else part.get("text") for part in message["content"]]
-        return " ".join(part for part in parts if part)
+        texts = [part.get("text") or part.get("transcript") for part in message["content"]]
+        if self.audio and not any(part.get("transcript") for part in message["content"]):
+            texts.append(self._hear())
+        return " ".join(text for text in texts if text)
 
     @property
     def tool_outputs(self) -> list[JsonObject]:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
 import itertools
 import json
 import logging
 import os
 import socket
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.errors import ConfigurationError, RealtimeTimeout
+from realtime_sync.errors import ConfigurationError
+from realtime_sync.local.admission import http_error, http_fault, kind_and_model, later_fault, request_of, subprotocol
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.core import Ids, Options
 from realtime_sync.local.default_reply import default_reply
 from realtime_sync.local.outbox import Outbox
 from realtime_sync.local.quirks import Quirks
+from realtime_sync.local.records import Records, Request
 from realtime_sync.local.script import Gate, Replies, ReplySource, Script
-from realtime_sync.local.session import Kind, Session, parse_frame
+from realtime_sync.local.session import Session, parse_frame
 from realtime_sync.local.speech import Speaker, Transcriber, describe_audio, tone_speech
 
 if TYPE_CHECKING:
@@ -36,39 +35,22 @@ if TYPE_CHECKING:
     from websockets.http11 import Response as HttpResponse
     from websockets.sync.server import Server, ServerConnection
 
-__all__ = ["LocalServer", "Request"]
+__all__ = ["LocalServer"]
 
 JsonObject = dict[str, Any]
 _LOG: Final = logging.getLogger("realtime_sync.local")
 _MOST_BYTES: Final = 16 * 1024 * 1024
-_KEPT_EVENTS: Final = 10_000
+_KEPT_FAILURES: Final = 1_000
 _OPEN_TIMEOUT_S: Final = 10.0
 _CLOSE_TIMEOUT_S: Final = 2.0
-_SECRET_HEADERS: Final = frozenset({"authorization", "api-key", "cookie", "sec-websocket-protocol"})
-_KEY_PROTOCOL: Final = "openai-insecure-api-key."
-
-
-@attrs.define
-class Request:
-    """One connection as a test sees it: the upgrade request, without secrets, and the client's events in order.
-
-    ``headers`` have lower-case names. ``received`` holds the events as decoded JSON, the last 10,000 of them.
-    """
-
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    received: deque[JsonObject] = attrs.field(factory=lambda: deque(maxlen=_KEPT_EVENTS))
 
 
 @attrs.define(eq=False)
 class _Link:
-    """An open connection: the socket, its session, and the record of it."""
+    """An open connection."""
 
-    websocket: ServerConnection
     outbox: Outbox
     session: Session
-    request: Request
 
 
 class LocalServer:
@@ -121,8 +103,7 @@ class LocalServer:
         self._ping_interval_s = ping_interval_s
         self.failures: list[BaseException] = []
         """What reply functions, transcribers and speakers raised, in order."""
-        self.requests: list[Request] = []
-        """The connections that were made, in order; refused ones too."""
+        self._records = Records()
         self._options = Options(
             replies=Replies(replies, default_reply),
             transcripts=None if transcripts is None else Script(transcripts),
@@ -133,10 +114,10 @@ class LocalServer:
             quirks=quirks or Quirks(),
             mcp_tools=dict(mcp_tools or {}),
             gates=list(gates),
-            failed=self.failures.append,
+            failed=self._keep_failure,
             ids=Ids(),
         )
-        # Guards the sockets, links and threads, and the events received; notified when one of those arrives.
+        # Guards the sockets, links and threads; notified when a socket is closed.
         self._changed = threading.Condition()
         self._stopping = False
         self._links: list[_Link] = []
@@ -167,7 +148,7 @@ class LocalServer:
                 ssl=self._ssl_context,
                 compression=None,
                 process_request=self._admit,
-                select_subprotocol=_subprotocol,
+                select_subprotocol=subprotocol,
                 subprotocols=["realtime"],  # type: ignore[list-item]
                 server_header=None,
                 open_timeout=_OPEN_TIMEOUT_S,
@@ -229,24 +210,19 @@ class LocalServer:
     # ------------------------------------------------------------------------------------------------ for tests
 
     @property
+    def requests(self) -> list[Request]:
+        """The connections that were made, in order, refused ones too; the last 1,000."""
+        return self._records.requests()
+
+    @property
     def received(self) -> list[JsonObject]:
         """The client events of all connections, each connection's in order."""
-        with self._changed:
-            return [event for request in self.requests for event in request.received]
+        return self._records.received()
 
     def wait_received(self, event_type: str, count: int = 1, timeout: float = 10.0) -> JsonObject:
         """Block until so many client events of a type have come, on all connections together; returns that event.
         Raises `RealtimeTimeout` after ``timeout`` seconds."""
-        with self._changed:
-            found: list[JsonObject] = []
-
-            def enough() -> bool:
-                found[:] = [event for event in self.received if event.get("type") == event_type]
-                return len(found) >= count
-
-            if not self._changed.wait_for(enough, timeout):
-                raise RealtimeTimeout(f"{len(found)} of {count} {event_type} came in {timeout} s")
-            return found[count - 1]
+        return self._records.wait(event_type, count, timeout)
 
     def gate(self, event_type: str, nth: int = 1) -> Gate:
         """Hold an event of any connection back from now on; see `Gate`."""
@@ -308,20 +284,15 @@ class LocalServer:
 
     def _admit(self, websocket: ServerConnection, http: HttpRequest) -> HttpResponse | None:
         """Answer an upgrade request that cannot be served; ``None`` lets it pass."""
-        request = _record(http)
-        with self._changed:
-            self.requests.append(request)
-        path = request.path.rstrip("/")
-        if not path.endswith(("/realtime", "/realtime/translations")):
-            return _http_error(websocket, 404, f"Invalid URL (GET {path})", None)
-        if self._api_key is not None:
-            offered = _offered_key(http)
-            if offered is None:
-                message = "Missing bearer or basic authentication in header"
-                return _http_error(websocket, 401, message, None)
-            if not hmac.compare_digest(offered.encode(), self._api_key.encode()):
-                return _http_error(websocket, 401, "Incorrect API key provided.", "invalid_api_key")
+        request = request_of(http)
+        self._records.add(request)
         websocket.local_request = request  # type: ignore[attr-defined]
+        fault, status = http_fault(http, request, self._api_key)
+        if fault is None:
+            fault = later_fault(request, self._options.quirks)
+        elif not (status == 401 and self._options.quirks.late_authentication):
+            return http_error(websocket, status, fault)
+        websocket.local_fault = fault  # type: ignore[attr-defined]
         return None
 
     def _serve(self, websocket: ServerConnection) -> None:
@@ -329,14 +300,12 @@ class LocalServer:
         from websockets.exceptions import ConnectionClosed
 
         request: Request = websocket.local_request  # type: ignore[attr-defined]
-        thread = threading.current_thread()
-        outbox = Outbox(websocket, f"{thread.name}-sender")
-        fault = _handshake_fault(request, self._options.quirks)
+        fault: Refusal | None = websocket.local_fault  # type: ignore[attr-defined]
+        outbox = Outbox(websocket, f"{threading.current_thread().name}-sender")
         if fault is not None:
-            _turn_away(outbox, fault, self._options.ids)
-            outbox.thread.join(_CLOSE_TIMEOUT_S)
+            self._turn_away(outbox, fault)
             return
-        link = _Link(websocket, outbox, Session(*_kind_and_model(request), outbox, self._options), request)
+        link = _Link(outbox, Session(*kind_and_model(request), outbox, self._options))
         with self._changed:
             self._links.append(link)
             self._remember(outbox.thread)
@@ -351,7 +320,8 @@ class LocalServer:
                     link.session.on_time()
                     continue
                 raw = parse_frame(frame)
-                self._note(link.request, raw)
+                if not isinstance(raw, Refusal):
+                    self._records.note(request, raw, len(frame))
                 link.session.receive(frame, raw)
         except ConnectionClosed:
             pass
@@ -362,11 +332,17 @@ class LocalServer:
                 self._links.remove(link)
                 self._remember(*left)
 
-    def _note(self, request: Request, raw: JsonObject | Refusal) -> None:
-        if not isinstance(raw, Refusal):
-            with self._changed:
-                request.received.append(raw)
-                self._changed.notify_all()
+    def _turn_away(self, outbox: Outbox, fault: Refusal) -> None:
+        """Refuse a connection as the real server does after the upgrade: an error, and at once a close."""
+        event = {"type": "error", "event_id": self._options.ids.new("event"), "error": fault.shown(None)}
+        outbox.put(json.dumps(event))
+        code = 3000 if fault.code in (None, "invalid_api_key") else 4000
+        outbox.close(code, ".".join(part for part in (fault.type, fault.code) if part))
+        outbox.thread.join(_CLOSE_TIMEOUT_S)
+
+    def _keep_failure(self, error: BaseException) -> None:
+        if len(self.failures) < _KEPT_FAILURES:
+            self.failures.append(error)
 
     def _open_links(self) -> list[_Link]:
         with self._changed:
@@ -401,63 +377,3 @@ def _wire_log() -> logging.Logger:
     if log.level == logging.NOTSET:
         log.setLevel(logging.CRITICAL)
     return log
-
-
-def _record(http: HttpRequest) -> Request:
-    url = urlsplit(http.path)
-    headers = {
-        name.lower(): "<redacted>" if name.lower() in _SECRET_HEADERS else value
-        for name, value in http.headers.raw_items()
-    }
-    return Request(url.path, dict(parse_qsl(url.query, keep_blank_values=True)), headers)
-
-
-def _offered_key(http: HttpRequest) -> str | None:
-    """The key of a request: as a bearer token, in Azure's header, or in a browser's subprotocol."""
-    scheme, _, token = http.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    if "api-key" in http.headers:
-        return http.headers["api-key"]
-    offered = ",".join(http.headers.get_all("Sec-WebSocket-Protocol")).split(",")
-    keys = [name.strip().removeprefix(_KEY_PROTOCOL) for name in offered if name.strip().startswith(_KEY_PROTOCOL)]
-    return keys[0] if keys else None
-
-
-def _http_error(websocket: ServerConnection, status: int, message: str, code: str | None) -> HttpResponse:
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
-    response = websocket.respond(status, json.dumps({"error": error}, indent=2))
-    del response.headers["Content-Type"]
-    response.headers["Content-Type"] = "application/json"
-    response.headers["x-request-id"] = f"req_{websocket.id.hex}"
-    return response
-
-
-def _subprotocol(_: ServerConnection, offered: Sequence[Any]) -> Any:
-    return "realtime" if "realtime" in offered else None
-
-
-def _kind_and_model(request: Request) -> tuple[Kind, str]:
-    model = request.query.get("model") or request.query.get("deployment") or ""
-    if request.path.rstrip("/").endswith("/translations"):
-        return "translation", model
-    return "transcription" if request.query.get("intent") == "transcription" else "realtime", model
-
-
-def _handshake_fault(request: Request, quirks: Quirks) -> Refusal | None:
-    """What is wrong with a request that the real server upgrades first and turns away then."""
-    if request.headers.get("openai-beta") == "realtime=v1" and not quirks.beta_names:
-        message = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
-        return Refusal("beta_api_shape_disabled", message)
-    kind, model = _kind_and_model(request)
-    if kind == "transcription" and model:
-        return Refusal("invalid_model", "You must not provide a model parameter for transcription sessions.")
-    if kind != "transcription" and not model and not quirks.lenient:
-        return Refusal("missing_model", "You must provide a model parameter.")
-    return None
-
-
-def _turn_away(outbox: Outbox, fault: Refusal, ids: Ids) -> None:
-    error = {"type": fault.type, "code": fault.code, "message": fault.message, "param": None, "event_id": None}
-    outbox.put(json.dumps({"type": "error", "event_id": ids.new("event"), "error": error}))
-    outbox.close(4000, f"{fault.type}.{fault.code}")

@@ -72,16 +72,17 @@ class Session:
             core.refuse(failure, event_id)
 
     @property
-    def next_deadline_s(self) -> float:
-        """Seconds until `on_time` wants to be called."""
-        expiry_s = self._expiry.remaining() or 0.0
-        watches_silence = isinstance(self._requests, Requests) and self._requests.listening.watches_silence
-        # When a silence begins is known to other threads first, so it is looked for.
-        return min(expiry_s, SLICE_S) if watches_silence else expiry_s
+    def next_deadline_s(self) -> float | None:
+        """Seconds until `on_time` wants to be called; ``None`` when it never does again."""
+        if isinstance(self._requests, Requests) and self._requests.listening.watches_silence:
+            # When a silence begins is known to other threads first, so it is looked for.
+            return self._expiry.slice(SLICE_S)
+        return self._expiry.remaining()
 
     def on_time(self) -> None:
         """Do what time alone brings about."""
         if self._expiry.expired:
+            self._expiry = Deadline(None)
             self.expire()
         elif isinstance(self._requests, Requests):
             with self._core.lock:
