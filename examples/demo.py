@@ -16,6 +16,7 @@ from typing import Any
 import realtime_sync as rt
 from realtime_sync import events, local
 from realtime_sync.audio import chunks, duration_ms, read_wav, write_wav
+from realtime_sync.tools import Toolset
 
 SPEECH = Path(__file__).with_name("speech.wav")  # 16 kHz: read_wav converts it to the 24 kHz of the API
 SILENCE = bytes(24_000)  # 0.5 s, by which turn detection sees that the speech is over
@@ -23,14 +24,6 @@ REPLY = Path("out", "reply.wav")
 
 CONFIG = {
     "instructions": "You are a friendly assistant. Answer in one sentence, in English.",
-    "tools": [
-        {
-            "type": "function",
-            "name": "get_weather",
-            "description": "The weather in a city right now.",
-            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-        }
-    ],
     "audio": {
         "input": {"transcription": {"model": "gpt-4o-mini-transcribe"}, "turn_detection": {"type": "server_vad"}}
     },
@@ -38,7 +31,10 @@ CONFIG = {
 
 
 def get_weather(city: str) -> dict[str, Any]:
-    return {"city": city, "sky": "clear", "celsius": 21}
+    """The weather in a city right now."""
+    weather = {"city": city, "sky": "clear", "celsius": 21}
+    print("Tool:   get_weather ->", json.dumps(weather))
+    return weather
 
 
 def hear(pcm: bytes, rate_hz: int) -> str:
@@ -46,10 +42,10 @@ def hear(pcm: bytes, rate_hz: int) -> str:
     return "What is the weather in Paris right now?"
 
 
-def think(turn: local.Turn) -> local.ToolCall | str:
-    """The model of the local server: it looks the weather up and tells it."""
+def think(turn: local.Turn) -> local.Reply | str:
+    """The model of the local server: it looks the weather up, after a moment's thought, and tells it."""
     if not turn.tool_outputs:
-        return local.ToolCall("get_weather", {"city": "Paris"})
+        return local.Reply(tool_calls=[local.ToolCall("get_weather", {"city": "Paris"})], delay_s=0.2)
     weather = json.loads(turn.tool_outputs[-1]["output"])
     return f"In {weather['city']} the sky is {weather['sky']} and it is {weather['celsius']} degrees."
 
@@ -57,7 +53,7 @@ def think(turn: local.Turn) -> local.ToolCall | str:
 def talk(**where: Any) -> None:
     """One spoken turn, with its tool call, at the server that ``where`` names."""
     began = perf_counter()
-    with rt.connect("gpt-realtime", **where, session=CONFIG) as session:
+    with rt.connect("gpt-realtime", **where, session=CONFIG, tools=Toolset(get_weather)) as session:
         print(f"Connected in {perf_counter() - began:.2f} s: {session.id}")
 
         turn = session.next_reply()  # the server will answer by itself when the speech has ended
@@ -70,37 +66,21 @@ def talk(**where: Any) -> None:
         stopped = session.wait_for(events.InputAudioBufferSpeechStopped)
         print(f"The server heard speech from {started.audio_start_ms} to {stopped.audio_end_ms} ms\n")
         heard = session.wait_for(events.ConversationItemInputAudioTranscriptionCompleted, timeout=30)
-        print("You:  ", heard.transcript.strip())
+        print("You:   ", heard.transcript.strip())
 
-        tokens = []
-        while True:
-            reply = show(turn)
-            tokens.append(reply.usage)
-            for call in reply.tool_calls:
-                output = get_weather(**json.loads(call.arguments))
-                print(f"Tool:  {call.name}({call.arguments}) -> {json.dumps(output)}")
-                session.submit_function_output(call.call_id, output)
-            if not reply.tool_calls:
-                break
-            turn = session.respond()  # the model goes on, with the outputs
+        for number, text in enumerate(turn.text()):  # goes on when the tool was called
+            print(text if number else f"Model:  {text}", end="", flush=True)
+        reply = turn.result()
 
+    print("\n")
     REPLY.parent.mkdir(exist_ok=True)
     write_wav(REPLY, reply.audio)
     print(f"Wrote {REPLY}: {duration_ms(len(reply.audio)) / 1000:.1f} s of speech")
-    for number, usage in enumerate(tokens, 1):
-        print(f"Response {number}: {used(usage)}")
+    for number, response in enumerate(turn.replies, 1):
+        print(f"Response {number}: {used(response.usage)}")
     if reply.first_audio_s is None:
         raise rt.RealtimeError("the reply has no audio")
     print(f"First audio after {reply.first_audio_s * 1000:.0f} ms, everything in {perf_counter() - began:.1f} s")
-
-
-def show(turn: rt.Turn) -> rt.Reply:
-    """Print what the model says while it comes."""
-    for number, piece in enumerate(turn.text()):
-        print(piece if number else f"Model: {piece}", end="", flush=True)
-    if turn.reply.transcript:
-        print("\n")
-    return turn.result()
 
 
 def used(usage: events.Usage | None) -> str:

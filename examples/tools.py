@@ -1,32 +1,37 @@
-"""A tool, by hand: the model asks for a function call, we answer it and let the model go on."""
+"""Tools: Python functions that the model may call. Their type hints and docstrings are what it is told of them."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Annotated, Literal
 
 from _where import where
 
 import realtime_sync as rt
-from realtime_sync import events
+from realtime_sync.tools import Toolset
 
-WEATHER = events.FunctionTool(
-    name="get_weather",
-    description="The weather in a city right now.",
-    parameters={"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-)
+tools = Toolset()
 
 
-def get_weather(city: str) -> dict[str, Any]:
-    return {"city": city, "sky": "clear", "celsius": 21}
+@tools.tool
+def get_weather(
+    city: Annotated[str, "The city, in English"], unit: Literal["celsius", "fahrenheit"] = "celsius"
+) -> dict[str, object]:
+    """The weather in a city right now."""
+    print(f"  (looking the weather of {city} up, in degrees {unit})")
+    return {"city": city, "sky": "clear", unit: 21 if unit == "celsius" else 70}
 
 
-config = events.RealtimeSessionConfig(output_modalities=["text"], tools=[WEATHER])
-with rt.connect("gpt-realtime", **where(), session=config) as session:
-    reply = session.ask("What is the weather in Paris?")
-    while reply.tool_calls:
-        for call in reply.tool_calls:
-            print(f"The model calls {call.name}({call.arguments})")
-            session.submit_function_output(call.call_id, get_weather(**json.loads(call.arguments)))
-        reply = session.ask()  # nothing new to say: go on with the outputs
-    print(reply.text)
+@tools.tool(timeout_s=5, approve=lambda call: (False, "The user has to be asked first."))
+def delete_files(folder: str) -> str:
+    """Delete all files in a folder."""
+    raise AssertionError("never called: it was not approved")
+
+
+with rt.connect("gpt-realtime", **where(), session={"output_modalities": ["text"]}, tools=tools) as session:
+    # Calls are run on threads of their own and answered; ask() returns what the model says in the end.
+    print(session.ask("What is the weather in Paris?").text)
+
+    turn = session.respond("Please delete files in Downloads.")
+    for piece in turn.text():
+        print(piece, end="", flush=True)
+    print(f"\n{len(turn.replies)} responses; the first one called {turn.replies[0].tool_calls[0].name}")

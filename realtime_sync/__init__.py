@@ -16,6 +16,7 @@ from realtime_sync.codec import decode_client_event, decode_server_event, encode
 from realtime_sync.endpoint import Endpoint, resolve_endpoint
 from realtime_sync.errors import (
     AuthenticationError,
+    BudgetExceeded,
     ConfigurationError,
     ConnectionClosed,
     ConnectionLost,
@@ -39,6 +40,7 @@ __all__ = [
     "UNSET",
     "Ack",
     "AuthenticationError",
+    "BudgetExceeded",
     "ClientEventType",
     "ClientEventVisitor",
     "ConfigurationError",

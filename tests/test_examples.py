@@ -106,9 +106,11 @@ def test_wav_file_takes_other_files_and_says_what_is_wrong_with_them(
 
 
 def test_tools(output_of: Callable[..., list[str]]) -> None:
-    called, told = output_of("tools")
-    assert called == 'The model calls get_weather({"city": "Paris"})'
+    called, told, declined, counted = output_of("tools")
+    assert called == "  (looking the weather of Paris up, in degrees celsius)"
     assert json.loads(told.removeprefix("The tool says: ")) == {"city": "Paris", "sky": "clear", "celsius": 21}
+    assert "The user has to be asked first." in declined
+    assert counted == "2 responses; the first one called delete_files"
 
 
 NOTEBOOK = [
@@ -159,9 +161,9 @@ def test_the_notebook_has_the_cells_of_its_script() -> None:
 def test_demo(output_of: Callable[..., list[str]], tmp_path: Path) -> None:
     printed = "\n".join(output_of("demo"))
     assert "Sent speech.wav in 37 pieces of 100 ms" in printed
-    assert "You:   What is the weather in Paris right now?" in printed
-    assert 'Tool:  get_weather({"city": "Paris"}) -> {"city": "Paris", "sky": "clear", "celsius": 21}' in printed
-    assert "Model: In Paris the sky is clear and it is 21 degrees." in printed
+    assert "You:    What is the weather in Paris right now?" in printed
+    assert 'Tool:   get_weather -> {"city": "Paris", "sky": "clear", "celsius": 21}' in printed
+    assert "Model:  In Paris the sky is clear and it is 21 degrees." in printed
     assert re.search(r"Response 2: \d+ tokens in \(\d+ text, \d+ audio, \d+ of them cached\), \d+ out", printed)
     assert re.search(r"First audio after \d+ ms, everything in \d+\.\d s", printed)
     assert 3.1 < length_s(tmp_path / "out" / "reply.wav") < 3.3
