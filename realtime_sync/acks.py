@@ -146,7 +146,7 @@ def _in_order(sent: Any, event: Any) -> bool:
 
 
 def _same_item(sent: Any, event: Any) -> bool:
-    return bool(sent.item_id == event.item_id)
+    return bool(sent.item_id == event.item_id or not event.item_id)  # some servers name no item
 
 
 _CONFIRMED_BY: Final[dict[type[ClientEvent], tuple[tuple[type[ServerEvent], ...], _Match]]] = {

@@ -137,6 +137,10 @@ class InputBuffer:
             self._outdated += self._commits
             self._commits = 0
 
+    def lose_count(self) -> None:
+        """Something was not sent after all: the length is unknown until the next clear."""
+        self._counted = False
+
     def apply(self, event: ServerEvent) -> None:
         """Take in one event that was received; others than those of `EVENTS` change nothing."""
         if isinstance(event, (SessionCreated, SessionUpdated)):

@@ -119,6 +119,8 @@ class Connection:
         try:
             self._transport.send_text(text, self._send_timeout_s)
         except ConnectionClosed as fault:
+            if self._closing:  # `close` was called while this waited for its turn
+                raise self._closed() from fault
             with self._lock:
                 self._send_fault = self._send_fault or fault
             self._transport.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from realtime_sync.acks import STAMP, Ack, AckTable
 from realtime_sync.checks import Checks
@@ -24,7 +24,7 @@ from realtime_sync.state import SessionState
 
 __all__ = ["Outgoing"]
 
-_MOST_METADATA = 16
+_MOST_METADATA: Final = 16
 
 
 class Outgoing:
@@ -62,12 +62,13 @@ class Outgoing:
         sent = self._checked(fields)
         text = encode_event(fields)
         ack = self._acks.expect(sent, event_id)
+        self._state.buffer.sent(sent)  # before: the confirmation may be dispatched by another thread at once
         try:
             self._transmit(text)
         except BaseException:
             self._acks.discard(ack)
+            self._state.buffer.lose_count()
             raise
-        self._state.buffer.sent(sent)
         return ack
 
     def append(self, pieces: Iterable[str | memoryview]) -> None:

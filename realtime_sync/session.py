@@ -134,7 +134,7 @@ class RealtimeSession:
     @property
     def rate_limits(self) -> RateLimits:
         """The latest rate limits that the server reported, with the time of their reset."""
-        return self._state.rate_limits
+        return self._state.usage.limits
 
     @property
     def id(self) -> str | None:

@@ -8,7 +8,6 @@ from realtime_sync.checks import InputBuffer
 from realtime_sync.conversation import Conversation
 from realtime_sync.dispatcher import STATE, Dispatcher
 from realtime_sync.events import (
-    RateLimitsUpdated,
     ServerEvent,
     SessionConfig,
     SessionCreated,
@@ -16,7 +15,7 @@ from realtime_sync.events import (
     TranscriptionSessionCreated,
     TranscriptionSessionUpdated,
 )
-from realtime_sync.usage import RateLimits, UsageTally
+from realtime_sync.usage import UsageTally
 
 __all__ = ["SessionState"]
 
@@ -32,13 +31,11 @@ class SessionState:
         """The configuration in force, as the server last reported it."""
         self.buffer = InputBuffer()
         self.usage = UsageTally()
-        self.rate_limits = RateLimits()
         self._conversation = Conversation()
         self._dispatcher = dispatcher
         self._lock = threading.Lock()  # guards _grows
         self._grows = False
         dispatcher.subscribe(STATE, self._updated, SessionUpdated, TranscriptionSessionUpdated)
-        dispatcher.subscribe(STATE, self._limited, RateLimitsUpdated)
         dispatcher.subscribe(STATE, self._conversation.apply, *Conversation.EVENTS)
         dispatcher.subscribe(STATE, self.usage.apply, *UsageTally.EVENTS)
         dispatcher.subscribe(STATE, self.buffer.apply, *InputBuffer.EVENTS)
@@ -63,11 +60,10 @@ class SessionState:
             event, (SessionCreated, SessionUpdated, TranscriptionSessionCreated, TranscriptionSessionUpdated)
         ):
             self._updated(event)
+            self.buffer.apply(event)
+            self.usage.apply(event)  # a cost limit asks for the model before anything was dispatched
 
     def _updated(
         self, event: SessionCreated | SessionUpdated | TranscriptionSessionCreated | TranscriptionSessionUpdated
     ) -> None:
         self.config = event.session
-
-    def _limited(self, event: RateLimitsUpdated) -> None:
-        self.rate_limits.update(event.rate_limits)
