@@ -98,7 +98,7 @@ def test_a_lenient_server_takes_what_it_does_not_know() -> None:
         client.send("session.update", session={"instructions": "no type"})
         assert client.expect("session.updated")["session"]["instructions"] == "no type"
         client.send("conversation.item.create", item=5)
-        assert client.error()["code"] == "invalid_value"
+        assert client.error()["code"] == "invalid_type"
         assert text_of(client.ask("hello")) == "You said: hello"
 
 

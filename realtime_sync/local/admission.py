@@ -54,7 +54,7 @@ def later_fault(request: Request, quirks: Quirks) -> Refusal | None:
     kind, model = kind_and_model(request)
     if kind == "transcription" and model:
         return Refusal("invalid_model", "You must not provide a model parameter for transcription sessions.")
-    if kind != "transcription" and not model and not quirks.lenient:
+    if kind != "transcription" and not model and "call_id" not in request.query and not quirks.lenient:
         return Refusal("missing_model", "You must provide a model parameter.")
     return None
 

@@ -22,8 +22,9 @@ __all__ = [
     "text",
 ]
 
-Check = Callable[[Any, str], None]
-"""Takes a value and its path in the event (``session.audio.input``); raises `Refusal`, or returns."""
+Check = Callable[[Any, str, bool], None]
+"""Takes a value, its path in the event (``session.audio.input``) and whether to be lenient, that is to let unknown
+fields and numbers out of bounds pass; raises `Refusal`, or returns."""
 
 
 class Refusal(Exception):
@@ -44,14 +45,14 @@ class Refusal(Exception):
         return {**told, "event_id": event_id}
 
 
-def anything(value: Any, path: str) -> None:
+def anything(value: Any, path: str, lenient: bool) -> None:
     """Accept whatever JSON it is."""
 
 
 def text(longest: int | None = None) -> Check:
     """A string, of at most so many characters."""
 
-    def check(value: Any, path: str) -> None:
+    def check(value: Any, path: str, lenient: bool) -> None:
         if not isinstance(value, str):
             raise _wrong_type(path, "a string", value)
         if longest is not None and len(value) > longest:
@@ -65,7 +66,7 @@ def text(longest: int | None = None) -> Check:
     return check
 
 
-def boolean(value: Any, path: str) -> None:
+def boolean(value: Any, path: str, lenient: bool) -> None:
     """Accept true or false."""
     if not isinstance(value, bool):
         raise _wrong_type(path, "a boolean", value)
@@ -74,10 +75,11 @@ def boolean(value: Any, path: str) -> None:
 def integer(least: int | None = None, most: int | None = None) -> Check:
     """A whole number within the bounds."""
 
-    def check(value: Any, path: str) -> None:
+    def check(value: Any, path: str, lenient: bool) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
             raise _wrong_type(path, "an integer", value)
-        _within("integer", value, path, least, most)
+        if not lenient:
+            _within("integer", value, path, least, most)
 
     return check
 
@@ -85,10 +87,11 @@ def integer(least: int | None = None, most: int | None = None) -> Check:
 def number(least: float | None = None, most: float | None = None) -> Check:
     """A number within the bounds."""
 
-    def check(value: Any, path: str) -> None:
+    def check(value: Any, path: str, lenient: bool) -> None:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             raise _wrong_type(path, "a decimal", value)
-        _within("decimal", value, path, least, most)
+        if not lenient:
+            _within("decimal", value, path, least, most)
 
     return check
 
@@ -96,7 +99,7 @@ def number(least: float | None = None, most: float | None = None) -> Check:
 def choice(*values: str) -> Check:
     """One of these strings."""
 
-    def check(value: Any, path: str) -> None:
+    def check(value: Any, path: str, lenient: bool) -> None:
         if not isinstance(value, str):
             raise _wrong_type(path, f"one of {_listed(values, 'or')}", value)
         if value not in values:
@@ -110,7 +113,7 @@ def choice(*values: str) -> Check:
 def array(of: Check, longest: int | None = None) -> Check:
     """A list whose entries all pass."""
 
-    def check(value: Any, path: str) -> None:
+    def check(value: Any, path: str, lenient: bool) -> None:
         if not isinstance(value, list):
             raise _wrong_type(path, "an array", value)
         if longest is not None and len(value) > longest:
@@ -121,7 +124,7 @@ def array(of: Check, longest: int | None = None) -> Check:
                 path,
             )
         for index, entry in enumerate(value):
-            of(entry, f"{path}[{index}]")
+            of(entry, f"{path}[{index}]", lenient)
 
     return check
 
@@ -129,16 +132,16 @@ def array(of: Check, longest: int | None = None) -> Check:
 def nullable(check: Check) -> Check:
     """Null, or what the check accepts."""
 
-    def check_unless_null(value: Any, path: str) -> None:
+    def check_unless_null(value: Any, path: str, lenient: bool) -> None:
         if value is not None:
-            check(value, path)
+            check(value, path, lenient)
 
     return check_unless_null
 
 
 def either(first: type, check: Check, otherwise: Check) -> Check:
     """``check`` for a value of the type ``first``, else ``otherwise``."""
-    return lambda value, path: (check if isinstance(value, first) else otherwise)(value, path)
+    return lambda value, path, lenient: (check if isinstance(value, first) else otherwise)(value, path, lenient)
 
 
 def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
@@ -146,13 +149,15 @@ def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None =
     optional = {name: nullable(check) for name, check in (optional or {}).items()}
     fields: Final = {**required, **optional}
 
-    def check(value: Any, path: str) -> None:
+    def check(value: Any, path: str, lenient: bool) -> None:
         if not isinstance(value, dict):
             raise _wrong_type(path, "an object", value)
         for name, field in value.items():
-            if name not in fields:
-                raise Refusal("unknown_parameter", f"Unknown parameter: '{_join(path, name)}'.", _join(path, name))
-            fields[name](field, _join(path, name))
+            where = _join(path, name)
+            if name in fields:
+                fields[name](field, where, lenient)
+            elif not lenient:
+                raise Refusal("unknown_parameter", f"Unknown parameter: '{where}'.", where)
         for name in required:
             if name not in value:
                 raise _missing(_join(path, name))
@@ -160,24 +165,24 @@ def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None =
     return check
 
 
-def strings(value: Any, path: str) -> None:
+def strings(value: Any, path: str, lenient: bool) -> None:
     """Accept an object whose values are all strings."""
     if not isinstance(value, dict):
         raise _wrong_type(path, "an object", value)
     for name, entry in value.items():
-        text()(entry, _join(path, name))
+        text()(entry, _join(path, name), lenient)
 
 
 def tagged(tag: str, variants: Mapping[str, Check]) -> Check:
     """An object whose field ``tag`` says which check it has to pass."""
 
-    def check(value: Any, path: str) -> None:
+    def check(value: Any, path: str, lenient: bool) -> None:
         if not isinstance(value, dict):
             raise _wrong_type(path, "an object", value)
         if tag not in value:
             raise _missing(_join(path, tag))
-        choice(*variants)(value[tag], _join(path, tag))
-        variants[value[tag]](value, path)
+        choice(*variants)(value[tag], _join(path, tag), lenient)
+        variants[value[tag]](value, path, lenient)
 
     return check
 

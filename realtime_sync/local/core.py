@@ -70,8 +70,8 @@ class Core:
 
     def __init__(self, config: JsonObject, outbox: Outbox, options: Options) -> None:
         # Guards everything that a session holds (configuration, conversation, input audio, responses) and the order
-        # of the outbox. Re-entrant, since what takes it calls each other. Nobody waits for the network or runs
-        # code of a user while holding it.
+        # of the outbox. Re-entrant, since what takes it calls each other. Nobody waits for the network while holding
+        # it; a test's gate may stop its holder, which freezes the session as a test wants it.
         self.lock = threading.RLock()
         self.config = config
         self.conversation = Conversation(options.ids.new("conv"))
@@ -79,6 +79,7 @@ class Core:
         self._ended = False
         self.outbox = outbox
         self.options = options
+        self._name = threading.current_thread().name
         self._threads: list[threading.Thread] = []
 
     @property
@@ -91,22 +92,26 @@ class Core:
         return self.options.ids.new(prefix)
 
     def emit(self, event_type: str, /, *, confirms: bool = False, **fields: Any) -> None:
-        """Send an event. ``confirms`` says that it is nothing but the answer to an event of the client."""
+        """Send an event, whatever the gates say. ``confirms`` says that it is nothing but the answer to an event of the
+        client."""
         with self.lock:
             event = {"type": event_type, "event_id": self.new_id("event"), **fields}
             shown = self.options.quirks.outgoing(event, confirms=confirms)
             if shown is not None and not self.ended:
                 self.outbox.put(json.dumps(shown, ensure_ascii=False, separators=(",", ":")))
 
+    def tell(self, event_type: str, /, *, confirms: bool = False, **fields: Any) -> None:
+        """Send an event once the gates let it pass."""
+        self.hold(event_type, lambda: self.ended)
+        self.emit(event_type, confirms=confirms, **fields)
+
     def answer(self, event_type: str, /, **fields: Any) -> None:
         """Send what confirms an event of the client, once the gates let it pass."""
-        self.hold(event_type, lambda: self.ended)
-        self.emit(event_type, confirms=True, **fields)
+        self.tell(event_type, confirms=True, **fields)
 
     def refuse(self, refusal: Refusal, event_id: str | None) -> None:
         """Send an ``error`` event that names the client's event."""
-        self.hold("error", lambda: self.ended)
-        self.emit("error", error=refusal.shown(event_id))
+        self.tell("error", error=refusal.shown(event_id))
 
     def hold(self, event_type: str, ended: Callable[[], bool]) -> None:
         """Stop at the server's gates for this event while they are shut."""
@@ -124,7 +129,7 @@ class Core:
             self._threads = [thread for thread in self._threads if thread.is_alive()]
             if len(self._threads) >= _MOST_THREADS:
                 raise Refusal("rate_limit_exceeded", "Too many responses at once on this connection.")
-            name = f"{threading.current_thread().name}-{name}"
+            name = f"{self._name}-{name}"
             thread = threading.Thread(target=self._guarded, args=(target,), name=name, daemon=True)
             self._threads.append(thread)
         thread.start()

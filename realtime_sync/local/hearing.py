@@ -60,27 +60,26 @@ class Hearing:
         transcript = self._listen(item)
         if isinstance(transcript, Failure):
             error = {"type": transcript.type, "code": transcript.code, "message": transcript.message, "param": None}
-            self._emit("failed", item, error=error)
+            self._tell("failed", item, error=error)
             return
         # Only whisper-1 tells everything at once.
         pieces = [transcript] if model == "whisper-1" else words_of(transcript)
         for piece in pieces:
             more = {"logprobs": _logprobs([piece])} if logprobs else {}
-            self._emit("delta", item, delta=piece, **more)
+            self._tell("delta", item, delta=piece, **more)
         if model == "gpt-4o-transcribe-diarize":
             end = round(item.audio_ms / 1000, 3)
             segment = {"id": core.new_id("seg"), "start": 0.0, "end": end, "speaker": "A", "text": transcript}
-            self._emit("segment", item, **segment)
+            self._tell("segment", item, **segment)
         with core.lock:
             item.data["content"][0]["transcript"] = transcript
         more = {"logprobs": _logprobs(pieces)} if logprobs else {}
         usage = transcription_usage(model, item.audio_ms, transcript)
-        self._emit("completed", item, transcript=transcript, usage=usage, **more)
+        self._tell("completed", item, transcript=transcript, usage=usage, **more)
 
-    def _emit(self, what: str, item: StoredItem, **fields: Any) -> None:
+    def _tell(self, what: str, item: StoredItem, **fields: Any) -> None:
         event_type = f"conversation.item.input_audio_transcription.{what}"
-        self._core.hold(event_type, lambda: self._core.ended)
-        self._core.emit(event_type, item_id=item.id, content_index=0, **fields)
+        self._core.tell(event_type, item_id=item.id, content_index=0, **fields)
 
 
 def _logprobs(pieces: list[str]) -> list[dict[str, object]]:

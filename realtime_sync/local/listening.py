@@ -109,10 +109,10 @@ class Listening:
         self._prompted = True
         start_ms, end_ms = self._buffer.begin_ms, self._buffer.end_ms
         item_id = self._core.new_id("item")
-        self._core.emit(
+        self._core.tell(
             "input_audio_buffer.timeout_triggered", audio_start_ms=start_ms, audio_end_ms=end_ms, item_id=item_id
         )
-        self._commit(item_id, self._buffer.take(start_ms, end_ms), self._core.emit)
+        self._commit(item_id, self._buffer.take(start_ms, end_ms), self._core.tell)
         self._listen_anew()
         self.responses.create_for_turn()
 
@@ -140,7 +140,7 @@ class Listening:
         self._speech_start_ms = max(self._buffer.begin_ms, at_ms - prefix_ms)
         self._speech_item_id = self._core.new_id("item")
         self.user_acted()
-        self._core.emit(
+        self._core.tell(
             "input_audio_buffer.speech_started", audio_start_ms=self._speech_start_ms, item_id=self._speech_item_id
         )
         if detection["interrupt_response"]:
@@ -148,17 +148,17 @@ class Listening:
 
     def _speech_stopped(self, at_ms: int) -> None:
         detection = self._detection()
-        self._core.emit("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=self._speech_item_id)
-        self._commit(self._speech_item_id, self._buffer.take(self._speech_start_ms, at_ms), self._core.emit)
+        self._core.tell("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=self._speech_item_id)
+        self._commit(self._speech_item_id, self._buffer.take(self._speech_start_ms, at_ms), self._core.tell)
         if detection["create_response"] and self._core.config["type"] == "realtime":
             self.responses.create_for_turn()
 
-    def _commit(self, item_id: str, data: bytes, emit: Callable[..., None]) -> None:
+    def _commit(self, item_id: str, data: bytes, tell: Callable[..., None]) -> None:
         content = [{"type": "input_audio", "transcript": None}]
         shown = {"id": item_id, "type": "message", "status": "completed", "role": "user", "content": content}
         item = StoredItem(shown, self._buffer.format, {0: bytearray(data)})
         previous = self._core.conversation.add(item)
-        emit("input_audio_buffer.committed", previous_item_id=previous, item_id=item_id)
+        tell("input_audio_buffer.committed", previous_item_id=previous, item_id=item_id)
         for event_type in ("conversation.item.added", "conversation.item.done"):
-            emit(event_type, previous_item_id=previous, item=item.shown())
+            tell(event_type, previous_item_id=previous, item=item.shown())
         self._hearing.committed(item)

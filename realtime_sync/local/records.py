@@ -18,25 +18,42 @@ _KEPT_REQUESTS: Final = 1_000
 _KEPT_BYTES: Final = 64 * 1024 * 1024
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Request:
-    """One connection as a test sees it: the upgrade request, without secrets, and the client's events in order.
+    """One connection as a test sees it: the upgrade request, without secrets, and the client's events.
 
-    ``headers`` have lower-case names. ``received`` holds the events as decoded JSON. A server keeps 64 MiB of them,
-    and forgets the oldest first.
+    ``headers`` have lower-case names.
     """
 
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    received: deque[JsonObject] = attrs.field(factory=deque)
+    _events: deque[JsonObject] = attrs.field(factory=deque, init=False, repr=False)
+    # Guards _events: they come on the connection's thread.
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
+
+    @property
+    def received(self) -> list[JsonObject]:
+        """The events so far, in order, as decoded JSON. A server keeps 64 MiB of them and forgets the oldest first."""
+        with self._lock:
+            return list(self._events)
+
+    def append(self, event: JsonObject) -> None:
+        """Called by the server: an event has come."""
+        with self._lock:
+            self._events.append(event)
+
+    def forget_first(self) -> None:
+        """Called by the server: there is no room for the oldest any more."""
+        with self._lock:
+            self._events.popleft()
 
 
 class Records:
     """The requests of one server and what came over them. All methods may be called from any thread."""
 
     def __init__(self) -> None:
-        # Guards the three below and all received events; notified when one arrives.
+        # Guards the three below; notified when an event has come.
         self._changed = threading.Condition()
         self._requests: deque[Request] = deque(maxlen=_KEPT_REQUESTS)
         self._order: deque[tuple[Request, int]] = deque()
@@ -50,12 +67,12 @@ class Records:
     def note(self, request: Request, event: JsonObject, size_bytes: int) -> None:
         """An event has come."""
         with self._changed:
-            request.received.append(event)
+            request.append(event)
             self._order.append((request, size_bytes))
             self._bytes += size_bytes
             while self._bytes > _KEPT_BYTES:
                 oldest, size = self._order.popleft()
-                oldest.received.popleft()
+                oldest.forget_first()
                 self._bytes -= size
             self._changed.notify_all()
 

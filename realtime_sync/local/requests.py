@@ -135,11 +135,11 @@ class Requests(ClientEventVisitor[None]):
         raw: JsonObject = {"type": "mcp_list_tools", "server_label": server_label, "tools": []}
         item = item_from_client(raw, core.new_id, AudioFormat(), "item")
         previous = core.conversation.add(item)
-        core.emit("conversation.item.added", previous_item_id=previous, item=item.shown())
-        core.emit("mcp_list_tools.in_progress", item_id=item.id)
+        core.tell("conversation.item.added", previous_item_id=previous, item=item.shown())
+        core.tell("mcp_list_tools.in_progress", item_id=item.id)
         if tools is None:
-            core.emit("mcp_list_tools.failed", item_id=item.id)
+            core.tell("mcp_list_tools.failed", item_id=item.id)
             return
         item.data["tools"] = [{"input_schema": {"type": "object"}, **tool} for tool in tools]
-        core.emit("mcp_list_tools.completed", item_id=item.id)
-        core.emit("conversation.item.done", previous_item_id=previous, item=item.shown())
+        core.tell("mcp_list_tools.completed", item_id=item.id)
+        core.tell("conversation.item.done", previous_item_id=previous, item=item.shown())

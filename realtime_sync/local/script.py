@@ -36,8 +36,8 @@ class Gate:
 
     ``Gate("response.done")`` stops the response in front of that event, ``Gate("response.output_audio.delta", nth=3)``
     in front of the third of these. `wait_reached` returns once the server stands there, `open` lets it go on. A gate
-    holds once. It lets go by itself when the response is cancelled or the connection ends. All methods may be called
-    from any thread.
+    holds once. It lets go by itself when the response is cancelled or the connection ends; what a cancel itself sends
+    is never held. All methods may be called from any thread.
     """
 
     def __init__(self, event_type: str, nth: int = 1) -> None:

@@ -57,7 +57,7 @@ class LocalServer:
     """A protocol-faithful Realtime server for trying and testing: no key, no network, no cost.
 
     ``with LocalServer() as server: rt.connect(base_url=server.base_url)``; `start` and `stop` do the same without
-    ``with``. Needs the extra ``local``. Nothing it hears is kept beyond the connection, and nothing leaves the machine.
+    ``with``. Needs the extra ``local``. Nothing leaves the machine, and nothing is written to a file.
 
     ``replies`` decides what the model says: ``None`` repeats what it hears and calls a tool whose name is mentioned; a
     list or iterator is a script with an entry for each response; a function gets the `Turn`. An entry, or what the
@@ -186,14 +186,12 @@ class LocalServer:
             ending.start()
             with self._changed:
                 self._threads.append(ending)
-        with self._changed:
-            threads = list(self._threads)
-        for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(deadline.remaining())
-        left = [thread.name for thread in threads if thread.is_alive()]
+        # One that ends may leave others behind, so each look is a new one.
+        while (left := self._others_alive()) and not deadline.expired:
+            left[0].join(deadline.remaining())
         if left:
-            _LOG.warning("the local server has stopped, but code that it called still runs: %s", ", ".join(left))
+            names = ", ".join(thread.name for thread in left)
+            _LOG.warning("the local server has stopped, but code that it called still runs: %s", names)
 
     def __enter__(self) -> Self:
         return self if self._server is not None else self.start()
@@ -282,6 +280,12 @@ class LocalServer:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         self._threads.extend(threads)
 
+    def _others_alive(self) -> list[threading.Thread]:
+        with self._changed:
+            return [
+                thread for thread in self._threads if thread.is_alive() and thread is not threading.current_thread()
+            ]
+
     def _admit(self, websocket: ServerConnection, http: HttpRequest) -> HttpResponse | None:
         """Answer an upgrade request that cannot be served; ``None`` lets it pass."""
         request = request_of(http)
@@ -322,7 +326,7 @@ class LocalServer:
                 raw = parse_frame(frame)
                 if not isinstance(raw, Refusal):
                     self._records.note(request, raw, len(frame))
-                link.session.receive(frame, raw)
+                link.session.receive(raw)
         except ConnectionClosed:
             pass
         finally:

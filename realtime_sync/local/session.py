@@ -47,21 +47,19 @@ class Session:
 
     def open(self) -> None:
         """Send ``session.created``."""
-        core = self._core
-        core.hold("session.created", lambda: core.ended)
-        core.emit("session.created", session=core.config)
+        self._core.tell("session.created", session=self._core.config)
 
-    def receive(self, frame: str | bytes, raw: dict[str, Any] | Refusal) -> None:
-        """Handle one message of the client; ``raw`` is what `parse_frame` made of it."""
+    def receive(self, raw: dict[str, Any] | Refusal) -> None:
+        """Handle one message of the client, as `parse_frame` made it."""
         core = self._core
         event_id = None
         try:
             if isinstance(raw, Refusal):
                 raise raw
             event_id = raw["event_id"] if isinstance(raw.get("event_id"), str) else None
-            self._check_shape(raw)
+            raw = self._checked(raw)
             core.outbox.wait_for_room(lambda: core.ended)
-            event = decode_client_event(frame)
+            event = decode_client_event(raw)
             with core.lock:
                 event.accept(self._requests)
         except Refusal as refusal:
@@ -111,12 +109,12 @@ class Session:
             self._requests.listening.responses.abandon()
         return threads
 
-    def _check_shape(self, raw: dict[str, Any]) -> None:
-        try:
-            self._check(raw)
-        except Refusal as refusal:
-            if not self._core.options.quirks.lenient or refusal.param == "type":
-                raise
+    def _checked(self, raw: dict[str, Any]) -> dict[str, Any]:
+        lenient = self._core.options.quirks.lenient
+        if lenient and isinstance(raw.get("session"), dict):
+            raw = {**raw, "session": {"type": self._core.config["type"], **raw["session"]}}
+        self._check(raw, lenient=lenient)
+        return raw
 
 
 def parse_frame(frame: str | bytes) -> dict[str, Any] | Refusal:

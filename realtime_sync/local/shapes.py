@@ -221,9 +221,9 @@ _RESPONSE: Final = record(
     {
         "conversation": choice("auto", "none"),
         "input": array(
-            lambda value, path: (
+            lambda value, path, lenient: (
                 _REFERENCE if isinstance(value, dict) and value.get("type") == "item_reference" else _ITEM
-            )(value, path)
+            )(value, path, lenient)
         ),
         "instructions": text(),
         "output_modalities": _MODALITIES,
@@ -289,14 +289,15 @@ _TRANSLATION: Final = tagged(
 )
 
 
-def check_request(event: Mapping[str, Any]) -> None:
+def check_request(event: Mapping[str, Any], *, lenient: bool = False) -> None:
     """Refuse an event of the client that the real server would refuse for its shape alone.
 
-    Raises `Refusal` for a field that is unknown, missing or holds a wrong value, with the field's path.
+    Raises `Refusal` for a field that is unknown, missing or holds a wrong value, with the field's path. ``lenient``
+    lets unknown fields pass, and numbers out of bounds.
     """
-    _REALTIME(event, "")
+    _REALTIME(event, "", lenient)
 
 
-def check_translation_request(event: Mapping[str, Any]) -> None:
+def check_translation_request(event: Mapping[str, Any], *, lenient: bool = False) -> None:
     """The same for a translation session, which knows other events."""
-    _TRANSLATION(event, "")
+    _TRANSLATION(event, "", lenient)
