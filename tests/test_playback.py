@@ -374,9 +374,9 @@ def test_each_part_is_counted_apart_in_any_interleaving(data: st.DataObject) -> 
     for _ in range(data.draw(st.integers(0, 30))):
         step = data.draw(st.sampled_from(["delta", "take", "report", "done", "end"]))
         item = data.draw(st.sampled_from(["a", "b", "c"]))
+        place: Any = {"response_id": f"r{item}", "item_id": item, "output_index": 0, "content_index": 0}
         if step == "delta" and item not in done:
             size = data.draw(st.integers(1, 500))
-            place = {"response_id": f"r{item}", "item_id": item, "output_index": 0, "content_index": 0}
             tracker._receive(ResponseOutputAudioDelta(**place, delta=base64.b64encode(bytes(size)).decode()))
             count.setdefault(item, [0, 0])[0] += size
         elif step == "take" and (chunk := tracker.take(max_bytes=data.draw(st.integers(1, 300)))) is not None:
@@ -387,9 +387,9 @@ def test_each_part_is_counted_apart_in_any_interleaving(data: st.DataObject) -> 
             count[chunk.item_id][1] += len(chunk.audio)
         elif step == "done" and item in count and item not in done:
             done.add(item)
-            place = {"response_id": f"r{item}", "item_id": item, "output_index": 0, "content_index": 0}
             tracker._audio_done(ResponseOutputAudioDone(**place))
         elif step == "end":
+            done.update(count)  # nothing comes of a response after its end
             tracker._response_done(ResponseDone(response=None))  # type: ignore[arg-type]
     for part in tracker._parts:
         assert [part.received, part.played] == count[part.item_id]
