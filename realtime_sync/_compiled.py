@@ -32,9 +32,11 @@ def compiled(cls: type[WireObject], hook_of: Callable[[Any], Hook]) -> Hook:
     attributes = [a for a in fields_of(cls) if a.name != "extra"]
     names: dict[str, Any] = {"cls": cls, "new": cls.__new__, "known": frozenset(a.name for a in attributes)}
     lines = ["def structure(o, _):", " if o.__class__ is not dict: raise TypeError", " made = new(cls)"]
+    lines.append(f" unknown = len(o) - {len(attributes)}")
     for attribute in attributes:
         lines += _filling(attribute, hook_of, names)
-    lines.append(" made.extra = {} if known.issuperset(o) else {k: v for k, v in o.items() if k not in known}")
+    # Without fields that the class does not know, `extra` is left to be made when it is asked for.
+    lines.append(" if unknown: made.extra = {k: v for k, v in o.items() if k not in known}")
     lines.append(" return made")
     # The text consists of the names of our own classes' fields; nothing that was received gets into it.
     exec("\n".join(lines), names)  # noqa: S102
@@ -69,5 +71,6 @@ def _filling(attribute: attrs.Attribute[Any], hook_of: Callable[[Any], Hook], na
         f"  v = o[{name!r}]",
         *(f"  {line}" for line in filling),
         " else:",
+        "  unknown += 1",
         f"  made.{name} = default_{name}{'()' if made_anew else ''}",
     ]

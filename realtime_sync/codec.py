@@ -361,6 +361,8 @@ class _Builder:
         for arm in arms:
             if get_origin(arm) is list:
                 others[list] = self.hook(arm)
+        if list(others) == [dict] and not (scalars or optional or self.explain):
+            return others[dict]  # which fails for whatever is no object too
         expected = " or ".join([*sorted(s.__name__ for s in scalars), *(_IN_WORDS[t] for t in others)])
 
         def structure_union(value: Any, _: Any) -> Any:

@@ -145,6 +145,23 @@ class WireObject:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+_extra: Any = WireObject.extra  # the slot
+
+
+def _get_extra(made: WireObject) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = _extra.__get__(made)
+    except AttributeError:
+        found = {}
+        _extra.__set__(made, found)
+    return found
+
+
+# Nearly no object has unknown fields, so decoding leaves the slot empty: a dict for each would be work for the
+# allocator and, with many nested objects, for the garbage collector.
+WireObject.extra = property(_get_extra, _extra.__set__)  # type: ignore[assignment]
+
+
 @wire
 class Event(WireObject):
     """One message of either direction.
