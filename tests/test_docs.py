@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from test_layering import ROW_OF
 
 import realtime_sync as rt
 from realtime_sync import audio, conversation, events, local, playback, tools, usage
@@ -191,5 +192,6 @@ def test_the_architecture_page_knows_every_room() -> None:
     package = Path(rt.__file__).parent
     rooms = {path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     assert sorted(room for room in rooms - {"__init__"} if f"`{room}`" not in table) == []
-    told = {name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[2])}
-    assert told - rooms == set()
+    told = [name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[2])]
+    assert set(told) - rooms == set()
+    assert [ROW_OF[name] for name in told] == sorted(ROW_OF[name] for name in told)
