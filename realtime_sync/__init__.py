@@ -8,6 +8,9 @@ with rt.connect("gpt-realtime") as session:
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from realtime_sync import events
 from realtime_sync._unset import UNSET, Unset
 from realtime_sync._version import __version__
@@ -36,6 +39,25 @@ from realtime_sync.session import RealtimeSession
 from realtime_sync.turn import Turn
 from realtime_sync.visitor import ClientEventVisitor, ServerEventVisitor
 
+if TYPE_CHECKING:
+    from realtime_sync.conversation import Conversation
+    from realtime_sync.tools import ToolContext, Toolset
+    from realtime_sync.usage import CostLimit, PriceTable
+
+_LATER = {
+    "Conversation": "conversation",
+    "CostLimit": "usage",
+    "PriceTable": "usage",
+    "ToolContext": "tools",
+    "Toolset": "tools",
+    "audio": "",
+    "local": "",
+    "playback": "",
+    "tools": "",
+    "usage": "",
+}
+"""Public names that are imported on first use, and the rooms that they come from."""
+
 __all__ = [
     "UNSET",
     "Ack",
@@ -46,10 +68,13 @@ __all__ = [
     "ConfigurationError",
     "ConnectionClosed",
     "ConnectionLost",
+    "Conversation",
+    "CostLimit",
     "Endpoint",
     "HandshakeError",
     "InboxOverflow",
     "InvalidEvent",
+    "PriceTable",
     "RealtimeError",
     "RealtimeSession",
     "RealtimeTimeout",
@@ -59,6 +84,8 @@ __all__ = [
     "ServerEventType",
     "ServerEventVisitor",
     "SessionExpired",
+    "ToolContext",
+    "Toolset",
     "Turn",
     "Unset",
     "__version__",
@@ -70,3 +97,16 @@ __all__ = [
     "events",
     "resolve_endpoint",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    room = _LATER.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{room}"), name) if room else import_module(f"{__name__}.{name}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
