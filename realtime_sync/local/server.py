@@ -306,13 +306,16 @@ class LocalServer:
         request: Request = websocket.local_request  # type: ignore[attr-defined]
         fault: Refusal | None = websocket.local_fault  # type: ignore[attr-defined]
         outbox = Outbox(websocket, f"{threading.current_thread().name}-sender")
+        # The library's own threads end by themselves, but a little later than the connection.
+        library = [getattr(websocket, name, None) for name in ("recv_events_thread", "keepalive_thread")]
+        with self._changed:
+            self._remember(outbox.thread, *(thread for thread in library if thread is not None))
         if fault is not None:
             self._turn_away(outbox, fault)
             return
         link = _Link(outbox, Session(*kind_and_model(request), outbox, self._options))
         with self._changed:
             self._links.append(link)
-            self._remember(outbox.thread)
             if self._stopping:
                 outbox.close(1001, "The local server stops.")
         try:
