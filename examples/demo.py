@@ -60,6 +60,7 @@ def talk(**where: Any) -> None:
         pieces = list(chunks(read_wav(SPEECH) + SILENCE, chunk_ms=100))
         for piece in pieces:
             session.append_audio_bytes(piece)
+        sent = perf_counter()
         print(f"Sent {SPEECH.name} in {len(pieces)} pieces of 100 ms")
 
         started = session.wait_for(events.InputAudioBufferSpeechStarted)
@@ -68,9 +69,15 @@ def talk(**where: Any) -> None:
         heard = session.wait_for(events.ConversationItemInputAudioTranscriptionCompleted, timeout=30)
         print("You:   ", heard.transcript.strip())
 
-        for number, text in enumerate(turn.text()):  # goes on when the tool was called
-            print(text if number else f"Model:  {text}", end="", flush=True)
+        answered = 0.0
+        for text in turn.text():  # goes on when the tool was called
+            if not answered:
+                answered = perf_counter()
+                print("Model:  ", end="")
+            print(text, end="", flush=True)
         reply = turn.result()
+        if not reply.audio:
+            raise rt.RealtimeError("the reply has no audio")
 
     print("\n")
     REPLY.parent.mkdir(exist_ok=True)
@@ -78,9 +85,7 @@ def talk(**where: Any) -> None:
     print(f"Wrote {REPLY}: {duration_ms(len(reply.audio)) / 1000:.1f} s of speech")
     for number, response in enumerate(turn.replies, 1):
         print(f"Response {number}: {used(response.usage)}")
-    if reply.first_audio_s is None:
-        raise rt.RealtimeError("the reply has no audio")
-    print(f"First audio after {reply.first_audio_s * 1000:.0f} ms, everything in {perf_counter() - began:.1f} s")
+    print(f"First word {answered - sent:.2f} s after the question, everything in {perf_counter() - began:.1f} s")
 
 
 def used(usage: events.Usage | None) -> str:

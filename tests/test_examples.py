@@ -165,7 +165,7 @@ def test_demo(output_of: Callable[..., list[str]], tmp_path: Path) -> None:
     assert 'Tool:   get_weather -> {"city": "Paris", "sky": "clear", "celsius": 21}' in printed
     assert "Model:  In Paris the sky is clear and it is 21 degrees." in printed
     assert re.search(r"Response 2: \d+ tokens in \(\d+ text, \d+ audio, \d+ of them cached\), \d+ out", printed)
-    assert re.search(r"First audio after \d+ ms, everything in \d+\.\d s", printed)
+    assert re.search(r"First word \d+\.\d\d s after the question, everything in \d+\.\d s", printed)
     assert 3.1 < length_s(tmp_path / "out" / "reply.wav") < 3.3
 
 
