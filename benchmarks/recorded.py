@@ -97,6 +97,7 @@ class _Maker:
         return self._of_response("response.output_audio.delta", delta=audio)
 
     def response_done(self) -> dict[str, Any]:
+        self._response_id = self._id("resp")
         output = [self._message("assistant", 60) if n % 3 else self._function_call() for n in range(10)]
         return self._event("response.done", response=self._response("completed", output))
 

@@ -204,13 +204,16 @@ class Conversation:
 
     def _close(self, record: Record) -> None:
         """Let no further delta reach a text that is final."""
+        if not self._open:
+            return
         for index, part in record.parts.items():
             if not part.open:
                 self._open.pop((record.id, index), None)
 
     def _place(self, record: Record, previous_id: str | None = None, *, may_lead: bool = False) -> None:
-        self._order.place(record.id, previous_id, may_lead=may_lead)
-        self._placed.add(record.id)
+        if previous_id or record.id not in self._placed:
+            self._order.place(record.id, previous_id, may_lead=may_lead)
+            self._placed.add(record.id)
 
     # Items
 

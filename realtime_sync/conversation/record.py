@@ -31,6 +31,7 @@ ARGUMENTS: Final = -1
 
 T = TypeVar("T")
 _SPOKEN: Final = (InputAudio, OutputAudio)
+_TEXTUAL: Final = (OutputText, *_SPOKEN)
 
 
 class Part:
@@ -58,6 +59,12 @@ class Part:
     def text(self) -> str | None:
         """The text as far as it came, ``None`` when none has."""
         return "".join(self.pieces) if self.pieces or self.final else None
+
+    def finish(self, text: str) -> None:
+        """The whole text; it replaces the pieces."""
+        if not self.cut:
+            self.pieces = [text]
+            self.final = True
 
     def cut_at(self, limit_ms: int | None) -> None:
         """Drop the text for good; the audio is no longer than this any more."""
@@ -101,9 +108,8 @@ class Record:
     def finish(self, index: int | None, text: str | None) -> None:
         """The whole text of a part; it replaces the pieces. ``None``, left out by the server, says nothing."""
         part = self.part(index)
-        if text is not None and not part.cut:
-            part.pieces = [text]
-            part.final = True
+        if text is not None:
+            part.finish(text)
 
     def learn(self, item: Item, *, final: bool, anew: bool = False) -> None:
         """Take over the item as an event shows it. What is not ``final`` says nothing about a final item. ``anew``
@@ -115,13 +121,15 @@ class Record:
         if not final:
             return
         for index, part in enumerate(getattr(item, "content", None) or ()):
+            if not isinstance(part, _TEXTUAL):
+                continue
             text = _text_of(part)
-            if text is None or not isinstance(part, (OutputText, *_SPOKEN)):
+            if text is None:
                 continue
             known = self.part(index)
             known.cut = known.cut and not anew
             if text or not known.pieces:  # some servers show an empty transcript that they have told already
-                self.finish(index, text)
+                known.finish(text)
         if isinstance(item, (FunctionCall, McpCall)):
             self.finish(ARGUMENTS, item.arguments)
 
@@ -226,7 +234,10 @@ def _guess(item: Message, part: Part) -> ContentPart:
 
 def _without_audio(item: Item) -> Item:
     content = getattr(item, "content", None) or ()
-    if not any(isinstance(part, _SPOKEN) and part.audio is not None for part in content):
+    for part in content:
+        if isinstance(part, _SPOKEN) and part.audio is not None:
+            break
+    else:
         return item
     bare = [_changed(part, audio=None) if isinstance(part, _SPOKEN) else part for part in content]
     return _changed(item, content=bare)
