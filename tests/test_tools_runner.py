@@ -12,7 +12,7 @@ import pytest
 from fakes import FakeSession, error, response_created, response_done
 
 from realtime_sync import ConfigurationError, ServerError
-from realtime_sync.errors import ConnectionClosed, RealtimeError
+from realtime_sync.errors import ConnectionClosed, InvalidEvent, RealtimeError
 from realtime_sync.events import McpApprovalRequest, McpTool, Response, ResponseConfig
 from realtime_sync.tools import ToolCall, ToolContext, ToolFailure, ToolRunner, Toolset
 from realtime_sync.tools.workers import Workers
@@ -567,8 +567,49 @@ def test_an_answer_that_cannot_be_sent_is_quiet(rig: Rig, tools: Tools, caplog: 
     assert found is not None
     assert found.settled
     assert found.follow_up is None
+    assert str(found.error) == "gone"
     assert outputs == []
     assert "could not be sent: gone" in caplog.text
+
+
+@pytest.mark.parametrize("when", ["while the tool runs", "when it is answered"])
+def test_whoever_waits_for_the_last_word_hears_that_the_connection_is_lost(tools: Tools, when: str) -> None:
+    """Also when the runner has noticed before anybody dispatched the end."""
+    with FakeSession() as fake:
+        runner = fake.session.use_tools(tools.toolset, announce=False)
+        turn = fake.session.respond("Go!", timeout=WAIT_S)
+        created = response_created("r1", fake.wire.wait_sent(2))
+        fake.wire.say(created, arguments_done("c1", "hold", {"key": "a"}), response_done("r1"), {"type": "test.end"})
+        fake.session.wait_for("test.end", timeout=WAIT_S)
+        tools.wait_started("a")
+        if when == "while the tool runs":
+            fake.wire.fail(ConnectionClosed("gone"))
+            assert tools.contexts[0].cancelled.wait(WAIT_S)
+            assert runner.follow(Response(id="r1")) is not None
+        else:
+            fake.wire.send_fault = ConnectionClosed("gone")
+            tools.release("a")
+        for thread in tool_threads():
+            if when == "when it is answered" or "watch" in thread.name:
+                thread.join(WAIT_S)
+        with pytest.raises(ConnectionClosed, match="gone"):
+            turn.result()
+
+
+def test_an_answer_to_a_call_that_is_gone_does_not_stop_the_others(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    submit = rig.session.submit_function_output
+
+    def picky(call_id: str, output: Any) -> Any:
+        if call_id == "c1":
+            raise InvalidEvent("c1 is gone")
+        return submit(call_id, output)
+
+    rig.session.submit_function_output = picky  # type: ignore[method-assign]
+    rig.begin("c1", "here")
+    rig.begin("c2", "here")
+    rig.say(response_done("r1"))
+    assert rig.sent == [{"c2": "ok"}, CREATE]
+    assert "a tool call is not answered: c1 is gone" in caplog.text
 
 
 def test_closing_the_runner_cancels_what_runs_and_answers_no_more(rig: Rig, tools: Tools) -> None:

@@ -50,7 +50,8 @@ class ToolRound:
         self.settled = False
         """Whether all is decided: `follow_up` will not change any more."""
         self.error: RealtimeError | None = None
-        """Why the following response could not be asked for; ``None`` when it could, or was not to be."""
+        """Why the following response could not be asked for, or an answer not be sent; ``None`` when there was no such
+        fault, also where no response was to follow."""
         self.call_ids: set[str] = set()
         self.approval_ids: set[str] = set()
         self.running: list[RunningCall] = []

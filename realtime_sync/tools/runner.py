@@ -12,7 +12,7 @@ from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync._unset import Unset
 from realtime_sync.acks import Ack
 from realtime_sync.codec import object_to_dict
-from realtime_sync.errors import ConfigurationError, RealtimeError
+from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError
 from realtime_sync.events import (
     FunctionCall,
     McpApprovalRequest,
@@ -158,7 +158,9 @@ class ToolRunner:
                 running.settled = True
             for known in self._rounds:
                 known.running.clear()
-                known.claimed = known.settled = True
+                known.claimed = True
+                # At the end of the session, whoever waits for what follows is to hear of that end.
+                known.settled = known.settled or not self._session.closed
             self._changed.notify_all()
         for running in cancelled:
             running.cancelled.set()
@@ -384,10 +386,13 @@ class ToolRunner:
     def _send(self, found: ToolRound, verb: Callable[..., Ack[Any]], *arguments: Any) -> Ack[Any] | None:
         try:
             return verb(*arguments)
+        except InvalidEvent as error:  # the call is gone from the conversation, say
+            _log.warning("a tool call is not answered: %s", error)
         except RealtimeError as error:
             _log.info("the answer to a tool call could not be sent: %s", error)
+            found.error = found.error or error
             found.barren = True
-            return None
+        return None
 
     def _notify(self, hook: Callable[..., object] | None, *arguments: Any) -> None:
         if hook is not None:
