@@ -55,6 +55,11 @@ class Sequencer:
         return self._active or self._sent is not None
 
     @property
+    def active(self) -> bool:
+        """Whether a response runs on the default conversation."""
+        return self._active
+
+    @property
     def active_id(self) -> str | None:
         """The id of the response that runs on the default conversation."""
         return self._active_id

@@ -108,6 +108,7 @@ class RealtimeSession:
         self._own_tools: Toolset | None = None
         self._background: BackgroundPump | None = None
         self._runs = 0
+        self._interrupters: tuple[Callable[[], Iterable[str | None]], ...] = ()
         self._last_error: ServerError | None = None
         self._dispatcher.at_end.append(self._acks.fail_all)
         self._dispatcher.subscribe(STATE, self._confirm, *CONFIRMING)
@@ -257,6 +258,22 @@ class RealtimeSession:
         """Stop the response with this id, or the active one. When there is none any more, the result is ``None``.
         ``response.cancel``."""
         return self.send(ResponseCancel(response_id=response_id))
+
+    def interrupt(self) -> None:
+        """Stop what the model is saying, as if the user had begun to speak: the active response is cancelled, and a
+        `BargeIn` that is attached to the session flushes its player and truncates what was not heard. Nothing happens
+        when the model is silent. Does not wait."""
+        cancelled = [response_id for hook in self._interrupters for response_id in hook()]
+        if self._sequencer.active and self._sequencer.active_id not in cancelled:
+            self.cancel_response(self._sequencer.active_id)
+
+    def add_interrupter(self, hook: Callable[[], Iterable[str | None]]) -> None:
+        """Let `interrupt` call ``hook``, which returns the ids of the responses that it has cancelled itself."""
+        self._interrupters = (*self._interrupters, hook)
+
+    def remove_interrupter(self, hook: Callable[[], Iterable[str | None]]) -> None:
+        """Let `interrupt` call ``hook`` no more."""
+        self._interrupters = tuple(other for other in self._interrupters if other != hook)
 
     # Turns
 

@@ -418,3 +418,41 @@ def test_a_server_that_confirms_nothing_still_answers() -> None:
         assert session.ask("hi").transcript == "Hello."
         with pytest.raises(rt.RealtimeTimeout):
             session.update_session({"instructions": "x"}).result(timeout=0.1)
+
+
+def test_interrupt_cancels_the_active_response_and_is_harmless_otherwise() -> None:
+    gate = Gate("response.output_text.delta", nth=3)
+    with opened([Reply("one two three four", gates=[gate]), "next"]) as (server, session):
+        session.interrupt()
+        turn = session.respond("hi")
+        pieces = turn.text()
+        next(pieces), next(pieces)
+        session.interrupt()
+        assert turn.result(check=False).status == "cancelled"
+        session.interrupt()
+        assert session.ask("and now?").text == "next"
+        assert sent(server).count("response.cancel") == 1
+
+
+def test_interrupt_flushes_and_truncates_where_a_player_is_attached() -> None:
+    from realtime_sync.playback import BargeIn, PlaybackTracker
+
+    gate = Gate("response.output_audio.delta", nth=3)
+    with opened([Reply("one two three four five six", gates=[gate])], session={}) as (server, session):
+        tracker = PlaybackTracker()
+        tracker.attach(session)
+        barge_in = BargeIn(session, tracker)
+        turn = session.respond("hi")
+        sounds = turn.audio()
+        next(sounds), next(sounds)
+        chunk = tracker.take()
+        assert chunk is not None
+        tracker.played(chunk)
+        session.interrupt()
+        assert turn.result(check=False).status == "cancelled"
+        assert tracker.take() is None
+        session.wait_for("conversation.item.truncated")
+        assert sent(server).count("response.cancel") == 1
+        barge_in.close()
+        tracker.close()
+        session.interrupt()

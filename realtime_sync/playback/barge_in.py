@@ -55,7 +55,8 @@ class Interruption:
 
 
 class BargeIn:
-    """Lets the user interrupt: when speech starts (``input_audio_buffer.speech_started``), or by `interrupt`.
+    """Lets the user interrupt: when speech starts (``input_audio_buffer.speech_started``), or by `interrupt`, here or
+    of the session.
 
     The player is flushed, late audio of the responses that were speaking is dropped, and each item that was cut off is
     truncated to what was heard of it, or deleted when that is nothing. The responses are cancelled too where the
@@ -82,6 +83,7 @@ class BargeIn:
         session.on(ResponseCreated, self._response_created)
         session.on(ResponseDone, self._response_done)
         session.on(InputAudioBufferSpeechStarted, self._speech_started)
+        session.add_interrupter(self._interrupted)
 
     def interrupt(self) -> Interruption:
         """Interrupt the model now, and cancel what it is saying. Does not wait; any thread."""
@@ -92,6 +94,10 @@ class BargeIn:
         self._session.off(ResponseCreated, self._response_created)
         self._session.off(ResponseDone, self._response_done)
         self._session.off(InputAudioBufferSpeechStarted, self._speech_started)
+        self._session.remove_interrupter(self._interrupted)
+
+    def _interrupted(self) -> list[str | None]:
+        return self.interrupt().response_ids
 
     def _response_created(self, event: ResponseCreated) -> None:
         response = or_none(event.response)
