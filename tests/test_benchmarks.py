@@ -25,6 +25,7 @@ def rows(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line] for line in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)  # some forty processes, which a busy machine starts slowly
 def test_the_smallest_run_has_every_row_with_numbers() -> None:
     from benchmarks.contestants import CONTESTANTS, OURS_ITERATED
