@@ -51,6 +51,7 @@ ROWS: list[set[str]] = [
     # What delivery is made of; `tools` is loaded when a session is given some.
     {"handlers", "background", "sequencer", "state", "tools"},
     {"turn", "outgoing"},
+    {"sender"},
     # The user's verbs, and how a session comes to be.
     {"session"},
     {"opening"},
