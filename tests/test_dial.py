@@ -373,6 +373,20 @@ def test_a_server_that_is_mute_in_the_tls_handshake() -> None:
         release.set()
 
 
+def test_the_system_lacks_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TCP_KEEPIDLE", "TCP_USER_TIMEOUT"):
+        monkeypatch.delattr(socket, name, raising=False)
+    with RawServer(echo) as server:
+        works(opened(server.url))
+
+
+def test_a_host_that_cannot_stand_in_a_certificate() -> None:
+    with RawServer(echo, tls=server_context(NAME)) as server, ConnectProxy(server.port) as proxy:
+        error = failing(f"wss://.{NAME}/", proxy=f"http://{proxy.address}")
+    assert "the TLS handshake with" in str(error)
+    assert isinstance(error.__cause__, ValueError)
+
+
 def test_no_common_version() -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority().issue_cert("127.0.0.1").configure_cert(old)
@@ -619,6 +633,17 @@ def test_a_mute_socks_proxy() -> None:
         with pytest.raises(RealtimeTimeout, match=rf"through socks5h://{proxy.address}: not done within 0\.3 s"):
             opened(f"ws://{NAME}/", 0.3, proxy=f"socks5h://{proxy.address}")
         release.set()
+
+
+def test_a_socks_proxy_that_lets_its_own_limit_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = pytest.importorskip("python_socks.sync")
+
+    def connect(*_: Any, **__: Any) -> Any:
+        raise TimeoutError
+
+    monkeypatch.setattr(sync.Proxy, "connect", connect)
+    with pytest.raises(RealtimeTimeout, match=rf"connecting to {NAME}:80 through socks5://p:1: not done within 20 s"):
+        opened(f"ws://{NAME}/", proxy="socks5://p:1")
 
 
 def test_what_comes_too_late_is_closed() -> None:

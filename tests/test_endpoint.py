@@ -293,6 +293,23 @@ def test_an_empty_model() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"model": 5}, "model must be str, not int"),
+        ({"base_url": 5}, "base_url must be str"),
+        ({"azure_endpoint": b"x"}, "azure_endpoint must be str"),
+        ({"intent": "translate"}, "intent must be one of realtime, transcription, translation"),
+        ({"api_key": 5}, "api_key must be str or a function that returns str, not int"),
+        ({"api_key": lambda: None}, "not NoneType"),
+        ({"headers": {"x": 5}}, "mapping from str to str"),
+        ({"headers": [("x", "y")]}, "mapping from str to str"),
+    ],
+)
+def test_arguments_of_the_wrong_type(arguments: dict[str, Any], says: str) -> None:
+    assert says in refusal({"OPENAI_API_KEY": KEY}, **{"model": "m", **arguments})
+
+
+@pytest.mark.parametrize(
     "host",
     [
         "127.0.0.1",

@@ -135,7 +135,11 @@ def test_byte_by_byte(data: bytes) -> None:
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_every_form_of_length(opcode: int, size: int) -> None:
     payload = b"q" * size
-    assert parsed(frame(opcode, payload) * 2) == ([(opcode, payload)] * 2, None)
+    data = frame(opcode, payload) * 2
+    assert parsed(data) == ([(opcode, payload)] * 2, None)
+    parser = FrameParser(LIMIT)
+    frames = [found for i in range(12) for found in parser.feed(data[i : i + 1])] + parser.feed(data[12:])
+    assert frames == [(opcode, payload)] * 2
 
 
 def test_payload_is_bytes_and_text_is_not_decoded() -> None:

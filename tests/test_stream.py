@@ -318,26 +318,33 @@ def test_key_updates(openssl: Callable[..., OpenSsl]) -> None:
 
 
 def test_a_renegotiation_that_the_server_begins(openssl: Callable[..., OpenSsl]) -> None:
+    """Writing cannot go on in its middle before something was read: the reader does that, whenever it comes."""
     server = openssl("-tls1_2")
-    server.command(b"r")  # without asking for a certificate
-    server.says(b"after")
-    done = threading.Event()
+    received = bytearray()
+    stop = threading.Event()
 
-    def write() -> None:
-        for _ in range(50):
-            server.stream.send_all(b"x" * 100 + b"\n", Deadline(WAIT_S), "writing")
-        done.set()
+    def keep_reading() -> None:
+        readiness = Readiness(server.stream.descriptor.socket)
+        while not stop.is_set():
+            received.extend(server.stream.read() or b"")
+            readiness.wait(5 * MS, read=True)
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    received = b""
-    while b"after\n" not in received:
-        received += read(server.stream)
-    while not done.is_set():
-        server.stream.read()
-        time.sleep(MS)
-    writer.join(WAIT_S)
-    server.hears(b"still there")
+    reader = threading.Thread(target=keep_reading)
+    reader.start()
+    try:
+        for i in range(3):
+            server.command(b"r")  # without asking for a certificate
+            server.says(b"line %d" % i)
+            for _ in range(50):
+                server.stream.send_all(b"x" * 100 + b"\n", Deadline(WAIT_S), "writing")
+            server.hears(b"answer %d" % i)
+            deadline = Deadline(WAIT_S)
+            while b"line %d\n" % i not in received:
+                assert not deadline.expired
+                time.sleep(MS)
+    finally:
+        stop.set()
+        reader.join(WAIT_S)
 
 
 def test_writing_that_must_wait_for_reading() -> None:

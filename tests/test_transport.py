@@ -460,6 +460,63 @@ def test_the_reader_writes_what_others_left_behind(tls: bool) -> None:
     assert got[-1] == (PONG, b"p")
 
 
+def test_a_failure_to_write_waits_until_everything_received_is_read() -> None:
+    """The server says why and cuts the connection; what it said is not lost to the answer that cannot leave."""
+    cut = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.send(frame(TEXT, b"why") + frame(PING, b"p"))
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert cut.wait(WAIT_S)
+
+    with opened(handler, receive_buffer=65536) as transport:
+        fill(transport)
+        transport.send_control(PONG, b"p")
+        cut.set()
+        frames: list[Frame] = []
+        with pytest.raises(ConnectionLost):
+            while True:
+                frames += transport.receive(WAIT_S) or []
+        assert frames == [(TEXT, b"why"), (PING, b"p")]
+        with pytest.raises(ConnectionLost):
+            transport.send_text("x", WAIT_S)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs an interval timer")
+def test_a_signal_handler_inside_a_send_is_refused_and_may_close() -> None:
+    release = threading.Event()
+    seen: list[BaseException | bool] = []
+
+    def on_signal(*_: object) -> None:
+        if not transport._sending:
+            signal.setitimer(signal.ITIMER_REAL, 10 * MS)
+            return
+        try:
+            transport.send_text("x", 0.1)
+        except RealtimeTimeout as error:
+            seen.append(error)
+        transport.send_control(PING, b"")
+        with transport._stream.lock:  # as if the signal had come in the middle of a write
+            transport._pushing = True
+            seen.append(transport.flush(0.01))
+            transport._pushing = False
+        transport.close()
+
+    with opened(lambda _: release.wait(WAIT_S), receive_buffer=65536) as transport:
+        fill(transport)
+        previous = signal.signal(signal.SIGALRM, on_signal)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 10 * MS)
+            with pytest.raises(ConnectionClosed, match="closed on this side"):
+                transport.send_text("x", WAIT_S)
+        finally:
+            signal.signal(signal.SIGALRM, previous)
+            release.set()
+        assert "signal handler" in str(seen[0])
+        assert seen[1] is False
+        assert transport._descriptor.socket.fileno() == -1
+
+
 def test_nothing_is_sent_after_a_close_frame() -> None:
     with opened(Peer.wait_gone) as transport:
         transport.send_control(CLOSE, close_payload(1000))
@@ -792,7 +849,8 @@ def test_a_fork_can_neither_use_nor_end_the_connection() -> None:
             status = 1
             with suppress(BaseException):
                 refused = 0
-                for call in (lambda: transport.receive(0), lambda: transport.send_text("x", 0)):
+                calls: list[Callable[[], Any]] = [lambda: transport.receive(0), lambda: transport.send_text("x", 0)]
+                for call in calls:
                     try:
                         call()
                     except ConnectionClosed as error:

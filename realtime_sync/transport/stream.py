@@ -280,6 +280,8 @@ class TlsStream(Stream):
             except ssl.SSLWantReadError:  # a renegotiation, which TLS 1.2 allows
                 self._unsettled = None
                 self.wants_read = True
+                self._settle_locked()
+                self._inner.push_locked()  # our part of it, which the peer waits for
                 return False
 
     def _settle_locked(self) -> None:
