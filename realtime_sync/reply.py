@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from realtime_sync._deadline import now
-from realtime_sync.errors import ResponseFailed
+from realtime_sync.errors import InvalidEvent, ResponseFailed
 from realtime_sync.events import (
     FunctionCall,
     Response,
@@ -26,6 +25,8 @@ from realtime_sync.events import (
 from realtime_sync.events._base import or_none
 
 __all__ = ["Reply"]
+
+_log = logging.getLogger("realtime_sync")
 
 
 class _Pieces:
@@ -168,9 +169,9 @@ class Reply:
         if self.first_audio_s is None:
             self.first_audio_s = now() - self._asked_at
         try:
-            self._part(event).audio.append(base64.b64decode(event.delta or ""))
-        except (binascii.Error, ValueError):  # the event itself is still there for handlers
-            return
+            self._part(event).audio.append(event.delta_bytes)
+        except InvalidEvent as error:  # the event itself is still there for handlers
+            _log.warning("a piece of audio of the response is left out: %s", error)
 
     def _call_done(self, event: ResponseFunctionCallArgumentsDone) -> None:
         self._calls[event.call_id or event.item_id] = FunctionCall(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from realtime_sync._deadline import Deadline
 from realtime_sync.acks import Ack, id_of
 from realtime_sync.dispatcher import WAITER, Dispatcher
-from realtime_sync.errors import RealtimeError
+from realtime_sync.errors import InvalidEvent, RealtimeError
 from realtime_sync.events import (
     SERVER_EVENTS,
     Response,
@@ -93,7 +93,8 @@ class Turn:
         """The audio, piece by piece as it comes: 24 kHz mono s16le unless the session says otherwise."""
         for event in self:
             if isinstance(event, ResponseOutputAudioDelta):
-                yield event.delta_bytes
+                with suppress(InvalidEvent):  # the reply has logged it
+                    yield event.delta_bytes
 
     def __iter__(self) -> Iterator[ServerEvent]:
         while True:

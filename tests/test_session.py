@@ -742,3 +742,85 @@ def test_audio_that_is_refused_leaves_the_turn_detection_as_it_was(fake: FakeSes
     assert now.audio is not None
     assert now.audio.input is not None
     assert isinstance(now.audio.input.turn_detection, rt.events.ServerVad)
+
+
+def test_taps_see_the_wire(fake: FakeSession) -> None:
+    fake.session.recv(20)
+    seen: list[tuple[str, Any]] = []
+
+    def tap(direction: str, text: Any) -> None:
+        seen.append((direction, text))
+
+    fake.session.add_tap(tap)
+    fake.session.send({"type": "vendor.x", "event_id": "1"})
+    fake.wire.say({"type": "a"})
+    fake.session.wait_for("a")
+    fake.session.remove_tap(tap)
+    fake.session.send({"type": "vendor.y"})
+    assert seen == [("out", '{"type":"vendor.x","event_id":"1"}'), ("in", b'{"type": "a"}')]
+
+
+def test_rate_limits_and_usage_are_kept(fake: FakeSession) -> None:
+    limit = {"name": "tokens", "limit": 100, "remaining": 40, "reset_seconds": 6.0}
+    fake.wire.say({"type": "rate_limits.updated", "rate_limits": [limit]})
+    fake.session.wait_for("rate_limits.updated")
+    assert fake.session.rate_limits["tokens"].remaining == 40
+    assert fake.session.usage.total.total_tokens == 0
+
+
+def test_metadata_of_the_user_is_kept_and_a_full_one_is_not_stamped(fake: FakeSession) -> None:
+    full = {f"key_{number}": "value" for number in range(16)}
+    ack = fake.session.create_response({"metadata": full})
+    create = fake.wire.wait_sent(1)
+    assert create["response"]["metadata"] == full
+    fake.wire.say(response_created("r", create))
+    assert ack.result().response.id == "r"
+
+
+def test_a_once_handler_that_two_events_meet_runs_once(fake: FakeSession) -> None:
+    seen: list[str] = []
+
+    def handler(event: ServerEvent) -> None:
+        seen.append(event.type)
+        fake.session.wait_for("b")  # the second event passes while the first is handled
+
+    fake.session.once("*", handler)
+    fake.session.on("a", seen.append)
+    fake.session.off("a", handler)
+    fake.wire.say({"type": "b"}, {"type": "c"})
+    fake.session.wait_for("c")
+    assert seen == ["session.created"]
+
+
+def test_a_reply_is_whole_without_deltas_and_without_what_cannot_be_decoded(fake: FakeSession) -> None:
+    turn = fake.session.respond()
+    create = fake.wire.wait_sent(1)
+    place = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
+    fake.wire.say(
+        response_created("r", create),
+        {"type": "response.output_audio.delta", **place, "delta": "A"},
+        {"type": "response.output_audio.delta", **place, "delta": base64.b64encode(b"pcm").decode()},
+        {"type": "response.output_audio_transcript.delta", **place, "delta": "sp"},
+        {"type": "response.output_audio_transcript.done", **place, "transcript": "spoken"},
+        {"type": "response.output_audio_transcript.done", **place, "transcript": None},
+        {"type": "response.output_text.done", **place, "text": "written"},
+        {"type": "response.output_text.done", **place, "text": None},
+        {"type": "response.function_call_arguments.done", **place, "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "response.output_item.done", **place, "item": {"type": "message", "role": "assistant", "content": []}},
+        response_done("r", "failed"),
+    )
+    reply = turn.result(check=False)
+    assert (reply.audio, reply.transcript, reply.text) == (b"pcm", "spoken", "written")
+    assert [call.call_id for call in reply.tool_calls] == ["c"]
+    assert len(reply.items) == 1
+    with pytest.raises(rt.ResponseFailed, match=r"failed$"):
+        reply.raise_for_status()
+
+
+def test_a_loss_that_comes_with_a_stop_is_not_raised_by_run(fake: FakeSession) -> None:
+    fake.session.on("a", lambda event: fake.session.stop())
+    fake.wire.say({"type": "a"})
+    fake.wire.fail(rt.ConnectionLost("reset"))
+    fake.session.run()
+    with pytest.raises(rt.ConnectionLost):
+        fake.session.run()
