@@ -359,10 +359,15 @@ def test_a_transcriber_hears_pcm_at_its_rate_and_only_once() -> None:
         assert heard == [(8_000, 8_000)]
 
 
-def test_a_broken_transcriber_fails_the_transcription_alone() -> None:
-    def transcriber(pcm: bytes, rate_hz: int) -> str:
-        raise OSError("no ears")
+def no_ears(pcm: bytes, rate_hz: int) -> str:
+    raise OSError("no ears")
 
+
+@pytest.mark.parametrize(
+    ("transcriber", "told"),
+    [(no_ears, "no ears"), (lambda pcm, rate_hz: None, "a transcriber returns text, not NoneType")],
+)
+def test_a_broken_transcriber_fails_the_transcription_alone(transcriber: Any, told: str) -> None:
     with LocalServer(["I go on."], transcriber=transcriber) as server, RawClient(server) as client:
         manual(client, transcription={"model": "gpt-4o-transcribe"})
         client.append(tone(500))
@@ -370,7 +375,7 @@ def test_a_broken_transcriber_fails_the_transcription_alone() -> None:
         assert client.until(f"{TRANSCRIBED}.failed")[-1]["error"]["code"] == "audio_unintelligible"
         client.send("response.create")
         assert text_of(done_of(client.response())) == "I go on."
-        assert [str(failure) for failure in server.failures] == ["no ears"]
+        assert [str(failure) for failure in server.failures] == [told]
 
 
 def test_a_transcript_may_come_after_the_reply() -> None:

@@ -370,6 +370,22 @@ def test_many_responses_at_once_stay_apart() -> None:
         assert len({response["id"] for response in done}) == 8
 
 
+def test_responses_at_once_are_bounded() -> None:
+    aside = {"conversation": "none", "output_modalities": TEXT}
+    gate = threading.Event()
+    with LocalServer(lambda turn: gate.wait(TIMEOUT_S) and "x") as server, RawClient(server) as client:
+        for _ in range(64):
+            client.send("response.create", response=aside)
+            client.expect("response.created")
+        client.send("response.create", response=aside)
+        assert client.error()["code"] == "rate_limit_exceeded"
+        gate.set()
+        for _ in range(64):
+            client.response()
+        client.send("response.create", response=aside)
+        assert done_of(client.response())["status"] == "completed"
+
+
 def test_own_input_takes_the_place_of_the_conversation() -> None:
     with LocalServer(lambda turn: f"{len(turn.items)}: {turn.text}") as server, RawClient(server) as client:
         client.update(output_modalities=TEXT)

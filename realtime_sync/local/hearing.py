@@ -49,7 +49,10 @@ class Hearing:
             if item.heard is None:
                 pcm = item.audio_format.to_pcm(b"".join(bytes(part) for part in item.audio.values()))
                 try:
-                    item.heard = self._core.options.transcriber(pcm, item.audio_format.rate_hz)
+                    heard = self._core.options.transcriber(pcm, item.audio_format.rate_hz)
+                    if not isinstance(heard, str):
+                        raise TypeError(f"a transcriber returns text, not {type(heard).__name__}")
+                    item.heard = heard
                 except Exception as error:
                     self._core.report(error)
                     item.heard = _UNINTELLIGIBLE

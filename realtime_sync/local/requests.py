@@ -14,11 +14,9 @@ from realtime_sync.events import (
     InputAudioBufferAppend,
     InputAudioBufferClear,
     InputAudioBufferCommit,
-    MalformedEvent,
     ResponseCancel,
     ResponseCreate,
     SessionUpdate,
-    UnknownEvent,
 )
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.config import merge_session
@@ -50,17 +48,8 @@ class Requests(ClientEventVisitor[None]):
         return self._listening
 
     def default(self, event: ClientEvent) -> None:
-        """Refuse what this kind of session does not know."""
-        message = f"The event '{event.type}' is not supported in this session."
-        raise Refusal("invalid_value", message, "type")
-
-    def unknown(self, event: UnknownEvent) -> None:
-        """Refuse an event of another protocol."""
-        self.default(event)
-
-    def malformed(self, event: MalformedEvent) -> None:
-        """Refuse an event that cannot be read."""
-        raise Refusal("invalid_value", f"Invalid event: {event.error}")
+        """Refuse what this kind of session does not know, and what cannot be read."""
+        raise Refusal("invalid_value", f"The event '{event.type}' is not supported in this session.", "type")
 
     def visit_session_update(self, event: SessionUpdate) -> None:
         """Merge the update into the configuration, or refuse it as a whole."""

@@ -10,11 +10,9 @@ from typing import Any, Final
 from realtime_sync.codec import event_to_dict
 from realtime_sync.events import (
     ClientEvent,
-    MalformedEvent,
     SessionClose,
     SessionInputAudioBufferAppend,
     SessionUpdate,
-    UnknownEvent,
 )
 from realtime_sync.local.audio_buffer import InputAudioBuffer, decode_audio
 from realtime_sync.local.checks import Refusal
@@ -48,16 +46,8 @@ class TranslationRequests(ClientEventVisitor[None]):
         self._number = 0
 
     def default(self, event: ClientEvent) -> None:
-        """Refuse what belongs to other sessions."""
+        """Refuse what this kind of session does not know, and what cannot be read."""
         raise Refusal("invalid_value", f"The event '{event.type}' is not supported in this session.", "type")
-
-    def unknown(self, event: UnknownEvent) -> None:
-        """Refuse an event of another protocol."""
-        self.default(event)
-
-    def malformed(self, event: MalformedEvent) -> None:
-        """Refuse an event that cannot be read."""
-        raise Refusal("invalid_value", f"Invalid event: {event.error}")
 
     def visit_session_update(self, event: SessionUpdate) -> None:
         """Merge the update into the configuration."""
