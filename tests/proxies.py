@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import select
 import socket
 import ssl
 import threading
@@ -11,20 +12,50 @@ from contextlib import suppress
 from servers import WAIT_S, Peer, RawServer
 
 
-def _pipe(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(1 << 16):
-            sink.sendall(data)
-    for sock in (source, sink):
+class _Duplex:
+    """A socket for one reader and one writer at the same time, which an `ssl.SSLSocket` alone is not made for."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._lock = threading.Lock()
+        sock.setblocking(False)
+
+    def recv(self) -> bytes:
+        while True:
+            try:
+                with self._lock:
+                    return self._sock.recv(1 << 16)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                select.select([self._sock], [], [], 0.2)
+
+    def send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                with self._lock:
+                    rest = rest[self._sock.send(rest) :]
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                select.select([], [self._sock], [], 0.2)
+
+    def end(self) -> None:
         with suppress(OSError):
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+
+def _pipe(source: _Duplex, sink: _Duplex) -> None:
+    with suppress(OSError, ValueError):
+        while data := source.recv():
+            sink.send(data)
+    source.end()
+    sink.end()
 
 
 def _join(peer: Peer, target: socket.socket) -> None:
     """Carry bytes both ways until one side ends."""
-    back = threading.Thread(target=_pipe, args=(target, peer.sock), daemon=True)
+    near, far = _Duplex(peer.sock), _Duplex(target)
+    back = threading.Thread(target=_pipe, args=(far, near), daemon=True)
     back.start()
-    _pipe(peer.sock, target)
+    _pipe(near, far)
     back.join(WAIT_S)
     target.close()
 

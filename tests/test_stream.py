@@ -427,3 +427,18 @@ def test_an_interrupt_may_keep_a_thread_from_leaving() -> None:
         stream.descriptor.enter()
         stream.descriptor.close()
         assert stream.descriptor.socket.fileno() == -1
+
+
+def test_a_fork_has_only_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pair() as (stream, far):
+        descriptor = stream.descriptor
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: -1)
+            with pytest.raises(ConnectionClosed, match="fork"):
+                descriptor.enter()
+        far.sendall(b"x")
+        assert read(stream) == b"x"
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: -1)
+            descriptor.close()
+        assert descriptor.socket.fileno() == -1

@@ -791,6 +791,15 @@ def test_everything_after_close_is_refused() -> None:
                 call()
 
 
+def test_forget_leaves_the_connection_alone() -> None:
+    with opened(Peer.wait_gone) as transport:
+        copy = socket.socket(fileno=os.dup(transport._descriptor.socket.fileno()))
+        transport.forget()
+        assert transport.peer_address is None
+        assert copy.send(b"x") == 1
+        copy.close()
+
+
 def test_flush_on_a_dead_connection_is_false() -> None:
     release = threading.Event()
 

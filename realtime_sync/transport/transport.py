@@ -204,21 +204,16 @@ class Transport:
         self._descriptor.forget()
 
     def _wait(self, deadline: Deadline) -> bool:
-        """Wait for bytes; on the way, write what waits for the peer to read. False when the time is up."""
-        while True:
-            # While a sender has its turn it writes everything; the reader steps in only for what was left behind.
-            left = (self._control or self._stream.unsent) and not self._sending
-            remaining = deadline.remaining()
-            if not self._reading.wait(remaining or 0.0, read=True, write=bool(left) and not self._stream.wants_read):
-                return False
-            if not left:
-                return True
-            try:
+        """Wait for bytes, or for the peer to take what was left behind; False when the time is up."""
+        # While a sender has its turn it writes everything; the reader steps in only for what has no sender.
+        left = bool(self._control or self._stream.unsent) and not self._sending
+        remaining = deadline.remaining()
+        if not self._reading.wait(remaining or 0.0, read=True, write=left and not self._stream.wants_read):
+            return False
+        if left:
+            with suppress(OSError):  # what was received comes first; the read meets the failure after it
                 self._push()
-            except OSError:
-                return True  # what was received comes first; the read meets the failure after it
-            if self._reading.wait(0.0, read=True):
-                return True
+        return True
 
     def _note(self, frames: list[Frame]) -> list[Frame]:
         """Look at what the parser made: a violation is told to the peer, and raised when nothing came before it."""
