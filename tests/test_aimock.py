@@ -101,6 +101,26 @@ def test_a_tool_turn(base_url: str) -> None:
         assert session.ask().text == "21 degrees."
 
 
+@pytest.mark.parametrize("background", [False, True])
+def test_the_tool_loop_runs_by_itself(base_url: str, background: bool) -> None:
+    asked: list[str] = []
+    with connect(base_url) as session:
+        if background:
+            session.start()
+
+        @session.tool
+        def weather(city: str) -> dict[str, Any]:
+            """The weather in a city."""
+            asked.append(city)
+            return {"degrees": 21}
+
+        turn = session.respond("What is the weather in Paris?")
+        assert "".join(turn.text()) == "21 degrees."
+        assert asked == ["Paris"]
+        assert len(turn.replies) == 2
+        assert "result:" in str(session.conversation)
+
+
 def test_a_transcription_session(base_url: str) -> None:
     config = {
         "type": "transcription",
