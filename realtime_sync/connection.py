@@ -119,10 +119,12 @@ class Connection:
         try:
             self._transport.send_text(text, self._send_timeout_s)
         except ConnectionClosed as fault:
-            if self._closing:  # `close` was called while this waited for its turn
-                raise self._closed() from fault
             with self._lock:
-                self._send_fault = self._send_fault or fault
+                ended = self._closing or self._ended.is_set()
+                if not ended:
+                    self._send_fault = self._send_fault or fault
+            if ended:  # while this waited for its turn, `close` was called or the reader came to the end
+                raise self._closed() from fault
             self._transport.close()
             raise
         if self._taps:
@@ -183,11 +185,11 @@ class Connection:
             _log.exception("the reader failed")
             cause = ConnectionLost("the reader failed: this is a fault of realtime_sync")
             cause.__cause__ = bug
-        self._transport.close()
         with self._lock:
             clean = self._closing and not isinstance(cause, InboxOverflow)
             self._cause = None if clean else self._send_fault or cause
             self._ended.set()
+        self._transport.close()  # after that: a send that fails by this finds the cause
         self._inbox.end()
 
     def _read(self) -> RealtimeError | None:

@@ -211,6 +211,32 @@ def test_a_send_that_stuck_half_way_is_the_cause_of_the_end() -> None:
     assert str(rig.connection.cause) == "stuck"
 
 
+def test_a_send_that_loses_against_the_end_is_told_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    close = rig.wire.close
+    raised: list[ConnectionClosed] = []
+
+    def send_in_between() -> None:  # the reader lets go of the socket
+        close()
+        with pytest.raises(ConnectionClosed) as caught:
+            rig.connection.send("{}")
+        raised.append(caught.value)
+
+    def fail_at_the_end(text: str | bytes, timeout_s: float) -> None:
+        rig.wire.hang_up(1011, "overloaded")
+        rig.ended()
+        raise ConnectionClosed("the connection was closed on this side")
+
+    monkeypatch.setattr(rig.wire, "close", send_in_between)
+    monkeypatch.setattr(rig.wire, "send_text", fail_at_the_end)
+    with pytest.raises(ConnectionClosed) as caught:
+        rig.connection.send("{}")
+    assert len(raised) == 1
+    for error in (*raised, caught.value, rig.connection.cause):
+        assert isinstance(error, ConnectionLost)
+        assert (error.code, error.reason) == (1011, "overloaded")
+
+
 def test_a_send_that_never_began_leaves_the_session_open(rig: Rig) -> None:
     rig.wire.send_fault = RealtimeTimeout("later")
     with pytest.raises(RealtimeTimeout):
