@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fakes import FakeSession, error, response_created, response_done, text_delta
 
 import realtime_sync as rt
-from fakes import FakeSession, error, response_created, response_done, text_delta
 
 COLLISION = "conversation_already_has_active_response"
 
