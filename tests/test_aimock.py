@@ -146,6 +146,6 @@ def test_an_abrupt_disconnect_keeps_what_came(base_url: str) -> None:
 
 def test_a_failure_is_told(base_url: str) -> None:
     with connect(base_url) as session:
-        with pytest.raises((rt.ServerError, rt.ResponseFailed), match="overloaded|server_error|failed"):
+        with pytest.raises((rt.ServerError, rt.ResponseFailed), match=r"overloaded|server_error|failed"):
             session.ask("fail")
         assert session.ask("hello").text
