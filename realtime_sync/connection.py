@@ -120,7 +120,7 @@ class Connection:
             self._transport.send_text(text, self._send_timeout_s)
         except ConnectionClosed as fault:
             with self._lock:
-                ended = self._closing or self._ended.is_set()
+                ended = self.closing or self.ended
                 if not ended:
                     self._send_fault = self._send_fault or fault
             if ended:  # while this waited for its turn, `close` was called or the reader came to the end
