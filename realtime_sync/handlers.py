@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import threading
 from collections.abc import Callable
@@ -30,6 +29,8 @@ def key_of(key: Any) -> Key:
             return known
         if key in CLIENT_EVENTS:
             raise ConfigurationError(f"{key!r} is sent by the client: the server never sends it")
+        import difflib
+
         meant = difflib.get_close_matches(key, SERVER_EVENTS, 1, 0.85)
         if meant:
             _log.warning("no server event is called %r: did you mean %r?", key, meant[0])

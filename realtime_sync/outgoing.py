@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, Final
@@ -48,8 +48,8 @@ class Outgoing:
         self._state = state
         self._checks = Checks(state.mirror, state.buffer) if checks else None
         self._before_response = before_response
-        self._event_ids = map(f"event_{secrets.token_hex(8)}_{{}}".format, count(1))
-        self._item_ids = map(f"item_{secrets.token_hex(9)}{{:04d}}".format, count(1))
+        self._event_ids = map(f"event_{os.urandom(8).hex()}_{{}}".format, count(1))
+        self._item_ids = map(f"item_{os.urandom(9).hex()}{{:04d}}".format, count(1))
 
     def send(self, event: ClientEvent | Mapping[str, Any]) -> Ack[Any]:
         """Send one event, or its JSON as a mapping."""
