@@ -65,8 +65,8 @@ def fault(transport: Transport) -> ConnectionClosed:
 
 
 def fill(transport: Transport) -> None:
-    """Send messages until the socket takes no more, which leaves half a message waiting, as after an interrupt."""
-    message = transport._frame(b"x" * 10_000, TEXT).format()
+    """Send until the socket takes no more. It leaves the larger part of a message waiting, as an interrupt might."""
+    message = transport._frame(b"x" * 20_000_000, TEXT).format()
     while transport._push():
         transport._stream.queue.append((message, []))
 
@@ -284,9 +284,26 @@ def test_a_peer_that_breaks_the_protocol_is_told_and_left(tls: bool, bad: bytes,
     assert answers == [(CLOSE, close_payload(code))]
 
 
-def test_a_violation_without_anything_before_it() -> None:
-    with opened(lambda peer: peer.send(frame(5)) or peer.wait_gone()) as transport:
+@pytest.mark.parametrize("along", [True, False], ids=["with the upgrade", "later"])
+def test_a_violation_without_anything_before_it(along: bool) -> None:
+    answers: list[tuple[int, bytes]] = []
+    go = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.upgrade(more=frame(5) if along else b"")
+        assert go.wait(WAIT_S)
+        if not along:
+            peer.send(frame(5))
+        answers.append(peer.read_frame())
+
+    with RawServer(handler, upgrade=False) as server:
+        transport = open_transport(server.url, {}, deadline=Deadline(WAIT_S))
+        if not along:
+            assert transport.receive(0) is None
+        go.set()
         assert fault(transport).code == 1002
+        transport.close()
+    assert answers == [(CLOSE, close_payload(1002))]
 
 
 @both

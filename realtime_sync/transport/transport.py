@@ -74,7 +74,7 @@ class Transport:
         self._stream = stream
         self._descriptor = stream.descriptor
         self._parser = FrameParser(max_message_bytes)
-        self._ready = self._parser.feed(received)
+        self._received = received  # what came along with the answer to the upgrade
         self._close_frame: CloseFrame | None = None
         self._readiness = Readiness
         self._reading = Readiness(stream.descriptor.socket)
@@ -108,11 +108,11 @@ class Transport:
         of a message did. Pings are not answered here. Raises `ConnectionClosed` after `close`, and `ConnectionLost`
         when the stream has ended, failed, or broke the protocol; what came before that is returned first.
         """
-        if self._ready:
-            frames, self._ready = self._ready, []
-            return self._note(frames)
         try:
             self._descriptor.enter()
+            if self._received:
+                along, self._received = self._received, b""
+                return self._note(self._parser.feed(along))
             if self._parser.fault:
                 raise self._violated()
             deadline = Deadline(timeout_s)
@@ -127,7 +127,7 @@ class Transport:
                     raise self._lost(None)
         except RealtimeError:
             raise
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the latter of a socket that a signal handler has closed meanwhile
             raise self._lost(error) from error
         finally:
             self._descriptor.leave()
@@ -159,16 +159,9 @@ class Transport:
         A frame that cannot go now waits for the message in its way, or for the peer to read, and a newer one of its
         kind replaces it. After a close frame nothing more is sent. A failure shows at the next `receive`.
         """
-        frame = self._frame(payload, opcode).format()
         try:
             self._descriptor.enter()
-            with self._stream.lock:
-                if self._closing:
-                    return
-                self._closing = opcode == CLOSE
-                self._control[opcode] = frame
-            with suppress(OSError):
-                self._push()
+            self._stage(opcode, payload)
         finally:
             self._descriptor.leave()
 
@@ -185,7 +178,7 @@ class Transport:
                 self._wait_writable(deadline)
         except RealtimeError:
             raise
-        except OSError:
+        except (OSError, ValueError):
             return False
         finally:
             try:  # noqa: SIM105  as above
@@ -219,12 +212,22 @@ class Transport:
         """Look at what the parser made: a violation is told to the peer, and raised when nothing came before it."""
         fault = self._parser.fault
         if fault:
-            self.send_control(CLOSE, close_payload(fault.code))
+            self._stage(CLOSE, close_payload(fault.code))
             if not frames:
                 raise self._violated()
         elif frames and frames[-1][0] == CLOSE:
             self._close_frame = CloseFrame.parse(frames[-1][1])
         return frames
+
+    def _stage(self, opcode: int, payload: bytes) -> None:
+        frame = self._frame(payload, opcode).format()
+        with self._stream.lock:
+            if self._closing:
+                return
+            self._closing = opcode == CLOSE
+            self._control[opcode] = frame
+        with suppress(OSError):
+            self._push()
 
     def _send(self, frame: bytes, deadline: Deadline) -> None:
         if self._sending:
@@ -246,7 +249,7 @@ class Transport:
                 self._wait_writable(deadline)
         except RealtimeError:
             raise
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the latter of a socket that a signal handler has closed meanwhile
             raise self._lost(error) from error
         finally:
             self._sending = False
@@ -293,7 +296,7 @@ class Transport:
         error.__cause__ = fault
         return error
 
-    def _lost(self, error: OSError | None) -> ConnectionClosed:
+    def _lost(self, error: OSError | ValueError | None) -> ConnectionClosed:
         """What the end of the stream, or its failure, means."""
         if self._descriptor.closed:
             return ConnectionClosed(f"the connection to {self._address} was closed on this side")
@@ -303,7 +306,7 @@ class Transport:
             code, reason = self._close_frame
             kind = ConnectionClosed if code == 1000 else ConnectionLost
             return kind(f"{self._address} closed the connection with code {code}", code=code, reason=reason)
-        how = "ended" if error is None else f"failed ({error.strerror or error})"
+        how = "ended" if error is None else f"failed ({getattr(error, 'strerror', None) or error})"
         where = "" if self._parser.idle else " in the middle of a message"
         return ConnectionLost(f"the connection to {self._address} {how}{where}, without a close frame")
 
