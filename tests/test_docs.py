@@ -115,7 +115,8 @@ def members(cls: type) -> set[str]:
     """The names of a class that are for users, those of instances included where the class says them."""
     slots = getattr(cls, "__slots__", ())
     fields = [field.name for field in getattr(cls, "__attrs_attrs__", ())]
-    return {name for name in {*vars(cls), *slots, *fields} if not name.startswith("_")} - CALLED_BY_THE_SESSION
+    inherited = [name for base in cls.__mro__ if base.__module__.startswith("realtime_sync") for name in vars(base)]
+    return {name for name in {*inherited, *slots, *fields} if not name.startswith("_")} - CALLED_BY_THE_SESSION
 
 
 @pytest.mark.parametrize(
