@@ -16,6 +16,7 @@ from realtime_sync.events._base import or_none
 __all__ = ["Sequencer"]
 
 _COLLISION: Final = "conversation_already_has_active_response"
+_MOST_BESIDE: Final = 64
 _log = logging.getLogger("realtime_sync")
 
 
@@ -48,16 +49,12 @@ class Sequencer:
         self._sent: _Waiting | None = None  # on its way: neither confirmed nor refused yet
         self._active = False
         self._active_id: str | None = None
+        self._beside: deque[str | None] = deque(maxlen=_MOST_BESIDE)
 
     @property
     def busy(self) -> bool:
         """Whether a response runs on the default conversation or has been asked for."""
         return self._active or self._sent is not None
-
-    @property
-    def active(self) -> bool:
-        """Whether a response runs on the default conversation."""
-        return self._active
 
     @property
     def active_id(self) -> str | None:
@@ -81,6 +78,10 @@ class Sequencer:
             with self._lock:
                 self._sent = None
             raise
+
+    def beside(self, response_id: str | None) -> bool:
+        """Whether this is one of our latest responses out of band."""
+        return response_id is not None and response_id in self._beside
 
     def withdraw(self, ack: Ack[Any]) -> bool:
         """Forget a create that still waits for its turn; False when it has been sent."""
@@ -114,7 +115,9 @@ class Sequencer:
             if ours:
                 self._sent = None
             if isinstance(event, ResponseCreated):
-                if settled is None or not _out_of_band(settled.event):
+                if settled is not None and _out_of_band(settled.event):
+                    self._beside.append(id_of(event.response))
+                else:
                     self._active, self._active_id = True, id_of(event.response)
                 return
             if isinstance(event, ResponseDone):

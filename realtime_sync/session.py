@@ -130,8 +130,9 @@ class RealtimeSession(Sender):
         `BargeIn` that is attached to the session flushes its player and truncates what was not heard. Nothing happens
         when the model is silent. Does not wait."""
         cancelled = [response_id for hook in self._interrupters for response_id in hook()]
-        if self._sequencer.active and self._sequencer.active_id not in cancelled:
-            self.cancel_response(self._sequencer.active_id)
+        active_id = self._sequencer.active_id  # None as long as the server has not confirmed: it cancels in order
+        if self._sequencer.busy and (active_id is None or active_id not in cancelled):
+            self.cancel_response(active_id)
 
     def add_interrupter(self, hook: Callable[[], Iterable[str | None]]) -> None:
         """Let `interrupt` call ``hook``, which returns the ids of the responses that it has cancelled itself."""
@@ -275,6 +276,7 @@ class RealtimeSession(Sender):
 
         if self._tool_runner is not None:
             self._tool_runner.close()
+        options.setdefault("ignores", self._sequencer.beside)  # its calls are answered in the conversation alone
         runner = self._tool_runner = ToolRunner(self, toolset, **options)
         if announce:
             runner.announce()

@@ -456,3 +456,27 @@ def test_interrupt_flushes_and_truncates_where_a_player_is_attached() -> None:
         barge_in.close()
         tracker.close()
         session.interrupt()
+
+
+@BOTH
+def test_calls_of_a_response_out_of_band_are_left_to_the_caller(background: bool) -> None:
+    def reply(turn: Turn) -> Any:
+        return "fine" if turn.tool_outputs else Reply(tool_calls=[ToolCall("weather", {"city": "Rome"})])
+
+    with opened(reply, background=background) as (server, session):
+        session.tool(weather)
+        side = session.ask(config={"conversation": "none", "input": []})
+        assert [call.name for call in side.tool_calls] == ["weather"]
+        assert sent(server).count("conversation.item.create") == 0
+        assert session.ask("hi").text == "fine"
+
+
+def test_interrupt_reaches_a_response_that_is_only_asked_for() -> None:
+    gate = Gate("response.output_text.delta")
+    with opened([Reply("never said", gates=[gate]), "next"]) as (_, session):
+        turn = session.respond("hi")
+        gate.wait_reached()  # the response has begun, but nobody here has looked yet
+        assert turn.reply.response_id is None
+        session.interrupt()
+        assert turn.result(check=False).status == "cancelled"
+        assert session.ask("and now?").text == "next"
