@@ -11,7 +11,7 @@ from realtime_sync import events as e
 from realtime_sync.checks import InputBuffer
 from realtime_sync.conversation import Conversation
 from realtime_sync.local import LocalServer, Quirks, Reply, ToolCall
-from realtime_sync.usage import UsageTally
+from realtime_sync.usage import CostLimit, PriceTable, UsageTally
 
 HEARD = e.ConversationItemInputAudioTranscriptionCompleted
 MODEL = "gpt-realtime"
@@ -107,6 +107,15 @@ def test_the_tally_is_the_sum_of_what_the_responses_say() -> None:
         tokens = tally.limits["tokens"]
         assert tokens.remaining is not None
         assert tokens.resets_in_s is not None
+
+
+def test_a_cost_limit_knows_the_model_before_anything_was_dispatched() -> None:
+    prices = PriceTable({MODEL: {"input": {"text": 1.0, "audio": 1.0}, "output": {"text": 1.0, "audio": 1.0}}})
+    limit = CostLimit(1e-9, prices)
+    with LocalServer() as server, rt.connect(MODEL, base_url=server.base_url, api_key="k", cost_limit=limit) as session:
+        session.ask("One.")
+        with pytest.raises(rt.BudgetExceeded):
+            session.ask("Two.")
 
 
 def test_the_buffer_knows_what_the_server_would_refuse() -> None:
