@@ -26,7 +26,14 @@ EVENTS: list[dict[str, Any]] = [
             "audio": {
                 "input": {
                     "format": {"type": "audio/pcm", "rate": 24_000},
-                    "turn_detection": {"type": "server_vad", "threshold": 0.5, "idle_timeout_ms": None},
+                    "turn_detection": {
+                        "type": "server_vad",
+                        "threshold": 0.5,
+                        "prefix_padding_ms": 300,
+                        "silence_duration_ms": 500,
+                        "idle_timeout_ms": None,
+                        "create_response": False,
+                    },
                     "transcription": {"model": "gpt-4o-transcribe"},
                     "noise_reduction": None,
                 },
@@ -49,7 +56,12 @@ EVENTS: list[dict[str, Any]] = [
 ]
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(10**400, 10**401)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )

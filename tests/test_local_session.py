@@ -126,6 +126,7 @@ def test_text_does_not_lock_the_voice(client: RawClient) -> None:
         ("{not json", "invalid_json"),
         ("", "invalid_json"),
         ("[" * 100_000, "invalid_json"),
+        ('{"type": NaN}', "invalid_json"),
         ("[1, 2]", "invalid_event"),
         ("null", "invalid_event"),
         (b"\x00\x01", "invalid_event"),

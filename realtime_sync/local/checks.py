@@ -24,7 +24,7 @@ __all__ = [
 
 Check = Callable[[Any, str, bool], None]
 """Takes a value, its path in the event (``session.audio.input``) and whether to be lenient, that is to let unknown
-fields and numbers out of bounds pass; raises `Refusal`, or returns."""
+fields pass; raises `Refusal`, or returns."""
 
 
 class Refusal(Exception):
@@ -78,8 +78,7 @@ def integer(least: int | None = None, most: int | None = None) -> Check:
     def check(value: Any, path: str, lenient: bool) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
             raise _wrong_type(path, "an integer", value)
-        if not lenient:
-            _within("integer", value, path, least, most)
+        _within("integer", value, path, least, most)
 
     return check
 
@@ -90,8 +89,7 @@ def number(least: float | None = None, most: float | None = None) -> Check:
     def check(value: Any, path: str, lenient: bool) -> None:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             raise _wrong_type(path, "a decimal", value)
-        if not lenient:
-            _within("decimal", value, path, least, most)
+        _within("decimal", value, path, least, most)
 
     return check
 

@@ -117,12 +117,17 @@ class Session:
         return raw
 
 
+def _no_constant(name: str) -> None:
+    """Python reads NaN and Infinity; JSON has neither."""
+    raise ValueError(name)
+
+
 def parse_frame(frame: str | bytes) -> dict[str, Any] | Refusal:
     """The JSON object in a message, or why there is none."""
     if isinstance(frame, bytes):
         return Refusal("invalid_event", "Expected a text WebSocket message; binary frames are not supported.")
     try:
-        raw = json.loads(frame)
+        raw = json.loads(frame, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return Refusal("invalid_json", "Invalid event: failed to parse JSON value. Please check that it is valid JSON.")
     if not isinstance(raw, dict):

@@ -30,10 +30,18 @@ VOICES: Final = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "
 _LONGEST_ID: Final = 32
 _ID: Final = text(_LONGEST_ID)
 
+_LONGEST_MS: Final = 3_600_000
+
+
+def _rate(value: Any, path: str, lenient: bool) -> None:
+    """The one rate of the API; compatible servers have others."""
+    integer(*((8_000, 48_000) if lenient else (24_000, 24_000)))(value, path, lenient)
+
+
 _FORMAT: Final = tagged(
     "type",
     {
-        "audio/pcm": record({"type": anything}, {"rate": integer(24_000, 24_000)}),
+        "audio/pcm": record({"type": anything}, {"rate": _rate}),
         "audio/pcmu": record({"type": anything}),
         "audio/pcma": record({"type": anything}),
     },
@@ -51,8 +59,8 @@ _TURN_DETECTION: Final = tagged(
             {"type": anything},
             {
                 "threshold": number(0, 1),
-                "prefix_padding_ms": integer(0),
-                "silence_duration_ms": integer(0),
+                "prefix_padding_ms": integer(0, _LONGEST_MS),
+                "silence_duration_ms": integer(0, _LONGEST_MS),
                 "idle_timeout_ms": integer(5_000, 30_000),
                 "create_response": boolean,
                 "interrupt_response": boolean,
@@ -293,7 +301,7 @@ def check_request(event: Mapping[str, Any], *, lenient: bool = False) -> None:
     """Refuse an event of the client that the real server would refuse for its shape alone.
 
     Raises `Refusal` for a field that is unknown, missing or holds a wrong value, with the field's path. ``lenient``
-    lets unknown fields pass, and numbers out of bounds.
+    lets unknown fields pass, and rates of audio that compatible servers have.
     """
     _REALTIME(event, "", lenient)
 
