@@ -644,6 +644,17 @@ def test_a_server_that_tells_items_only_at_the_end_is_followed() -> None:
     assert str(folded([added(user("u")), begun(), ended("r", item)])) == "user: hi\nassistant: x"
 
 
+@pytest.mark.parametrize("early", [[], [e.OutputAudio()], [e.OutputAudio(transcript="")]])
+def test_a_text_that_a_finished_item_lacked_comes_with_the_response(early: list[Any]) -> None:
+    item = assistant("a", e.OutputAudio(transcript="x"), status="completed")
+    told = [begun(), output_done(assistant("a", *early, status="completed")), ended("r", item)]
+    assert str(folded(told)) == "assistant: x"
+    call = e.FunctionCall(id="c", call_id="k", name="f", arguments="{}", status="completed")
+    bare = e.FunctionCall(id="c", call_id="k", name="f", arguments="", status="completed")
+    told = [begun(), output_done(bare), ended("r", call)]
+    assert str(folded(told)) == "call: f({})"
+
+
 def test_a_server_that_names_no_conversation_is_followed_by_its_items() -> None:
     told = [begun(conversation_id=None), created(assistant("a")), text_delta("a", "x"), ended(conversation_id=None)]
     conversation = folded(told)

@@ -285,7 +285,11 @@ class Conversation:
         run.lasting = run.lasting or response.conversation_id is not None
         run.status = response.status or "completed"
         for item in response.output or ():
-            record = self._of_response(id_of(item), response_id)
+            item_id = id_of(item)
+            known = self._records.get(item_id or "")
+            if known is not None and known.whole and known.response_id and item_id in self._placed:
+                continue  # the usual case: each item was told when it was done
+            record = self._of_response(item_id, response_id)
             if record is not None:
                 self._learn(record, item, final=True)
                 if run.lasting:

@@ -83,14 +83,16 @@ class Part:
 
 
 class Record:
-    """What the events have told of one item, in any order."""
+    """What the events have told of one item, in any order. It is ``whole`` when it is final and lacks no text: nothing
+    that is said of it once more can be news."""
 
-    __slots__ = ("error", "final", "id", "item", "outcome", "parts", "response_id", "segments")
+    __slots__ = ("error", "final", "id", "item", "outcome", "parts", "response_id", "segments", "whole")
 
     def __init__(self, item_id: str) -> None:
         self.id = item_id
         self.item: Item | None = None
         self.final = False
+        self.whole = False
         self.parts: dict[int, Part] = {}
         self.response_id: str | None = None
         self.outcome: str | None = None
@@ -120,10 +122,11 @@ class Record:
         self.final = final
         if not final:
             return
-        for index, part in enumerate(getattr(item, "content", None) or ()):
-            if not isinstance(part, _TEXTUAL):
-                continue
-            text = _text_of(part)
+        content = getattr(item, "content", None) or ()
+        self.whole = bool(content)
+        for index, part in enumerate(content):
+            text = _text_of(part) if isinstance(part, _TEXTUAL) else None
+            self.whole = self.whole and bool(text)
             if text is None:
                 continue
             known = self.part(index)
@@ -131,6 +134,7 @@ class Record:
             if text or not known.pieces:  # some servers show an empty transcript that they have told already
                 known.finish(text)
         if isinstance(item, (FunctionCall, McpCall)):
+            self.whole = isinstance(item, FunctionCall) and bool(item.arguments)
             self.finish(ARGUMENTS, item.arguments)
 
     def entry(self, response_status: str | None) -> ConversationEntry:
