@@ -431,7 +431,7 @@ def _specs(cls: type, where: str) -> tuple[list[_Spec] | None, Callable[..., Any
     if attrs.has(cls):
         hints = hints_of(cls, where)
         return [
-            _Spec(a.alias or a.name, hints.get(a.name, Any), a.default is attrs.NOTHING, a.default)
+            _Spec(a.alias or a.name, hints.get(a.name, a.type or Any), a.default is attrs.NOTHING, a.default)
             for a in attrs.fields(cls)
             if a.init
         ], cls
