@@ -84,8 +84,9 @@ class Connection:
 
     @property
     def ended(self) -> bool:
-        """Whether the reader has stopped: no further event will be put into the inbox."""
-        return self._ended.is_set()
+        """Whether the reader has stopped, or is left behind in the parent of a fork: no further event will be put into
+        the inbox."""
+        return self._ended.is_set() or os.getpid() != self._pid
 
     @property
     def cause(self) -> RealtimeError | None:
@@ -164,7 +165,7 @@ class Connection:
     def _closed(self) -> ConnectionClosed:
         if os.getpid() != self._pid:
             return ConnectionClosed("this session belongs to the process that opened it: connect again after a fork")
-        cause = self._cause
+        cause = self._cause or self._send_fault
         if isinstance(cause, ConnectionClosed):
             closed = type(cause)(str(cause), code=cause.code, reason=cause.reason, error=cause.error)
             closed.__cause__ = cause

@@ -7,6 +7,7 @@ at a time. Another that wants to wait sleeps on a condition meanwhile, and takes
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -56,6 +57,7 @@ class Dispatcher:
         self._kept_bytes = 0
         self._missed = 0
         self._ended = False
+        self._pid = os.getpid()
         self._cause: RealtimeError | None = None
         self.at_end: list[Callable[[RealtimeError], None]] = []
         """Called once, on the pumping thread, when the last event has been delivered."""
@@ -207,6 +209,7 @@ class Dispatcher:
     def _refill(self, wait_s: float) -> bool:
         if self._ended:
             return False
+        self._check_process()
         taken = self._inbox.take(wait_s)
         if taken is None:
             self._end()
@@ -251,7 +254,13 @@ class Dispatcher:
         if deadline.expired:
             raise RealtimeTimeout(f"waited {deadline.timeout_s:g} s for {what}")
 
+    def _check_process(self) -> None:
+        """Nothing arrives in a fork: the reader stayed with the parent."""
+        if os.getpid() != self._pid:
+            raise ConnectionClosed("this session belongs to the process that opened it: connect again after a fork")
+
     def _sleep(self, done: Callable[[], bool], deadline: Deadline) -> None:
+        self._check_process()
         with self._changed:
             self._sleepers += 1
             try:

@@ -17,7 +17,7 @@ from realtime_sync.codec import object_to_dict
 from realtime_sync.connection import Connection, Tap
 from realtime_sync.dispatcher import STATE, VISITOR, WAITER, Dispatcher
 from realtime_sync.ending import explain
-from realtime_sync.errors import ConfigurationError, RealtimeError, ServerError
+from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, ServerError
 from realtime_sync.events import (
     ErrorEvent,
     ResponseConfig,
@@ -206,7 +206,7 @@ class RealtimeSession(Sender):
             self.commit_audio().result(deadline.remaining())
             if switched:
                 switched.result(deadline.remaining())
-        except ServerError:
+        except (ServerError, InvalidEvent):
             if switched:  # waited for, so that the next call knows of the turn detection again
                 self._detect_turns(detection).result(deadline.remaining())
                 switched = None

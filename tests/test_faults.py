@@ -450,6 +450,9 @@ def test_a_fork_leaves_the_session_to_the_parent() -> None:
             try:
                 session.send({"type": "vendor.child"})
             except rt.ConnectionClosed:
+                assert session.closed
+                with pytest.raises(rt.ConnectionClosed, match="after a fork"):
+                    session.recv()
                 session.close()
                 status = 0
             finally:
