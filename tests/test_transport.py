@@ -499,6 +499,26 @@ def test_a_failure_to_write_waits_until_everything_received_is_read() -> None:
             transport.send_text("x", WAIT_S)
 
 
+@both
+def test_what_the_server_said_before_it_cut_the_connection_outlives_a_failed_send(tls: bool) -> None:
+    said = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.send(frame(TEXT, b"why") + frame(CLOSE, close_payload(1008, "policy")))
+        said.set()  # on loopback it has arrived by now
+        peer.read_frame()
+        peer.reset()
+
+    with opened(handler, tls=tls) as transport:
+        assert said.wait(WAIT_S)
+        with pytest.raises(ConnectionLost):
+            while True:
+                transport.send_text(b"x" * 1000, WAIT_S)
+        frames = receive(transport, 2)
+        assert frames == [(TEXT, b"why"), (CLOSE, close_payload(1008, "policy"))]
+        assert fault(transport).code == 1008
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs an interval timer")
 def test_a_signal_handler_inside_a_send_is_refused_and_may_close() -> None:
     release = threading.Event()

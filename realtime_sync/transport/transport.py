@@ -250,6 +250,7 @@ class Transport:
         except RealtimeError:
             raise
         except (OSError, ValueError) as error:  # the latter of a socket that a signal handler has closed meanwhile
+            self._descriptor.shutdown()  # the reader comes to the end too, after what was received
             raise self._lost(error) from error
         finally:
             self._sending = False
