@@ -183,7 +183,11 @@ class LocalServer:
             # The library waits for its handlers without a limit, and one may be in code of the user.
             name, args = "local-realtime-shutdown", (server, accepting)
             ending = threading.Thread(target=_shut, args=args, name=name, daemon=True)
-            ending.start()
+            try:
+                ending.start()
+            except RuntimeError:  # the interpreter is ending, and with it every thread of ours
+                server.socket.close()
+                return
             with self._changed:
                 self._threads.append(ending)
         # One that ends may leave others behind, so each look is a new one.
