@@ -127,6 +127,8 @@ def test_text_does_not_lock_the_voice(client: RawClient) -> None:
         ("", "invalid_json"),
         ("[" * 100_000, "invalid_json"),
         ('{"type": NaN}', "invalid_json"),
+        ('{"type": 1e999}', "invalid_json"),
+        (f'{{"type": 1{"0" * 400}}}', "invalid_json"),
         ("[1, 2]", "invalid_event"),
         ("null", "invalid_event"),
         (b"\x00\x01", "invalid_event"),

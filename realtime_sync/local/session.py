@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from typing import Any, Literal
@@ -117,9 +118,17 @@ class Session:
         return raw
 
 
-def _no_constant(name: str) -> None:
-    """Python reads NaN and Infinity; JSON has neither."""
-    raise ValueError(name)
+def _finite(text: str) -> float:
+    """A number as JSON knows it: neither NaN nor Infinity, nor too big for a double, all of which Python reads."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _whole(text: str) -> int:
+    _finite(text)
+    return int(text)
 
 
 def parse_frame(frame: str | bytes) -> dict[str, Any] | Refusal:
@@ -127,7 +136,7 @@ def parse_frame(frame: str | bytes) -> dict[str, Any] | Refusal:
     if isinstance(frame, bytes):
         return Refusal("invalid_event", "Expected a text WebSocket message; binary frames are not supported.")
     try:
-        raw = json.loads(frame, parse_constant=_no_constant)
+        raw = json.loads(frame, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except (ValueError, RecursionError):
         return Refusal("invalid_json", "Invalid event: failed to parse JSON value. Please check that it is valid JSON.")
     if not isinstance(raw, dict):
