@@ -34,6 +34,7 @@ _PING: Final = 0x9
 _PONG: Final = 0xA
 _NO_STATUS: Final = 1005
 _NORMAL: Final = 1000
+_ABNORMAL: Final = 1006
 _JOIN_S: Final = 0.5
 _log = logging.getLogger("realtime_sync")
 
@@ -126,8 +127,7 @@ class Connection:
                     self._send_fault = self._send_fault or fault
             if ended:  # while this waited for its turn, `close` was called or the reader came to the end
                 raise self._closed() from fault
-            self._transport.close()
-            raise
+            raise  # the transport lets the reader come to the end, after what was received
         if self._taps:
             self._tap("out", text)
 
@@ -146,6 +146,7 @@ class Connection:
             if first and not self._ended.is_set():
                 with suppress(ConnectionClosed):  # a send that failed was faster
                     self._transport.send_control(_CLOSE, code.to_bytes(2, "big") + _fitting(reason))
+                    self._transport.flush(timeout_s / 2)
             while not self._ended.is_set() and not deadline.expired:
                 self._ended.wait(deadline.slice())
         finally:
@@ -188,7 +189,8 @@ class Connection:
             cause.__cause__ = bug
         with self._lock:
             clean = self._closing and not isinstance(cause, InboxOverflow)
-            self._cause = None if clean else self._send_fault or cause
+            vague = isinstance(cause, ConnectionClosed) and cause.code == _ABNORMAL
+            self._cause = None if clean else (self._send_fault or cause) if vague else cause
             self._ended.set()
         self._transport.close()  # after that: a send that fails by this finds the cause
         self._inbox.end()

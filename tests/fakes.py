@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 from realtime_sync.connection import Connection
-from realtime_sync.errors import ConnectionClosed
+from realtime_sync.errors import ConnectionClosed, ConnectionLost
 from realtime_sync.inbox import Inbox
 from realtime_sync.session import RealtimeSession
 from realtime_sync.transport import BINARY, CLOSE, PING, TEXT, Frame, close_payload
@@ -40,6 +40,8 @@ class FakeTransport:
 
     def send_text(self, text: str | bytes, timeout_s: float) -> None:
         if self.send_fault is not None:
+            if isinstance(self.send_fault, ConnectionClosed):
+                self.incoming.put(ConnectionLost("the connection failed"))  # the real one shuts the socket down
             raise self.send_fault
         with self.sent:
             self.texts.append(json.loads(text))
@@ -51,6 +53,9 @@ class FakeTransport:
             self.sent.notify_all()
         if opcode == CLOSE and self.answer_close:
             self.incoming.put([(CLOSE, payload)])
+
+    def flush(self, timeout_s: float) -> bool:
+        return True
 
     def close(self) -> None:
         if not self.closed.is_set():

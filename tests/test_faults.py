@@ -388,6 +388,24 @@ def test_every_end_is_told_after_what_came_before(
         assert [event.type for event in seen][:2] == ["session.created", "a"]
 
 
+@TLS
+def test_a_send_that_fails_does_not_hide_what_the_server_said_before(tls: bool) -> None:
+
+    def refuse(peer: Any) -> None:
+        peer.send(event_frame({"type": "a"}, error(None, "policy", "not like this")))
+        peer.send(frame(CLOSE, close_payload(1008, "policy")))
+
+    with nothing_left(), server(refuse, tls=tls) as made, connect(made) as session:
+        session.on("error", lambda event: None)
+        with pytest.raises(rt.ConnectionClosed):
+            append_until_refused(session)
+        seen: list[Any] = []
+        with pytest.raises(rt.ConnectionLost, match="not like this") as caught:
+            read_all(session, seen)
+        assert caught.value.code == 1008
+        assert [event.type for event in seen] == ["session.created", "a", "error"]
+
+
 # Closing
 
 
