@@ -691,3 +691,13 @@ def test_content_part_events() -> None:
     event = decode_server_event({"type": "response.content_part.done", "part": {"type": "audio", "transcript": "x"}})
     assert isinstance(event, ResponseContentPartDone)
     assert event.part == OutputAudio(type="audio", transcript="x")
+
+
+def test_the_extra_of_a_decoded_object_is_made_when_it_is_asked_for_and_then_stays() -> None:
+    event = decode_server_event({"type": "response.done", "response": {"id": "resp_1", "output": []}})
+    assert isinstance(event, events.ResponseDone)
+    event.response.extra["vendor"] = 1
+    assert event.response.extra == {"vendor": 1}
+    assert event.extra == {}
+    assert event_to_dict(event)["response"]["vendor"] == 1
+    assert decode_server_event(encode_event(event)) == event

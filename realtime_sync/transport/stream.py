@@ -23,7 +23,7 @@ from realtime_sync.errors import ConnectionClosed, HandshakeError, RealtimeError
 
 __all__ = ["Descriptor", "Readiness", "Stream", "TlsStream"]
 
-_READ_BYTES: Final = 64 * 1024  # beyond 128 KiB each read would map, fill with zeros and unmap fresh memory
+_READ_BYTES: Final = 96 * 1024  # beyond 128 KiB each read would map, fill with zeros and unmap fresh memory
 _TLS_READ_BYTES: Final = 64 * 1024  # OpenSSL's buffer grows to one read and stays so for the life of the connection
 _RECORD_BYTES: Final = 16 * 1024  # the most that one TLS record takes
 _BUSY_BYTES: Final = 16 * 1024  # after a read of so much, more is probably there already
