@@ -19,6 +19,7 @@ from realtime_sync.errors import (
     RealtimeError,
 )
 from realtime_sync.inbox import Inbox
+from realtime_sync.transport import CLOSE, PING, PONG, CloseFrame, close_payload
 
 if TYPE_CHECKING:
     from realtime_sync.events._base import ServerEvent
@@ -29,10 +30,6 @@ __all__ = ["Connection", "Tap"]
 Tap = Callable[[Literal["in", "out"], "bytes | str"], None]
 """Called with each text frame: its direction and its JSON, exactly as it is on the wire."""
 
-_CLOSE: Final = 0x8
-_PING: Final = 0x9
-_PONG: Final = 0xA
-_NO_STATUS: Final = 1005
 _NORMAL: Final = 1000
 _ABNORMAL: Final = 1006
 _JOIN_S: Final = 0.5
@@ -145,7 +142,7 @@ class Connection:
         try:
             if first and not self._ended.is_set():
                 with suppress(ConnectionClosed):  # a send that failed was faster
-                    self._transport.send_control(_CLOSE, code.to_bytes(2, "big") + _fitting(reason))
+                    self._transport.send_control(CLOSE, close_payload(code, reason))
                     self._transport.flush(timeout_s / 2)
             while not self._ended.is_set() and not deadline.expired:
                 self._ended.wait(deadline.slice())
@@ -211,7 +208,7 @@ class Connection:
                 if pinged:
                     silence_s = self._ping_timeout_s + (self._ping_interval_s or 0.0)
                     return ConnectionLost(f"the server has been silent for {silence_s:g} s, pings included")
-                self._transport.send_control(_PING, b"")
+                self._transport.send_control(PING, b"")
                 heard, pinged = now(), True
 
     def _take(self, frames: list[Frame]) -> tuple[RealtimeError | None] | None:
@@ -220,16 +217,16 @@ class Connection:
         size_bytes = 0
         end: tuple[RealtimeError | None] | None = None
         for opcode, payload in frames:
-            if opcode < _CLOSE:
+            if opcode < CLOSE:
                 if self._taps:
                     self._tap("in", payload)
                 events.append(decode_server_event(payload))
                 size_bytes += len(payload)
-            elif opcode == _PING:
-                self._transport.send_control(_PONG, payload)
-            elif opcode == _CLOSE:
+            elif opcode == PING:
+                self._transport.send_control(PONG, payload)
+            elif opcode == CLOSE:
                 if not self._closing:
-                    self._transport.send_control(_CLOSE, payload[:2])
+                    self._transport.send_control(CLOSE, payload[:2])
                 end = (_cause_of(payload),)
                 break
         if not events:
@@ -237,7 +234,7 @@ class Connection:
         self._last = events[-1]
         if not self._inbox.put(events, size_bytes) and end is None:
             limit_bytes = self._inbox.limit_bytes
-            self._transport.send_control(_CLOSE, _NORMAL.to_bytes(2, "big"))
+            self._transport.send_control(CLOSE, close_payload(_NORMAL))
             end = (
                 InboxOverflow(
                     f"more than {limit_bytes} bytes of events wait to be consumed: read faster, or allow more with"
@@ -258,14 +255,8 @@ class Connection:
 
 def _cause_of(payload: bytes) -> RealtimeError | None:
     """What the peer's close frame means; ``None`` for a clean end."""
-    code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else _NO_STATUS
-    reason = payload[2:].decode("utf-8", "replace")
+    code, reason = CloseFrame.parse(payload)  # the transport has checked it
     if code == _NORMAL:
         return None
     said = f": {reason}" if reason else ""
     return ConnectionLost(f"the server closed the connection with code {code}{said}", code=code, reason=reason)
-
-
-def _fitting(reason: str) -> bytes:
-    """The reason as UTF-8, cut at a character so that it fits into a control frame."""
-    return reason.encode("utf-8", "replace")[:123].decode("utf-8", "ignore").encode()
