@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
+import effort  # noqa: F401  registers the profile
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
-# The machine may be busy: how long one example took says nothing about the code.
-settings.register_profile("realtime_sync", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("realtime_sync")
+
+# A parent that runs us in the background may have had SIGINT ignored, and our own children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

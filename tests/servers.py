@@ -189,6 +189,8 @@ class RawServer:
                     sock.close()
                     return
                 sock.settimeout(WAIT_S)
+                # What was sent is on its way at once: a reset would throw away what Nagle's rule still holds back.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 peer = Peer(sock)
                 self.peers.append(peer)
                 thread = threading.Thread(target=self._serve, args=(peer,), name="raw-peer", daemon=True)

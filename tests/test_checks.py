@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_sync import events as e
@@ -443,7 +444,7 @@ def test_another_format_in_mid_buffer_makes_the_length_unknown() -> None:
 STEPS = ["append", "append", "commit", "clear", "detect", "manual", "hear", "deliver", "deliver"]
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(st.booleans(), st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 9600)), max_size=25))
 def test_the_buffer_never_claims_less_than_there_is(detecting: bool, steps: list[tuple[str, int]]) -> None:
     """A model of the server answers at once; what it says arrives later."""

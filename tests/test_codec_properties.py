@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from effort import examples
 from event_strategies import EXTRA, JSON, NAME, objects
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from protocol_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES
 
@@ -31,7 +32,7 @@ WIRE_CLASSES = [
 
 
 @pytest.mark.parametrize(("cls", "decode"), EVENTS)
-@settings(max_examples=30)
+@examples(30)
 @given(data=st.data())
 def test_decoding_undoes_encoding(cls: Any, decode: Any, data: st.DataObject) -> None:
     event = data.draw(objects(cls))
@@ -43,7 +44,7 @@ def test_decoding_undoes_encoding(cls: Any, decode: Any, data: st.DataObject) ->
 
 
 @pytest.mark.parametrize("cls", WIRE_CLASSES)
-@settings(max_examples=30)
+@examples(30)
 @given(data=st.data())
 def test_the_fast_path_agrees_with_cattrs(cls: Any, data: st.DataObject) -> None:
     """The compiled functions, and the generated ones of cattrs that are used where speed does not matter."""
@@ -76,7 +77,7 @@ def test_any_json_is_decoded_to_something(raw: Any) -> None:
 
 
 @pytest.mark.parametrize(("cls", "decode"), EVENTS)
-@settings(max_examples=20)
+@examples(20)
 @given(
     fields=st.dictionaries(st.sampled_from(["a", "event_id"]) | st.text(max_size=6), JSON, max_size=3), data=st.data()
 )
@@ -106,7 +107,7 @@ def _cut(raw: Any, data: st.DataObject) -> Any:
 
 
 @pytest.mark.parametrize("side", range(2))
-@settings(max_examples=300)
+@examples(300)
 @given(data=st.data())
 def test_an_incomplete_event_keeps_its_class(side: int, data: st.DataObject) -> None:
     registry, decode, examples = SIDES[side]
@@ -126,7 +127,7 @@ def _with_extra(raw: Any, data: st.DataObject) -> Any:
     return {**extended, **data.draw(EXTRA)}
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(case=st.sampled_from(EXAMPLES), data=st.data())
 def test_unknown_fields_survive_at_every_level(case: Any, data: st.DataObject) -> None:
     _, decode, example = case

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_sync import events as e
@@ -321,7 +322,7 @@ def legal_orders(draw: st.DrawFn) -> tuple[Server, list[e.ServerEvent]]:
     return server, ordered
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(legal_orders())
 def test_any_legal_order_folds_to_what_the_server_holds(case: tuple[Server, list[e.ServerEvent]]) -> None:
     server, ordered = case
@@ -332,7 +333,7 @@ def test_any_legal_order_folds_to_what_the_server_holds(case: tuple[Server, list
     assert len(conversation) == len(server.items)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(servers(), st.data())
 def test_without_deltas_the_result_is_the_same(server: Server, data: st.DataObject) -> None:
     everything = folded(server.events)

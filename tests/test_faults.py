@@ -402,7 +402,7 @@ def test_a_send_that_fails_does_not_hide_what_the_server_said_before(tls: bool) 
         seen: list[Any] = []
         with pytest.raises(rt.ConnectionLost, match="not like this") as caught:
             read_all(session, seen)
-        assert caught.value.code == 1008
+        assert caught.value.code in (1008, 1006)  # a reset may overtake the close frame, never what came before it
         assert [event.type for event in seen] == ["session.created", "a", "error"]
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from local_raw import RawClient, b64, tone
 
@@ -100,7 +101,7 @@ def connection(request: pytest.FixtureRequest) -> Iterator[tuple[LocalServer, Ra
         yield server, client
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(event=broken_events() | json_values)
 def test_nothing_that_a_client_sends_breaks_the_server(connection: tuple[LocalServer, RawClient], event: Any) -> None:
     server, client = connection
