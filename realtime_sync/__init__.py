@@ -8,8 +8,8 @@ with rt.connect("gpt-realtime") as session:
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from importlib import import_module as _import
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from realtime_sync import events
 from realtime_sync._unset import UNSET, Unset
@@ -31,41 +31,42 @@ from realtime_sync.errors import (
 )
 from realtime_sync.events import ClientEventType, ServerEventType
 
-if TYPE_CHECKING:
-    from realtime_sync.acks import Ack
+if _TYPE_CHECKING:
     from realtime_sync.codec import decode_client_event, decode_server_event, encode_event, event_to_dict
-    from realtime_sync.conversation import Conversation
-    from realtime_sync.endpoint import Endpoint, resolve_endpoint
-    from realtime_sync.opening import connect
-    from realtime_sync.reply import Reply
-    from realtime_sync.session import RealtimeSession
+    from realtime_sync.events.visitor import ClientEventVisitor, ServerEventVisitor
+    from realtime_sync.sending.acks import Ack
+    from realtime_sync.session.opening import connect
+    from realtime_sync.session.reply import Reply
+    from realtime_sync.session.session import RealtimeSession
+    from realtime_sync.session.turn import Turn
+    from realtime_sync.state.conversation import Conversation
+    from realtime_sync.state.usage import CostLimit, PriceTable
     from realtime_sync.tools import ToolContext, Toolset
-    from realtime_sync.turn import Turn
-    from realtime_sync.usage import CostLimit, PriceTable
-    from realtime_sync.visitor import ClientEventVisitor, ServerEventVisitor
+    from realtime_sync.transport.endpoint import Endpoint, resolve_endpoint
 
 _LATER = {
-    "Ack": "acks",
-    "ClientEventVisitor": "visitor",
-    "Conversation": "conversation",
-    "CostLimit": "usage",
-    "Endpoint": "endpoint",
-    "PriceTable": "usage",
+    "Ack": "sending.acks",
+    "ClientEventVisitor": "events.visitor",
+    "Conversation": "state.conversation",
+    "CostLimit": "state.usage",
+    "Endpoint": "transport.endpoint",
+    "PriceTable": "state.usage",
     "RealtimeSession": "session",
-    "Reply": "reply",
-    "ServerEventVisitor": "visitor",
+    "Reply": "session.reply",
+    "ServerEventVisitor": "events.visitor",
     "ToolContext": "tools",
     "Toolset": "tools",
-    "Turn": "turn",
+    "Turn": "session.turn",
     "audio": "",
-    "connect": "opening",
+    "conversation": "",
+    "connect": "session.opening",
     "decode_client_event": "codec",
     "decode_server_event": "codec",
     "encode_event": "codec",
     "event_to_dict": "codec",
     "local": "",
     "playback": "",
-    "resolve_endpoint": "endpoint",
+    "resolve_endpoint": "transport.endpoint",
     "tools": "",
     "usage": "",
 }
@@ -113,14 +114,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     room = _LATER.get(name)
     if room is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{room}"), name) if room else import_module(f"{__name__}.{name}")
+    found = getattr(_import(f"{__name__}.{room}"), name) if room else _import(f"{__name__}.{name}")
     globals()[name] = found
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*__all__, *(name for name, room in _LATER.items() if not room), "errors"})

@@ -21,7 +21,7 @@ from realtime_sync.events import (
     UserMessage,
     WireObject,
 )
-from realtime_sync.events._base import fields_of
+from realtime_sync.events.base import fields_of
 
 INT = st.integers(-(2**63), 2**64 - 1)
 FLOAT = st.floats(allow_nan=False, allow_infinity=False)

@@ -7,10 +7,10 @@ import queue
 import threading
 from typing import Any
 
-from realtime_sync.connection import Connection
+from realtime_sync.delivery.connection import Connection
+from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import ConnectionClosed, ConnectionLost
-from realtime_sync.inbox import Inbox
-from realtime_sync.session import RealtimeSession
+from realtime_sync.session.session import RealtimeSession
 from realtime_sync.transport import BINARY, CLOSE, PING, TEXT, Frame, close_payload
 
 SESSION = {"type": "realtime", "id": "sess_1", "object": "realtime.session", "model": "gpt-realtime"}

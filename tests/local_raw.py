@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from realtime_sync.codec import decode_server_event
 from realtime_sync.events import MalformedEvent, UnknownEvent
-from realtime_sync.events._base import WireObject, fields_of
+from realtime_sync.events.base import WireObject, fields_of
 from realtime_sync.local import LocalServer
 
 TIMEOUT_S = 20.0

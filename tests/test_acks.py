@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.acks import STAMP, AckTable, server_error
 from realtime_sync.errors import ConnectionLost, RealtimeTimeout, ServerError
 from realtime_sync.events import (
     ConversationItemAdded,
@@ -40,6 +39,7 @@ from realtime_sync.events import (
     SessionUpdated,
     UserMessage,
 )
+from realtime_sync.sending.acks import STAMP, AckTable, server_error
 
 
 def never(done: Callable[[], bool], deadline: Deadline, what: str) -> None:

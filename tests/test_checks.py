@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from realtime_sync import events as e
 from realtime_sync._unset import UNSET
-from realtime_sync.checks import Checks, InputBuffer
 from realtime_sync.codec import decode_client_event
-from realtime_sync.conversation import Conversation
 from realtime_sync.errors import InvalidEvent
+from realtime_sync.sending.checks import Checks
+from realtime_sync.state.conversation import Conversation
+from realtime_sync.state.input_buffer import InputBuffer
 
 NOTHING: Any = None
 

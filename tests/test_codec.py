@@ -27,8 +27,8 @@ from realtime_sync import (
     event_to_dict,
     events,
 )
-from realtime_sync._plain import fault
 from realtime_sync.codec import encode_append, object_to_dict, structure
+from realtime_sync.codec.plain import fault
 from realtime_sync.events import (
     CLIENT_EVENTS,
     SERVER_EVENTS,
@@ -72,7 +72,7 @@ from realtime_sync.events import (
     UserMessage,
     WireObject,
 )
-from realtime_sync.events._base import fields_of
+from realtime_sync.events.base import fields_of
 
 SECRET = "do-not-show-this"
 DELTA = {

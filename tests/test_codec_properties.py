@@ -14,7 +14,7 @@ from protocol_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES
 
 from realtime_sync import codec, decode_client_event, decode_server_event, encode_event, event_to_dict, events
 from realtime_sync.events import CLIENT_EVENTS, SERVER_EVENTS, MalformedEvent, UnknownEvent, WireObject
-from realtime_sync.events._base import fields_of
+from realtime_sync.events.base import fields_of
 
 SIDES = [(SERVER_EVENTS, decode_server_event, SERVER_EXAMPLES), (CLIENT_EVENTS, decode_client_event, CLIENT_EXAMPLES)]
 EVENTS = [

@@ -23,7 +23,7 @@ from realtime_sync.events import (
     TranscriptionSessionConfig,
     WireObject,
 )
-from realtime_sync.events._base import fields_of
+from realtime_sync.events.base import fields_of
 
 pydantic = pytest.importorskip("pydantic")
 openai = pytest.importorskip("openai")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from fakes import SESSION, FakeSession, FakeTransport
 
-from realtime_sync.connection import Connection
+from realtime_sync.delivery.connection import Connection
+from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import ConfigurationError, ConnectionClosed, ConnectionLost, InboxOverflow, RealtimeTimeout
 from realtime_sync.events import SessionCreated, UnknownEvent
-from realtime_sync.inbox import Inbox
 from realtime_sync.transport import CLOSE, PING, PONG, close_payload
 
 

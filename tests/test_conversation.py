@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_sync import events as e
-from realtime_sync.conversation import Conversation
-from realtime_sync.conversation.lengths import base64_bytes, bytes_per_ms
-from realtime_sync.conversation.order import ItemOrder
+from realtime_sync.state.conversation import Conversation
+from realtime_sync.state.conversation.lengths import base64_bytes, bytes_per_ms
+from realtime_sync.state.conversation.order import ItemOrder
 
 CONVERSATION = "conv_1"
 

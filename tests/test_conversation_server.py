@@ -8,10 +8,10 @@ import pytest
 
 import realtime_sync as rt
 from realtime_sync import events as e
-from realtime_sync.checks import InputBuffer
-from realtime_sync.conversation import Conversation
 from realtime_sync.local import LocalServer, Quirks, Reply, ToolCall
-from realtime_sync.usage import CostLimit, PriceTable, UsageTally
+from realtime_sync.state.input_buffer import InputBuffer
+from realtime_sync.state.conversation import Conversation
+from realtime_sync.state.usage import CostLimit, PriceTable, UsageTally
 
 HEARD = e.ConversationItemInputAudioTranscriptionCompleted
 MODEL = "gpt-realtime"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.dispatcher import HANDLER, STATE, VISITOR, WAITER, Dispatcher
+from realtime_sync.delivery.dispatcher import HANDLER, STATE, VISITOR, WAITER, Dispatcher
+from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import ConnectionClosed, ConnectionLost, InboxOverflow, RealtimeError, RealtimeTimeout
 from realtime_sync.events import (
     ErrorEvent,
@@ -16,7 +17,6 @@ from realtime_sync.events import (
     ServerEvent,
     UnknownEvent,
 )
-from realtime_sync.inbox import Inbox
 
 
 class Rig:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_sync import endpoint
 from realtime_sync._version import __version__
-from realtime_sync.endpoint import Endpoint, resolve_endpoint
 from realtime_sync.errors import ConfigurationError
+from realtime_sync.transport import endpoint
+from realtime_sync.transport.endpoint import Endpoint, resolve_endpoint
 
 KEY = "sk-secret-0123456789"
 BEARER = f"Bearer {KEY}"

@@ -44,7 +44,7 @@ from realtime_sync.events import (
     UserMessage,
     WireObject,
 )
-from realtime_sync.events._base import fields_of, or_none
+from realtime_sync.events.base import fields_of, or_none
 
 EVENT_CLASSES = list(dict.fromkeys([*SERVER_EVENTS.values(), *CLIENT_EVENTS.values()]))
 WIRE_CLASSES = [cls for cls in vars(events).values() if isinstance(cls, type) and issubclass(cls, WireObject)]

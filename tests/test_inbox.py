@@ -5,8 +5,8 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
+from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.events import InputAudioBufferCleared
-from realtime_sync.inbox import Inbox
 
 
 def event(number: int) -> InputAudioBufferCleared:

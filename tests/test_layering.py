@@ -28,41 +28,23 @@ ROWS: list[set[str]] = [
     {"errors", "_unset", "_deadline", "_version"},
     # What goes over the wire.
     {"events"},
-    # Pure functions and objects over events; the transport. None of them knows another, but for the parts of one.
-    {
-        "_compiled",
-        "_plain",
-        "visitor",
-        "conversation",
-        "usage",
-        "endpoint",
-        "transport",
-        "inbox",
-        "ending",
-        "appending",
-    },
-    # Sound needs nothing but the first row; the core imports it in the functions that need it.
-    {"audio"},
-    {"codec", "saying", "checks"},
-    # From the socket to the inbox.
-    {"connection"},
-    # From the inbox to the caller.
-    {"dispatcher", "acks", "reply"},
-    # What delivery is made of; `tools` is loaded when a session is given some.
-    {"handlers", "background", "sequencer", "state", "tools"},
-    {"turn", "outgoing"},
-    {"sender"},
+    # Events <-> text; bytes <-> text; sound, which needs nothing but the first row.
+    {"codec", "transport", "audio"},
+    # From the socket to the handlers.
+    {"delivery"},
+    # What is known of a session.
+    {"state"},
+    # The way out.
+    {"sending"},
+    # Functions that the model calls; loaded when a session is given some.
+    {"tools"},
     # The user's verbs, and how a session comes to be.
     {"session"},
-    {"opening"},
-    {FACADE},
+    {FACADE, "conversation", "usage"},
     # Rooms that hang on the core by one seam each.
-    {"playback", "resume", "recording", "local", "notebook"},
-    {"cli"},
-    {"__main__"},
+    {"playback", "local"},
 ]
 ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
-DATA = {room for rooms in ROWS[1 : ROW_OF["codec"] + 1] for room in rooms}
 HANGING = {room for rooms in ROWS[ROW_OF[FACADE] + 1 :] for room in rooms}
 
 EXCEPTIONS: dict[tuple[str, str], str] = {}
@@ -76,9 +58,7 @@ OWNERS: dict[str, set[str]] = {
     "socket": {"transport", "local"},
     "select": {"transport"},
     "selectors": {"transport"},
-    # Wire classes live in `events`; elsewhere attrs makes plain values. What moves events or waits is no value.
-    "attrs": DATA | HANGING | {"tools"},
-    **{f"{PACKAGE}.events._base.{name}": {"events"} for name in ("wire", "server_event", "client_event")},
+    **{f"{PACKAGE}.events.base.{name}": {"events"} for name in ("wire", "server_event", "client_event")},
     "cattrs": {"codec"},
     "orjson": {"codec"},
     "websockets": {"local"},
@@ -86,8 +66,8 @@ OWNERS: dict[str, set[str]] = {
     "time.monotonic_ns": {"_deadline"},
     "time.perf_counter": {"_deadline"},
     "time.perf_counter_ns": {"_deadline"},
-    "threading.Thread": {"connection", "background", "transport", "tools"} | HANGING,
-    "print": {"cli", "__main__"},
+    "threading.Thread": {"delivery", "transport", "tools"} | HANGING,
+    "print": set(),
     "asyncio": set(),
     "numpy": set(),
     "openai": set(),
@@ -243,11 +223,11 @@ def made(module: str, text: str, *, is_package: bool = False) -> Source:
         ("codec", "import realtime_sync", FACADE),
         ("codec", "import realtime_sync.local.server", "local"),
         ("codec", "from . import local", "local"),
-        ("codec", "from .connection import Connection", "connection"),
-        ("transport.dial", "from ..connection import Connection", "connection"),
-        ("codec", "def f():\n    from realtime_sync import cli", "cli"),
-        ("codec", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from realtime_sync import cli", "cli"),
-        ("inbox", "from realtime_sync.ending import explain", "ending"),
+        ("codec.plain", "from ..delivery.inbox import Inbox", "delivery"),
+        ("transport.dial", "from ..delivery import connection", "delivery"),
+        ("codec", "def f():\n    from realtime_sync import local", "local"),
+        ("codec", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from realtime_sync import local", "local"),
+        ("codec", "from realtime_sync.transport.endpoint import Endpoint", "transport"),
         (FACADE, "from realtime_sync.local import LocalServer", "local"),
         (FACADE, "from .local import LocalServer", "local"),
     ],
@@ -261,8 +241,8 @@ def test_the_check_sees_a_wrong_direction(module: str, text: str, room: str) -> 
     [
         ("session", "from realtime_sync.codec import encode_event\nimport json"),
         ("session", "from realtime_sync import errors, events"),
-        ("events.server", "from .items import Item\nfrom realtime_sync.events._base import wire\nfrom . import config"),
-        ("cli", "import realtime_sync as rt\nfrom realtime_sync.local import LocalServer"),
+        ("events.server", "from .items import Item\nfrom realtime_sync.events.base import wire\nfrom . import config"),
+        ("playback", "import realtime_sync as rt\nfrom realtime_sync.session import RealtimeSession"),
         (FACADE, "from . import events\nif TYPE_CHECKING:\n    from realtime_sync.tools import Toolset"),
     ],
 )
@@ -281,10 +261,9 @@ def test_the_check_lets_the_right_direction_pass(module: str, text: str) -> None
         ("session", "print('x')"),
         ("tools", "list(map(print, []))"),
         ("session", "import threading\nthreading.Thread()"),
-        ("endpoint", "from orjson import loads"),
-        ("session", "from attrs import define"),
-        ("conversation.entry", "from realtime_sync.events._base import wire"),
-        ("cli", "import asyncio.subprocess"),
+        ("transport.endpoint", "from orjson import loads"),
+        ("state.conversation.entry", "from realtime_sync.events.base import wire"),
+        ("local", "import asyncio.subprocess"),
     ],
 )
 def test_the_check_sees_a_trespass(module: str, text: str) -> None:
@@ -295,9 +274,12 @@ def test_the_check_sees_a_trespass(module: str, text: str) -> None:
     ("module", "text"),
     [
         ("transport.dial", "import socket, ssl\nimport websocket"),
-        ("opening", "if TYPE_CHECKING:\n    import ssl\ndef f(context: ssl.SSLContext | None) -> ssl.SSLContext: ..."),
+        (
+            "session.opening",
+            "if TYPE_CHECKING:\n    import ssl\ndef f(context: ssl.SSLContext | None) -> ssl.SSLContext: ...",
+        ),
         ("session", "import time\ntime.time()\nimport threading\nthreading.Lock()\nimport websocket_like"),
-        ("cli.talk", "print('x')"),
+        ("session.opening", "printed = 1\nsession.print(2)"),
         ("local.server", "websocket = accept()\nwebsocket.recv()"),
     ],
 )

@@ -14,7 +14,7 @@ import realtime_sync as rt
 from realtime_sync.audio import chunks, duration_ms, read_wav
 from realtime_sync.events import RealtimeSessionConfig, ServerVad
 from realtime_sync.local import Failure, Gate, LocalServer, Quirks, Reply, ToolCall, Turn
-from realtime_sync.usage import CostLimit, PriceTable
+from realtime_sync.state.usage import CostLimit, PriceTable
 
 SPEECH = Path(__file__).parent.parent / "examples" / "speech.wav"
 QUESTION = "What is the weather in Paris right now?"

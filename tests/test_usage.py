@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from realtime_sync import events as e
 from realtime_sync.errors import BudgetExceeded, ConfigurationError
-from realtime_sync.usage import CostLimit, PriceTable, RateLimits, Tokens, UsageTally, Used, limits
-from realtime_sync.usage.tokens import MODALITIES, used_by_response, used_by_transcription
+from realtime_sync.state.usage import CostLimit, PriceTable, RateLimits, Tokens, UsageTally, Used, limits
+from realtime_sync.state.usage.tokens import MODALITIES, used_by_response, used_by_transcription
 
 # Round numbers that are easy to check, not anybody's prices.
 PRICES: dict[str, Any] = {

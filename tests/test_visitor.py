@@ -17,7 +17,7 @@ from realtime_sync.events import (
     ResponseOutputTextDelta,
     SessionCreated,
 )
-from realtime_sync.visitor import ClientEventVisitor, ServerEventVisitor
+from realtime_sync.events.visitor import ClientEventVisitor, ServerEventVisitor
 
 SIDES = pytest.mark.parametrize(
     ("visitor", "registry", "examples", "decode"),

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from realtime_sync.events._base import CLIENT_EVENTS as _CLIENT_EVENTS
-from realtime_sync.events._base import SERVER_EVENTS as _SERVER_EVENTS
-from realtime_sync.events._base import ClientEvent, Event, ServerEvent, WireObject
+from realtime_sync.events.base import CLIENT_EVENTS as _CLIENT_EVENTS
+from realtime_sync.events.base import SERVER_EVENTS as _SERVER_EVENTS
+from realtime_sync.events.base import ClientEvent, Event, ServerEvent, WireObject
 from realtime_sync.events.client import (
     ConversationItemCreate,
     ConversationItemDelete,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field
 
-from realtime_sync.events._base import PAYLOAD, ClientEvent, client_event
+from realtime_sync.events.base import PAYLOAD, ClientEvent, client_event
 from realtime_sync.events.config import FlatSessionConfig, SessionConfig
 from realtime_sync.events.items import Item
 from realtime_sync.events.response import ResponseConfig

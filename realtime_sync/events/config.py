@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import field
 
 from realtime_sync._unset import UNSET, Unset
-from realtime_sync.events._base import SECRET, WireObject, fields_of, wire
+from realtime_sync.events.base import SECRET, WireObject, fields_of, wire
 from realtime_sync.events.items import InputFile, InputImage, InputText
 from realtime_sync.events.tools import Tool, ToolChoice
 from realtime_sync.events.unknown import UnknownObject

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import field
 
-from realtime_sync.events._base import ELIDED, PAYLOAD, WireObject, wire
+from realtime_sync.events.base import ELIDED, PAYLOAD, WireObject, wire
 from realtime_sync.events.unknown import UnknownObject
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Any
 from attrs import field
 
 from realtime_sync._unset import UNSET, Unset
-from realtime_sync.events._base import WireObject, wire
+from realtime_sync.events.base import WireObject, wire
 from realtime_sync.events.config import AudioFormat, CustomVoice, Prompt, Reasoning
 from realtime_sync.events.items import (
     FunctionCall,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from attrs import field
 
-from realtime_sync.events._base import PAYLOAD, ServerEvent, WireObject, server_event, wire
 from realtime_sync.events._media import decoded
+from realtime_sync.events.base import PAYLOAD, ServerEvent, WireObject, server_event, wire
 from realtime_sync.events.config import FlatSessionConfig, SessionConfig
 from realtime_sync.events.items import ContentPart, Item
 from realtime_sync.events.response import (

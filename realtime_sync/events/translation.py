@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from attrs import field
 
-from realtime_sync.events._base import PAYLOAD, ClientEvent, ServerEvent, client_event, server_event
 from realtime_sync.events._media import decoded
+from realtime_sync.events.base import PAYLOAD, ClientEvent, ServerEvent, client_event, server_event
 
 __all__ = [
     "SessionClose",

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from attrs import field
 
-from realtime_sync.events._base import (
+from realtime_sync.events.base import (
     ELIDED,
     AcceptsClientEvents,
     AcceptsServerEvents,

@@ -18,13 +18,13 @@ from realtime_sync.events import (
     ResponseCreate,
     SessionUpdate,
 )
+from realtime_sync.events.visitor import ClientEventVisitor
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.config import merge_session
 from realtime_sync.local.conversation import item_from_client
 from realtime_sync.local.core import Core
 from realtime_sync.local.listening import Listening
 from realtime_sync.local.sound import AudioFormat
-from realtime_sync.visitor import ClientEventVisitor
 
 __all__ = ["Requests"]
 

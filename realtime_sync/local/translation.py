@@ -14,6 +14,7 @@ from realtime_sync.events import (
     SessionInputAudioBufferAppend,
     SessionUpdate,
 )
+from realtime_sync.events.visitor import ClientEventVisitor
 from realtime_sync.local.audio_buffer import InputAudioBuffer, decode_audio
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.config import merge_session
@@ -22,7 +23,6 @@ from realtime_sync.local.script import Say, Turn, as_reply
 from realtime_sync.local.sound import SPEAKER_RATE_HZ, AudioFormat
 from realtime_sync.local.speech import words_of
 from realtime_sync.local.vad import EnergyVad
-from realtime_sync.visitor import ClientEventVisitor
 
 __all__ = ["TranslationRequests"]
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from realtime_sync._unset import UNSET
-from realtime_sync.acks import Ack, id_of
 from realtime_sync.errors import RealtimeError
 from realtime_sync.events import (
     FlatSessionConfig,
@@ -21,11 +20,12 @@ from realtime_sync.events import (
     ServerVad,
     UnknownObject,
 )
-from realtime_sync.events._base import or_none
+from realtime_sync.events.base import or_none
 from realtime_sync.playback.tracker import HeardPart, PlaybackTracker
+from realtime_sync.sending.acks import Ack, id_of
 
 if TYPE_CHECKING:
-    from realtime_sync.session import RealtimeSession
+    from realtime_sync.session.session import RealtimeSession
 
 __all__ = ["BargeIn", "Cut", "Interruption"]
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.acks import id_of
 from realtime_sync.errors import ConfigurationError, InvalidEvent
 from realtime_sync.events import (
     AudioPcm,
@@ -24,10 +23,11 @@ from realtime_sync.events import (
     ResponseOutputAudioDelta,
     ResponseOutputAudioDone,
 )
-from realtime_sync.events._base import or_none
+from realtime_sync.events.base import or_none
+from realtime_sync.sending.acks import id_of
 
 if TYPE_CHECKING:
-    from realtime_sync.session import RealtimeSession
+    from realtime_sync.session.session import RealtimeSession
 
 __all__ = ["AudioChunk", "HeardPart", "PlaybackTracker"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, Literal
 import attrs
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.acks import Ack, id_of
 from realtime_sync.errors import RealtimeError
 from realtime_sync.events import Response, ResponseCreated
+from realtime_sync.sending.acks import Ack, id_of
 from realtime_sync.tools.toolset import ToolCall
 
 if TYPE_CHECKING:

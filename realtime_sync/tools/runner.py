@@ -10,7 +10,6 @@ from typing import Any, Final, Protocol
 
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync._unset import Unset
-from realtime_sync.acks import Ack
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError
 from realtime_sync.events import (
@@ -26,7 +25,8 @@ from realtime_sync.events import (
     SessionUpdated,
     Tool,
 )
-from realtime_sync.events._base import or_none
+from realtime_sync.events.base import or_none
+from realtime_sync.sending.acks import Ack
 from realtime_sync.tools.results import output_text, read_arguments
 from realtime_sync.tools.rounds import Rounds, RunningCall, ToolFailure, ToolRound
 from realtime_sync.tools.shapes import BadArguments

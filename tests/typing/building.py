@@ -29,7 +29,7 @@ config.instruction = "x"  # E: attr-defined
 
 reveal_type(config.audio)  # R: realtime_sync.events.config.AudioConfig | None
 reveal_type(events.ServerVad().idle_timeout_ms)  # R: int | realtime_sync._unset.Unset | None
-reveal_type(events.CLIENT_EVENTS["response.create"])  # R: type[realtime_sync.events._base.ClientEvent]
+reveal_type(events.CLIENT_EVENTS["response.create"])  # R: type[realtime_sync.events.base.ClientEvent]
 events.CLIENT_EVENTS["response.create"] = events.ResponseCreate  # E: index
 reveal_type(events.ClientEventType.RESPONSE_CREATE.value)  # R: Literal['response.create']
 reveal_type(rt.encode_event({"type": "response.create"}))  # R: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing_extensions import assert_type, reveal_type
 
 from realtime_sync import decode_client_event, decode_server_event, events
-from realtime_sync.visitor import ClientEventVisitor, ServerEventVisitor
+from realtime_sync.events.visitor import ClientEventVisitor, ServerEventVisitor
 
 
 class Printer(ServerEventVisitor[str]):
@@ -27,9 +27,9 @@ class Printer(ServerEventVisitor[str]):
 
 
 event = decode_server_event("{}")
-reveal_type(event)  # R: realtime_sync.events._base.ServerEvent
+reveal_type(event)  # R: realtime_sync.events.base.ServerEvent
 reveal_type(event.accept(Printer()))  # R: str | None
-reveal_type(decode_client_event("{}"))  # R: realtime_sync.events._base.ClientEvent
+reveal_type(decode_client_event("{}"))  # R: realtime_sync.events.base.ClientEvent
 
 
 class Both(ServerEventVisitor[int], ClientEventVisitor[int]):

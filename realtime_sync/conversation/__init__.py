@@ -1,8 +1,0 @@
-"""The conversation as the server keeps it, folded from the events that it sends: no threads, no waiting, no I/O."""
-
-from __future__ import annotations
-
-from realtime_sync.conversation.entry import ConversationEntry, ConversationSnapshot
-from realtime_sync.conversation.mirror import Conversation
-
-__all__ = ["Conversation", "ConversationEntry", "ConversationSnapshot"]

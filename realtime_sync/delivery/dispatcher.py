@@ -1,0 +1,276 @@
+"""Delivery: takes events out of the inbox and gives each to the state, the waiters, the handlers and the caller.
+
+Whatever blocks pumps: it dispatches events on its own thread until what it waits for has happened. One thread pumps
+at a time. Another that wants to wait sleeps on a condition meanwhile, and takes the pump over when it becomes free.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from realtime_sync._deadline import SLICE_S, Deadline
+from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.errors import ConnectionClosed, InboxOverflow, RealtimeError, RealtimeTimeout
+from realtime_sync.events import ServerEvent, UnknownEvent
+
+__all__ = ["HANDLER", "STATE", "VISITOR", "WAITER", "Dispatcher", "Receiver"]
+
+Receiver = Callable[[Any], object]
+"""Called with an event; what it returns is ignored."""
+
+STATE: Final = 0
+"""Receivers that keep the session's own state; they see an event first."""
+WAITER: Final = 1
+"""Receivers that a blocked call waits with."""
+HANDLER: Final = 2
+"""The user's handlers."""
+VISITOR: Final = 3
+"""The visitor of `run`."""
+
+_log = logging.getLogger("realtime_sync")
+
+
+class Dispatcher:
+    """Routes events to receivers, each event once and in order.
+
+    ``subscribe`` and ``unsubscribe`` may be called from any thread, also from a receiver; they apply from the next
+    event on. ``cause`` is asked at the end for the reason that the user is told.
+    """
+
+    def __init__(self, inbox: Inbox, cause: Callable[[], RealtimeError | None]) -> None:
+        self._inbox = inbox
+        self._find_cause = cause
+        self._pump = threading.RLock()  # held by the thread that dispatches; guards _batch
+        self._batch: deque[ServerEvent] = deque()
+        self._average_bytes = 0
+        self._changed = threading.Condition()  # guards _sleepers; notified after an event when somebody sleeps
+        self._sleepers = 0
+        self._registry = threading.Lock()  # guards _receivers and the replacement of _routes
+        self._receivers: list[tuple[int, type[ServerEvent] | str, Receiver]] = []
+        self._routes: dict[type[ServerEvent], tuple[Receiver, ...]] = {}
+        self._kept: deque[tuple[ServerEvent, int]] | None = None  # for next(): events that passed, with their size
+        self._kept_bytes = 0
+        self._missed = 0
+        self._ended = False
+        self._pid = os.getpid()
+        self._cause: RealtimeError | None = None
+        self.at_end: list[Callable[[RealtimeError], None]] = []
+        """Called once, on the pumping thread, when the last event has been delivered."""
+
+    # Who receives what
+
+    def subscribe(self, stage: int, receiver: Receiver, *keys: type[ServerEvent] | str) -> None:
+        """Give every further event of the classes ``keys`` (or subclasses), or of the unknown types ``keys``, to
+        ``receiver``."""
+        with self._registry:
+            self._receivers = [*self._receivers, *((stage, key, receiver) for key in keys)]
+            self._routes = {}
+
+    def unsubscribe(self, stage: int, receiver: Receiver, *keys: type[ServerEvent] | str) -> bool:
+        """Take such subscriptions back; False when there is none."""
+        gone = [(stage, key, receiver) for key in keys]
+        with self._registry:
+            left = [entry for entry in self._receivers if entry not in gone]
+            found = len(left) < len(self._receivers)
+            self._receivers = left
+            self._routes = {}
+        return found
+
+    def handles(self, cls: type[ServerEvent]) -> bool:
+        """Whether a handler or a visitor will see events of this class."""
+        return any(stage >= HANDLER and key in cls.__mro__ for stage, key, _ in self._receivers)
+
+    def _route(self, event: ServerEvent) -> tuple[Receiver, ...]:
+        cls = type(event)
+        with self._registry:
+            chosen = sorted(
+                (entry for entry in self._receivers if entry[1] in cls.__mro__ or isinstance(entry[1], str)),
+                key=lambda entry: entry[0],
+            )
+            if cls is UnknownEvent:  # its receivers depend on the type of each event: not kept
+                return tuple(r for _, key, r in chosen if not isinstance(key, str) or key == event.type)
+            route = tuple(receiver for _, key, receiver in chosen if not isinstance(key, str))
+            self._routes[cls] = route
+            return route
+
+    # Pumping
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last event has been delivered."""
+        return self._ended
+
+    @property
+    def cause(self) -> RealtimeError | None:
+        """Why the events ended; ``None`` before that and after a clean end."""
+        return self._cause
+
+    def wait(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None:
+        """Dispatch events until ``done()``, here or on the thread that is dispatching already.
+
+        Raises `RealtimeTimeout` at the deadline, the cause of the end when the events end first, and whatever a
+        handler raised if this thread ran it.
+        """
+        while not done():
+            if self._pump.acquire(blocking=False):
+                try:
+                    while not done():
+                        self._check(deadline, what)
+                        self.step(deadline.slice())
+                finally:
+                    self._leave()
+            else:
+                self._sleep(done, deadline)
+                if not done():
+                    self._check(deadline, what)
+
+    def step(self, wait_s: float) -> bool:
+        """Dispatch the next event, if one comes within ``wait_s`` seconds. The caller holds the pump."""
+        batch = self._batch
+        if not batch and not self._refill(wait_s):
+            return False
+        event = batch.popleft()
+        if self._kept is not None:
+            self._keep(self._kept, event)
+        route = self._routes.get(type(event))
+        if route is None:
+            route = self._route(event)
+        fault: Exception | None = None
+        for receiver in route:
+            try:
+                receiver(event)
+            except Exception as raised:
+                if fault is not None:
+                    _log.error("a further handler of %s failed", event.type, exc_info=raised)
+                fault = fault or raised
+        if self._sleepers:
+            with self._changed:
+                self._changed.notify_all()
+        if fault is not None:
+            raise fault
+        return True
+
+    def peek(self, wanted: Callable[[ServerEvent], bool], deadline: Deadline, what: str) -> ServerEvent:
+        """The first event that is ``wanted``, without dispatching it or any before it. For the set-up, when nobody
+        else pumps. Raises as `wait` does."""
+        seen = 0
+        with self._pump:
+            while True:
+                for event in list(self._batch)[seen:]:
+                    if wanted(event):
+                        return event
+                seen = len(self._batch)
+                self._check(deadline, what)
+                self._refill(deadline.slice())
+
+    def next(self, deadline: Deadline) -> ServerEvent | None:
+        """The next event after it went through the receivers; ``None`` after a clean end.
+
+        From the first call on, events that pass while another call pumps are kept for the next one, as many as the
+        inbox may hold. Were there more, this raises `InboxOverflow` once where they are missing.
+        """
+        kept = self._kept
+        if kept is None:
+            kept = self._kept = deque()
+        while True:
+            try:
+                event, size_bytes = kept.popleft()
+            except IndexError:
+                self._report_missed()
+                if self._ended and self._cause is None:
+                    return None
+            else:
+                self._kept_bytes -= size_bytes
+                return event
+            self.wait(lambda: bool(kept) or (self._ended and self._cause is None), deadline, "the next event")
+
+    def wake(self) -> None:
+        """Make a `run` that waits for events look at its stop condition now. Any thread."""
+        self._inbox.wake()
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Dispatch events until ``stopped()`` or the end, whose cause is raised."""
+        while not self._pump.acquire(timeout=SLICE_S):
+            if stopped():
+                return
+        try:
+            while not stopped() and not (self._ended and not self._batch):
+                self.step(SLICE_S)
+        finally:
+            self._leave()
+        if self._cause is not None and not stopped():
+            raise self._cause
+
+    def _refill(self, wait_s: float) -> bool:
+        if self._ended:
+            return False
+        self._check_process()
+        taken = self._inbox.take(wait_s)
+        if taken is None:
+            self._end()
+            return False
+        events, size_bytes = taken
+        if not events:
+            return False
+        self._average_bytes = size_bytes // len(events)
+        self._batch.extend(events)
+        return True
+
+    def _end(self) -> None:
+        self._cause = self._cause or self._find_cause()
+        self._ended = True
+        told = self._cause or ConnectionClosed("the session is closed", code=1000)
+        for tell in self.at_end:
+            tell(told)
+        with self._changed:
+            self._changed.notify_all()
+
+    def _keep(self, kept: deque[tuple[ServerEvent, int]], event: ServerEvent) -> None:
+        size_bytes = self._average_bytes
+        if self._missed or self._kept_bytes + size_bytes > self._inbox.limit_bytes:
+            self._missed += 1
+            return
+        self._kept_bytes += size_bytes
+        kept.append((event, size_bytes))
+
+    def _report_missed(self) -> None:
+        missed, self._missed = self._missed, 0
+        if missed:
+            limit_bytes = self._inbox.limit_bytes
+            raise InboxOverflow(
+                f"{missed} events passed while other calls waited and were given to the handlers only: more than"
+                f" {limit_bytes} bytes were kept for recv() already; the session goes on",
+                limit_bytes=limit_bytes,
+            )
+
+    def _check(self, deadline: Deadline, what: str) -> None:
+        if self._ended and not self._batch:
+            raise self._cause or ConnectionClosed(f"the session was closed while waiting for {what}", code=1000)
+        if deadline.expired:
+            raise RealtimeTimeout(f"waited {deadline.timeout_s:g} s for {what}")
+
+    def _check_process(self) -> None:
+        """Nothing arrives in a fork: the reader stayed with the parent."""
+        if os.getpid() != self._pid:
+            raise ConnectionClosed("this session belongs to the process that opened it: connect again after a fork")
+
+    def _sleep(self, done: Callable[[], bool], deadline: Deadline) -> None:
+        self._check_process()
+        with self._changed:
+            self._sleepers += 1
+            try:
+                if not done() and not self._ended:
+                    self._changed.wait(deadline.slice())
+            finally:
+                self._sleepers -= 1
+
+    def _leave(self) -> None:
+        self._pump.release()
+        if self._sleepers:
+            with self._changed:
+                self._changed.notify_all()

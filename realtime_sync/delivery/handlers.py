@@ -1,0 +1,96 @@
+"""The user's handlers: which function is called for which event."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from realtime_sync.delivery.dispatcher import HANDLER, Dispatcher, Receiver
+from realtime_sync.errors import ConfigurationError
+from realtime_sync.events import CLIENT_EVENTS, SERVER_EVENTS, ServerEvent
+
+__all__ = ["Handlers", "Key", "key_of"]
+
+Key = type[ServerEvent] | str
+"""A class of server events (its subclasses included), a type string of the wire, or ``"*"`` for every event."""
+
+_log = logging.getLogger("realtime_sync")
+
+
+def key_of(key: Any) -> Key:
+    """What the dispatcher knows ``key`` by. A type string of a known event becomes its class."""
+    if isinstance(key, str):
+        if key == "*":
+            return ServerEvent
+        known = SERVER_EVENTS.get(key)
+        if known is not None:
+            return known
+        if key in CLIENT_EVENTS:
+            raise ConfigurationError(f"{key!r} is sent by the client: the server never sends it")
+        import difflib
+
+        meant = difflib.get_close_matches(key, SERVER_EVENTS, 1, 0.85)
+        if meant:
+            _log.warning("no server event is called %r: did you mean %r?", key, meant[0])
+        return str(key)
+    if isinstance(key, type) and issubclass(key, ServerEvent):
+        return key
+    raise ConfigurationError(f"handlers are for classes of server events or type strings, not {key!r}")
+
+
+class Handlers:
+    """Adds and removes handlers; any thread."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._lock = threading.Lock()  # guards _once
+        self._once: list[tuple[Key, Receiver, Receiver]] = []
+
+    def add(self, key: Key, handler: Receiver) -> None:
+        """Call ``handler`` for each event of ``key`` from now on."""
+        if not callable(handler):
+            raise ConfigurationError(f"a handler must be callable, not {handler!r}")
+        self._dispatcher.subscribe(HANDLER, handler, key_of(key))
+
+    def add_once(self, key: Key, handler: Receiver) -> None:
+        """Call ``handler`` for the next event of ``key`` only."""
+        if not callable(handler):
+            raise ConfigurationError(f"a handler must be callable, not {handler!r}")
+        known = key_of(key)
+
+        def first(event: Any) -> None:
+            if self._forget(known, handler, first):
+                handler(event)
+
+        with self._lock:
+            self._once.append((known, handler, first))
+        self._dispatcher.subscribe(HANDLER, first, known)
+
+    def remove(self, key: Key, handler: Receiver) -> bool:
+        """Call ``handler`` no more; False when it was not registered for ``key``."""
+        known = key_of(key)
+        removed = self._dispatcher.unsubscribe(HANDLER, handler, known)
+        for entry_key, entry_handler, first in list(self._once):
+            if (entry_key, entry_handler) == (known, handler):
+                removed = self._forget(known, handler, first) or removed
+        return removed
+
+    def _forget(self, key: Key, handler: Receiver, first: Receiver) -> bool:
+        with self._lock:
+            if (key, handler, first) not in self._once:
+                return False
+            self._once.remove((key, handler, first))
+        self._dispatcher.unsubscribe(HANDLER, first, key)
+        return True
+
+
+def decorating(register: Callable[[Receiver], None]) -> Callable[[Any], Any]:
+    """A decorator that registers the function and gives it back as it is."""
+
+    def decorate(handler: Any) -> Any:
+        register(handler)
+        return handler
+
+    return decorate

@@ -1,0 +1,60 @@
+"""The queue between the reader thread and whoever dispatches, bounded by bytes."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Sequence
+
+from realtime_sync.events.base import ServerEvent
+
+__all__ = ["Inbox"]
+
+Batch = Sequence[ServerEvent]
+
+
+class Inbox:
+    """Batches of events in the order of their arrival; one thread puts, one thread at a time takes.
+
+    ``limit_bytes`` bounds the text of the events that wait, as it came over the wire. The bound is checked after a
+    batch was stored: what has been received is never dropped.
+
+    There is no lock of our own. Each of the two byte counters has one writer (the reader, the dispatcher's current
+    thread), and the queue hands the batches over.
+    """
+
+    __slots__ = ("_put_bytes", "_queue", "_taken_bytes", "limit_bytes")
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self._queue: queue.SimpleQueue[tuple[Batch, int] | None] = queue.SimpleQueue()
+        self._put_bytes = 0
+        self._taken_bytes = 0
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Size on the wire of the events that nobody has taken yet."""
+        return self._put_bytes - self._taken_bytes
+
+    def put(self, events: Batch, size_bytes: int) -> bool:
+        """Store a batch; never blocks. False when the bound is now exceeded: put no more. Reader thread only."""
+        self._put_bytes += size_bytes
+        self._queue.put((events, size_bytes))
+        return self._put_bytes - self._taken_bytes <= self.limit_bytes
+
+    def end(self) -> None:
+        """Nothing more will come. Reader thread only."""
+        self._queue.put(None)
+
+    def wake(self) -> None:
+        """Make a waiting `take` return at once with nothing. Any thread."""
+        self._queue.put(((), 0))
+
+    def take(self, timeout_s: float) -> tuple[Batch, int] | None:
+        """The next batch and its size in bytes, ``None`` at the end, an empty batch when nothing came in time."""
+        try:
+            taken = self._queue.get(timeout=timeout_s) if timeout_s > 0 else self._queue.get_nowait()
+        except queue.Empty:
+            return (), 0
+        if taken is not None:
+            self._taken_bytes += taken[1]
+        return taken

@@ -1,0 +1,256 @@
+"""What every object on the wire has in common: kept unknown fields, a safe repr, equality by value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar
+
+import attrs
+from attrs import field
+
+from realtime_sync._unset import UNSET
+
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+else:
+
+    def dataclass_transform(**_: Any) -> Any:
+        return lambda decorator: decorator
+
+
+__all__ = [
+    "CLIENT_EVENTS",
+    "ELIDED",
+    "PAYLOAD",
+    "SECRET",
+    "SERVER_EVENTS",
+    "AcceptsClientEvents",
+    "AcceptsServerEvents",
+    "ClientEvent",
+    "Event",
+    "ServerEvent",
+    "WireObject",
+    "client_event",
+    "elide",
+    "fields_of",
+    "or_none",
+    "server_event",
+    "wire",
+]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+C = TypeVar("C", bound=type[Any])
+S = TypeVar("S", bound="ServerEvent")
+K = TypeVar("K", bound="ClientEvent")
+
+PAYLOAD: Final = {"repr": "payload"}
+"""Metadata of a field with base64 media: the repr shows its length only."""
+
+SECRET: Final = {"repr": "secret"}
+"""Metadata of a field with credentials: the repr shows nothing of it."""
+
+ELIDED: Final = {"repr": "elided"}
+"""Metadata of a field that may hold a data URI or another long text: the repr shows its length then."""
+
+_LONGEST_SHOWN: Final = 200
+_SECRET_KEYS: Final = frozenset({"authorization", "headers", "client_secret", "api_key", "api-key", "token_secret"})
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+def wire(cls: C) -> C:
+    """Make a slotted, keyword-only attrs class. Equality and repr come from `WireObject`: generating both for every
+    class would double the time of the import."""
+    return attrs.define(cls, slots=True, kw_only=True, eq=False, repr=False)
+
+
+def fields_of(cls: type[WireObject]) -> tuple[attrs.Attribute[Any], ...]:
+    """The attributes of a wire class, inherited ones included."""
+    found: tuple[attrs.Attribute[Any], ...] = cls.__attrs_attrs__  # type: ignore[attr-defined]
+    return found
+
+
+def elide(value: Any) -> Any:
+    """A copy of JSON data fit for a log: long strings and data URIs as their length, credentials hidden."""
+    if isinstance(value, str):
+        if len(value) > _LONGEST_SHOWN or value.startswith("data:"):
+            return _Shown(f"<{len(value)} characters>")
+        return value
+    if isinstance(value, dict):
+        return {k: _Shown("<redacted>") if k in _SECRET_KEYS and v else elide(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [elide(v) for v in value]
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _Shown(f"<{len(value)} bytes>")
+    return value
+
+
+def _place(attribute: attrs.Attribute[Any]) -> int:
+    return {"type": 0, "extra": 2}.get(attribute.name, 1)
+
+
+def or_none(value: T) -> T | None:
+    """``value`` as it is, for a type checker: a required field may be ``None`` when a compatible server left it out."""
+    return value
+
+
+class _Shown(str):
+    """Text that stands in a repr as it is, without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _shown(attribute: attrs.Attribute[Any], value: Any) -> str:
+    kind = attribute.metadata.get("repr")
+    if kind == "secret":
+        return "<redacted>"
+    if kind == "payload" and isinstance(value, str):
+        return f"<{len(value)} characters>"
+    if kind is not None or isinstance(value, (dict, list, bytes, bytearray, memoryview)):
+        return repr(elide(value))
+    return repr(value)
+
+
+@wire
+class WireObject:
+    """Anything that the protocol sends as a JSON object.
+
+    ``extra`` holds the fields that the class does not know, as decoded JSON, so that nothing is lost between decoding
+    and encoding. Two objects are equal when class and all fields are. Instances are plain data: changing one that was
+    received changes nothing on the server.
+    """
+
+    TAGS: ClassVar[tuple[str | None, ...]] = ()
+    """The values of ``type`` that select the class among the variants of a field, where they are more than the
+    default of its ``type``; ``None`` stands for an object that has no ``type``."""
+
+    extra: dict[str, Any] = field(factory=dict)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return all(getattr(self, a.name) == getattr(other, a.name) for a in fields_of(type(self)))
+
+    def __repr__(self) -> str:
+        shown = []
+        for attribute in sorted(fields_of(type(self)), key=_place):
+            value = getattr(self, attribute.name)
+            if value is not None and value is not UNSET and (value or attribute.name != "extra"):
+                shown.append(f"{attribute.name}={_shown(attribute, value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+_extra: Any = WireObject.extra  # the slot
+
+
+def _get_extra(made: WireObject) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = _extra.__get__(made)
+    except AttributeError:
+        found = {}
+        _extra.__set__(made, found)
+    return found
+
+
+# Nearly no object has unknown fields, so decoding leaves the slot empty: a dict for each would be work for the
+# allocator and, with many nested objects, for the garbage collector.
+WireObject.extra = property(_get_extra, _extra.__set__)  # type: ignore[assignment]
+
+
+@wire
+class Event(WireObject):
+    """One message of either direction.
+
+    ``type`` is the type string as received; for a name of an older dialect it stays that name. ``event_id`` is the
+    sender's id of this message.
+    """
+
+    TYPE: ClassVar[str] = ""
+    """The wire type of the class, e.g. ``response.output_text.delta``; ``type`` of an instance unless it came under
+    another name."""
+
+    VISIT: ClassVar[str] = "unknown"
+    """The name of the visitor method for the class, e.g. ``visit_response_output_text_delta``."""
+
+    type: str = ""
+    event_id: str | None = None
+
+
+class AcceptsServerEvents(Protocol[T_co]):
+    """What `ServerEvent.accept` needs of a visitor; `ServerEventVisitor` has it."""
+
+    def unknown(self, event: Any, /) -> T_co: ...  # noqa: D102
+    def malformed(self, event: Any, /) -> Any: ...  # noqa: D102
+    def visit_error(self, event: Any, /) -> Any: ...  # noqa: D102
+
+
+class AcceptsClientEvents(Protocol[T_co]):
+    """What `ClientEvent.accept` needs of a visitor; `ClientEventVisitor` has it."""
+
+    def unknown(self, event: Any, /) -> T_co: ...  # noqa: D102
+    def malformed(self, event: Any, /) -> Any: ...  # noqa: D102
+    def visit_session_update(self, event: Any, /) -> Any: ...  # noqa: D102
+
+
+class ServerEvent(Event):
+    """An event that the server sends."""
+
+    __slots__ = ()
+
+    def accept(self, visitor: AcceptsServerEvents[T]) -> T:
+        """Call the visitor's method for this event and return what it returns."""
+        result: T = getattr(visitor, self.VISIT)(self)
+        return result
+
+
+class ClientEvent(Event):
+    """An event that the client sends."""
+
+    __slots__ = ()
+
+    def accept(self, visitor: AcceptsClientEvents[T]) -> T:
+        """Call the visitor's method for this event and return what it returns."""
+        result: T = getattr(visitor, self.VISIT)(self)
+        return result
+
+
+SERVER_EVENTS: Final[dict[str, type[ServerEvent]]] = {}
+CLIENT_EVENTS: Final[dict[str, type[ClientEvent]]] = {}
+
+
+def _named(cls: type[Any], wire_type: str) -> Any:
+    cls.TYPE = wire_type
+    cls.VISIT = "visit_" + wire_type.replace(".", "_")
+    cls.__annotations__["type"] = "str"
+    cls.type = field(default=wire_type)
+    return wire(cls)
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+def server_event(wire_type: str, *aliases: str) -> Callable[[type[S]], type[S]]:
+    """Make a `wire` class of an event that the server sends and register it under its type and the names that other
+    dialects give to the same event."""
+
+    def decorate(cls: type[S]) -> type[S]:
+        made: type[S] = _named(cls, wire_type)
+        SERVER_EVENTS.update(dict.fromkeys((wire_type, *aliases), made))
+        return made
+
+    return decorate
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+def client_event(wire_type: str, *aliases: str) -> Callable[[type[K]], type[K]]:
+    """Make a `wire` class of an event that the client sends and register it, as `server_event` does."""
+
+    def decorate(cls: type[K]) -> type[K]:
+        made: type[K] = _named(cls, wire_type)
+        CLIENT_EVENTS.update(dict.fromkeys((wire_type, *aliases), made))
+        return made
+
+    return decorate

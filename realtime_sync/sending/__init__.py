@@ -1,0 +1,1 @@
+"""The way out: what is sent is checked, numbered, put in order and confirmed."""

@@ -1,0 +1,199 @@
+"""`connect`: from arguments to an open session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from realtime_sync._deadline import Deadline
+from realtime_sync.codec import object_to_dict
+from realtime_sync.delivery.connection import Connection
+from realtime_sync.delivery.ending import refusal
+from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.errors import ConfigurationError, RealtimeError, RealtimeTimeout
+from realtime_sync.events import (
+    ErrorEvent,
+    ServerEvent,
+    SessionConfig,
+    SessionCreated,
+    SessionUpdated,
+    TranscriptionSessionCreated,
+    TranscriptionSessionUpdated,
+)
+from realtime_sync.sending.acks import server_error
+from realtime_sync.session.session import RealtimeSession
+from realtime_sync.transport import MAX_MESSAGE_BYTES, open_transport
+from realtime_sync.transport.endpoint import resolve_endpoint
+
+if TYPE_CHECKING:
+    import ssl
+
+    from realtime_sync.state.usage import CostLimit
+    from realtime_sync.tools import Toolset
+
+__all__ = ["CONNECT_TIMEOUT_S", "INBOX_LIMIT_BYTES", "connect"]
+
+CONNECT_TIMEOUT_S: Final = 10.0
+"""How long `connect` may take in all when it is not told otherwise, in seconds."""
+
+INBOX_LIMIT_BYTES: Final = 256 * 2**20
+"""How much text of events may wait to be consumed when nothing else is said: over an hour of audio."""
+
+
+def connect(
+    model: str | None = None,
+    *,
+    api_key: str | Callable[[], str] | None = None,
+    base_url: str | None = None,
+    session: SessionConfig | Mapping[str, Any] | None = None,
+    tools: Toolset | None = None,
+    timeout: float = CONNECT_TIMEOUT_S,
+    intent: Literal["transcription", "translation"] | None = None,
+    call_id: str | None = None,
+    organization: str | None = None,
+    project: str | None = None,
+    azure_endpoint: str | None = None,
+    azure_ad_token: str | Callable[[], str] | None = None,
+    azure_api_version: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    allow_insecure: bool = False,
+    proxy: str | bool | None = "auto",
+    ssl_context: ssl.SSLContext | None = None,
+    ping_interval_s: float | None = 20.0,
+    ping_timeout_s: float = 20.0,
+    send_timeout_s: float = 10.0,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
+    inbox_limit_bytes: int = INBOX_LIMIT_BYTES,
+    checks: bool = True,
+    cost_limit: CostLimit | None = None,
+) -> RealtimeSession:
+    """Open a session and return it when the server has said ``session.created`` and, where ``session`` is given, has
+    accepted that configuration. Nothing is dispatched before the first blocking call, so handlers that are added to
+    the returned session miss nothing.
+
+    Where to: ``model``, ``api_key``, ``base_url``, ``intent``, ``call_id``, ``organization``, ``project``, the
+    ``azure_*`` arguments, ``headers``, ``query`` and ``allow_insecure`` as `resolve_endpoint` explains; the environment
+    (``OPENAI_API_KEY`` and its kin) serves for what is not given.
+
+    How: ``proxy`` is ``"auto"`` (by the environment), the URL of a proxy, or ``None``; ``ssl_context`` replaces the
+    TLS settings (a custom authority, a client certificate).
+
+    Limits: ``timeout`` seconds for everything until the session is returned. After ``ping_interval_s`` seconds of
+    silence a ping is sent (``None``: never), and ``ping_timeout_s`` seconds later the connection counts as lost. One
+    message must leave within ``send_timeout_s`` seconds. ``max_message_bytes`` bounds one received message,
+    ``inbox_limit_bytes`` the events that wait to be consumed.
+
+    What: ``tools`` are offered to the model and run by themselves (`RealtimeSession.use_tools`). ``checks`` looks at
+    what is sent and raises `InvalidEvent` for what the server would refuse anyway. ``cost_limit`` refuses further
+    responses once they have cost too much, by your own prices.
+
+    Raises `ConfigurationError` before anything is dialled, `HandshakeError` when the connection cannot be opened,
+    `AuthenticationError` when the credentials are refused, `ServerError` when the server refuses the session or its
+    configuration, `RealtimeTimeout` when the time is up. Nothing stays open then.
+    """
+    _check_limits(timeout, ping_interval_s, ping_timeout_s, send_timeout_s, max_message_bytes, inbox_limit_bytes)
+    endpoint = resolve_endpoint(
+        model=model,
+        api_key=api_key,
+        base_url=base_url,
+        organization=organization,
+        project=project,
+        call_id=call_id,
+        intent=intent,
+        azure_endpoint=azure_endpoint,
+        azure_ad_token=azure_ad_token,
+        azure_api_version=azure_api_version,
+        headers=headers,
+        query=query,
+        allow_insecure=allow_insecure,
+    )
+    deadline = Deadline(timeout)
+    transport = open_transport(
+        endpoint.url,
+        endpoint.headers,
+        deadline=deadline,
+        ssl_context=ssl_context,
+        proxy=proxy,
+        max_message_bytes=max_message_bytes,
+    )
+    inbox = Inbox(inbox_limit_bytes)
+    connection = Connection(
+        transport,
+        inbox,
+        ping_interval_s=ping_interval_s,
+        ping_timeout_s=ping_timeout_s,
+        send_timeout_s=send_timeout_s,
+    )
+    connection.start()
+    opened = RealtimeSession(connection, inbox, checks=checks, cost_limit=cost_limit)
+    try:
+        _await_created(opened, deadline)
+        config = {} if session is None else object_to_dict(session)
+        if tools is not None:
+            opened.use_tools(tools, announce=False)
+            definitions = [object_to_dict(tool) for tool in tools.definitions]
+            config["tools"] = [*(config.get("tools") or ()), *definitions]
+        if config:
+            _configure(opened, config, deadline)
+    except RealtimeError as error:
+        connection.close(timeout_s=0.0)
+        raise refusal(error) from error.__cause__
+    except BaseException:
+        connection.close(timeout_s=0.0)
+        raise
+    return opened
+
+
+def _await_created(opened: RealtimeSession, deadline: Deadline) -> None:
+    """Every session begins with ``session.created``; an error instead of it is a refusal."""
+    first = opened._peek(
+        lambda event: isinstance(event, (SessionCreated, TranscriptionSessionCreated, ErrorEvent)),
+        deadline,
+        "session.created (the connection itself is open)",
+    )
+    if isinstance(first, ErrorEvent):
+        raise server_error(first)
+
+
+def _configure(opened: RealtimeSession, config: Mapping[str, Any], deadline: Deadline) -> None:
+    ack = opened.update_session(config)
+
+    def answers(event: ServerEvent) -> bool:
+        if isinstance(event, ErrorEvent):
+            return server_error(event).event_id == ack.event_id
+        return isinstance(event, (SessionUpdated, TranscriptionSessionUpdated))
+
+    try:
+        answer = opened._peek(answers, deadline, "session.updated")
+    except RealtimeTimeout as late:
+        raise RealtimeTimeout(
+            f"{late}: a server that never confirms needs connect() without session=, and update_session() after it"
+        ) from None
+    if isinstance(answer, ErrorEvent):
+        ack.exception()  # asked for: raised here
+        raise server_error(answer)
+
+
+def _check_limits(
+    timeout: float,
+    ping_interval_s: float | None,
+    ping_timeout_s: float,
+    send_timeout_s: float,
+    max_message_bytes: int,
+    inbox_limit_bytes: int,
+) -> None:
+    limits: dict[str, Any] = {
+        "timeout": timeout,
+        "ping_interval_s": ping_interval_s,
+        "ping_timeout_s": ping_timeout_s,
+        "send_timeout_s": send_timeout_s,
+        "max_message_bytes": max_message_bytes,
+        "inbox_limit_bytes": inbox_limit_bytes,
+    }
+    for name, value in limits.items():
+        optional = name == "ping_interval_s"
+        if value is None and optional:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+            raise ConfigurationError(f"{name} must be a positive number{' or None' if optional else ''}, not {value!r}")

@@ -1,0 +1,1 @@
+"""What is known of a session: a fold of its events."""

@@ -1,0 +1,480 @@
+"""`Conversation`: the events of a session folded into the items that the server holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Set
+from typing import Any, ClassVar, Final
+
+from realtime_sync.events import (
+    ConversationItemAdded,
+    ConversationItemCreated,
+    ConversationItemDeleted,
+    ConversationItemDone,
+    ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionDelta,
+    ConversationItemInputAudioTranscriptionFailed,
+    ConversationItemInputAudioTranscriptionSegment,
+    ConversationItemRetrieved,
+    ConversationItemTruncated,
+    FlatSessionConfig,
+    InputAudioBufferCommitted,
+    Item,
+    McpListToolsCompleted,
+    McpListToolsFailed,
+    McpListToolsInProgress,
+    OutputAudio,
+    RealtimeSessionConfig,
+    ResponseContentPartAdded,
+    ResponseContentPartDone,
+    ResponseCreated,
+    ResponseDone,
+    ResponseFunctionCallArgumentsDelta,
+    ResponseFunctionCallArgumentsDone,
+    ResponseMcpCallArgumentsDelta,
+    ResponseMcpCallArgumentsDone,
+    ResponseMcpCallCompleted,
+    ResponseMcpCallFailed,
+    ResponseMcpCallInProgress,
+    ResponseOutputAudioDelta,
+    ResponseOutputAudioTranscriptDelta,
+    ResponseOutputAudioTranscriptDone,
+    ResponseOutputItemAdded,
+    ResponseOutputItemDone,
+    ResponseOutputTextDelta,
+    ResponseOutputTextDone,
+    ServerEvent,
+    SessionConfig,
+    SessionUpdated,
+)
+from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot
+from realtime_sync.state.conversation.lengths import base64_bytes, bytes_per_ms
+from realtime_sync.state.conversation.order import ItemOrder
+from realtime_sync.state.conversation.record import ARGUMENTS, ENDED, Record, id_of, status_of
+
+__all__ = ["Conversation"]
+
+
+class _Run:
+    """One response. ``lasting`` says that it writes to the conversation."""
+
+    __slots__ = ("bytes_per_ms", "item_ids", "lasting", "status")
+
+    def __init__(self) -> None:
+        self.status: str | None = None
+        self.lasting = False
+        self.item_ids: list[str] = []
+        self.bytes_per_ms: float | None = None
+
+
+class Conversation:
+    """The conversation as far as events have been applied: iterate it for its entries in order, or look one up by its
+    item's id.
+
+    It grows only by `apply`, on one thread. Every look at it gives what has been applied so far, from any thread, as
+    objects that do not change afterwards. Responses beside the conversation are left out. An item without an id, from
+    a server that gives none, cannot be mirrored. Audio is never kept.
+    """
+
+    EVENTS: ClassVar[tuple[type[ServerEvent], ...]]
+    """The events that `apply` needs at least."""
+
+    DELTAS: ClassVar[tuple[type[ServerEvent], ...]]
+    """The events that let text grow while it comes; without them it is there once it is complete."""
+
+    AUDIO: ClassVar[tuple[type[ServerEvent], ...]]
+    """The events that tell how long the model's speech is, after a call of `count_audio`."""
+
+    def __init__(self) -> None:
+        self._order = ItemOrder()
+        self._records: dict[str, Record] = {}
+        self._placed: set[str] = set()  # the records that belong to the conversation for sure
+        self._gone: dict[str, None] = {}
+        self._runs: dict[str, _Run] = {}
+        self._open: dict[tuple[str, int], list[str]] = {}  # where the deltas of a part go, for speed
+        self._counts = False
+        self._bytes_per_ms: float | None = None
+        self.has_spoken = False
+        """Whether the model has answered with audio, beside the conversation included: the voice is locked then."""
+
+    # Looking
+
+    @property
+    def gone(self) -> Set[str]:
+        """The ids of items that were deleted."""
+        return self._gone.keys()
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The items in order, with all text that has come."""
+        return self.snapshot().items
+
+    def snapshot(self) -> ConversationSnapshot:
+        """The conversation at this moment."""
+        entries = {item_id: self.get(item_id) for item_id in self._order.ids()}
+        return ConversationSnapshot(
+            entries={item_id: entry for item_id, entry in entries.items() if entry is not None},
+            gone=frozenset(self._gone),
+        )
+
+    def get(self, item_id: str) -> ConversationEntry | None:
+        """The entry of this item at this moment, ``None`` when the conversation has no such item."""
+        record = self._records.get(item_id)
+        if record is None or item_id not in self._placed:
+            return None
+        run = self._runs.get(record.response_id or "")
+        return record.entry(run.status if run is not None else None)
+
+    def render(self) -> str:
+        """The conversation as readable text, a line or more for each item: ``user: ...``, ``assistant: ...``."""
+        return self.snapshot().render()
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """The items in order as a JSON array, each as it is on the wire, without audio."""
+        return self.snapshot().to_json(indent=indent)
+
+    def __getitem__(self, item_id: str) -> ConversationEntry:
+        entry = self.get(item_id)
+        if entry is None:
+            raise KeyError(item_id)
+        return entry
+
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._placed
+
+    def __iter__(self) -> Iterator[ConversationEntry]:
+        return iter(self.snapshot())
+
+    def __len__(self) -> int:
+        return len(self._placed)
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def __repr__(self) -> str:
+        return f"<Conversation of {len(self)} items>"
+
+    # Growing
+
+    def apply(self, event: ServerEvent) -> None:
+        """Take in one event; others than those of `EVENTS`, `DELTAS` and `AUDIO` change nothing."""
+        fold = _FOLDS.get(type(event))
+        if fold is not None:
+            fold(self, event)
+
+    def count_audio(self, config: SessionConfig | None) -> None:
+        """Count the model's speech from the next response on, given the configuration in force."""
+        self._counts = True
+        if isinstance(config, FlatSessionConfig):
+            self._bytes_per_ms = bytes_per_ms(config.output_audio_format)
+        elif isinstance(config, RealtimeSessionConfig) and config.audio is not None:
+            self._bytes_per_ms = bytes_per_ms(config.audio.output and config.audio.output.format)
+
+    def _record(self, item_id: str | None) -> Record | None:
+        """The record of an item, made when it is new; ``None`` for a deleted one."""
+        if not item_id or item_id in self._gone:
+            return None
+        record = self._records.get(item_id)
+        if record is None:
+            record = self._records[item_id] = Record(item_id)
+        return record
+
+    def _of_response(self, item_id: str | None, response_id: str | None) -> Record | None:
+        """The record of an item of a response; ``None`` also for a late delta of one that left nothing."""
+        run = self._runs.get(response_id or "")
+        if run is not None and run.status is not None and not run.lasting and item_id not in self._records:
+            return None
+        record = self._record(item_id)
+        if record is not None and record.response_id is None and response_id:
+            record.response_id = response_id
+            self._run(response_id).item_ids.append(record.id)
+        return record
+
+    def _run(self, response_id: str) -> _Run:
+        run = self._runs.get(response_id)
+        if run is None:
+            run = self._runs[response_id] = _Run()
+        return run
+
+    def _learn(self, record: Record, item: Item, *, final: bool, anew: bool = False) -> None:
+        record.learn(item, final=final, anew=anew)
+        self.has_spoken = self.has_spoken or any(
+            isinstance(part, OutputAudio) for part in getattr(item, "content", None) or ()
+        )
+        self._close(record)
+
+    def _close(self, record: Record) -> None:
+        """Let no further delta reach a text that is final."""
+        if not self._open:
+            return
+        for index, part in record.parts.items():
+            if not part.open:
+                self._open.pop((record.id, index), None)
+
+    def _place(self, record: Record, previous_id: str | None = None, *, may_lead: bool = False) -> None:
+        if previous_id or record.id not in self._placed:
+            self._order.place(record.id, previous_id, may_lead=may_lead)
+            self._placed.add(record.id)
+
+    # Items
+
+    def _item_added(self, event: ConversationItemAdded | ConversationItemCreated) -> None:
+        item_id = id_of(event.item)
+        if item_id in self._gone:  # the client has given the id to a new item
+            del self._gone[item_id]
+            self._order.forget(item_id)
+        record = self._record(item_id)
+        if record is None:
+            return
+        status = status_of(event.item)
+        self._learn(record, event.item, final=status in ENDED)
+        may_lead = record.response_id is None and status != "in_progress"  # only a client adds at the beginning
+        self._place(record, event.previous_item_id, may_lead=may_lead)
+
+    def _item_done(self, event: ConversationItemDone) -> None:
+        record = self._record(id_of(event.item))
+        if record is not None:
+            self._learn(record, event.item, final=True)
+            self._place(record, event.previous_item_id)
+
+    def _item_retrieved(self, event: ConversationItemRetrieved) -> None:
+        record = self._record(id_of(event.item))
+        if record is not None:
+            self._learn(record, event.item, final=status_of(event.item) != "in_progress", anew=True)
+            self._place(record)
+
+    def _item_deleted(self, event: ConversationItemDeleted) -> None:
+        if not event.item_id:
+            return
+        self._gone[event.item_id] = None
+        self._drop(event.item_id)
+
+    def _drop(self, item_id: str) -> None:
+        self._placed.discard(item_id)
+        record = self._records.pop(item_id, None)
+        for index in record.parts if record is not None else ():
+            self._open.pop((item_id, index), None)
+
+    def _item_truncated(self, event: ConversationItemTruncated) -> None:
+        record = self._record(event.item_id)
+        if record is not None:
+            record.part(event.content_index).cut_at(event.audio_end_ms)
+            self._close(record)
+
+    def _committed(self, event: InputAudioBufferCommitted) -> None:
+        record = self._record(event.item_id)
+        if record is not None:
+            self._place(record, event.previous_item_id)
+
+    # Responses
+
+    def _response_created(self, event: ResponseCreated) -> None:
+        response_id = getattr(event.response, "id", None)
+        if not response_id:
+            return
+        response, run = event.response, self._run(response_id)
+        run.lasting = run.lasting or response.conversation_id is not None
+        if self._counts:
+            output = response.audio and response.audio.output
+            run.bytes_per_ms = bytes_per_ms(output and output.format) or self._bytes_per_ms
+
+    def _response_done(self, event: ResponseDone) -> None:
+        response_id = getattr(event.response, "id", None)
+        if not response_id:
+            return
+        response, run = event.response, self._run(response_id)
+        run.lasting = run.lasting or response.conversation_id is not None
+        run.status = response.status or "completed"
+        for item in response.output or ():
+            item_id = id_of(item)
+            known = self._records.get(item_id or "")
+            if known is not None and known.whole and known.response_id and item_id in self._placed:
+                continue  # the usual case: each item was told when it was done
+            record = self._of_response(item_id, response_id)
+            if record is not None:
+                self._learn(record, item, final=True)
+                if run.lasting:
+                    self._place(record)
+            elif any(isinstance(part, OutputAudio) for part in getattr(item, "content", None) or ()):
+                self.has_spoken = True
+        if not run.lasting:
+            for item_id in run.item_ids:
+                if item_id not in self._placed:
+                    self._drop(item_id)
+        run.item_ids = []
+
+    def _output_item(self, event: ResponseOutputItemAdded | ResponseOutputItemDone) -> None:
+        record = self._of_response(id_of(event.item), event.response_id)
+        if record is None:
+            return
+        final = isinstance(event, ResponseOutputItemDone) or status_of(event.item) in ENDED
+        self._learn(record, event.item, final=final)
+        run = self._runs.get(event.response_id)
+        if run is not None and run.lasting:
+            self._place(record)
+
+    def _part_added(self, event: ResponseContentPartAdded) -> None:
+        self.has_spoken = self.has_spoken or isinstance(event.part, OutputAudio)
+        record = self._of_response(event.item_id, event.response_id)
+        if record is not None and event.part is not None:
+            part = record.part(event.content_index)
+            part.shown = part.shown or event.part
+
+    def _part_done(self, event: ResponseContentPartDone) -> None:
+        self._part_added(event)  # type: ignore[arg-type]
+        text = event.part.transcript if isinstance(event.part, OutputAudio) else getattr(event.part, "text", None)
+        self._finish(event, text)
+
+    def _finish(self, event: Any, text: str | None, index: int | None = None) -> None:
+        index = event.content_index if index is None else index
+        record = self._of_response(event.item_id, getattr(event, "response_id", None))
+        if record is not None:
+            record.finish(index, text)
+            self._close(record)
+
+    def _text_done(self, event: ResponseOutputTextDone) -> None:
+        self._finish(event, event.text)
+
+    def _transcript_done(self, event: ResponseOutputAudioTranscriptDone) -> None:
+        self.has_spoken = True
+        self._finish(event, event.transcript)
+        self._spoken(event)
+
+    def _arguments_done(self, event: ResponseFunctionCallArgumentsDone | ResponseMcpCallArgumentsDone) -> None:
+        self._finish(event, event.arguments, ARGUMENTS)
+
+    def _spoken(self, event: Any) -> None:
+        record = self._records.get(event.item_id)
+        if record is not None:
+            record.part(event.content_index).spoken = True
+
+    # Deltas: the list of pieces is found at once when the part has grown before
+
+    def _text_delta(self, event: ResponseOutputTextDelta | ConversationItemInputAudioTranscriptionDelta) -> None:
+        delta = event.delta
+        if delta:
+            try:
+                self._open[event.item_id, event.content_index].append(delta)  # type: ignore[index]
+            except KeyError:
+                self._begin(event, event.content_index)
+
+    def _transcript_delta(self, event: ResponseOutputAudioTranscriptDelta) -> None:
+        delta = event.delta
+        if delta:
+            try:
+                self._open[event.item_id, event.content_index].append(delta)
+            except KeyError:
+                self.has_spoken = True
+                self._begin(event, event.content_index)
+                self._spoken(event)
+
+    def _arguments_delta(self, event: ResponseFunctionCallArgumentsDelta | ResponseMcpCallArgumentsDelta) -> None:
+        delta = event.delta
+        if delta:
+            try:
+                self._open[event.item_id, ARGUMENTS].append(delta)
+            except KeyError:
+                self._begin(event, ARGUMENTS)
+
+    def _begin(self, event: Any, index: int | None) -> None:
+        record = self._of_response(event.item_id, getattr(event, "response_id", None))
+        if record is None:
+            return
+        part = record.part(index)
+        if part.open:
+            part.pieces.append(event.delta)
+            if index is not None:
+                self._open[record.id, index] = part.pieces
+
+    def _audio_delta(self, event: ResponseOutputAudioDelta) -> None:
+        self.has_spoken = True
+        run = self._runs.get(event.response_id)
+        record = self._records.get(event.item_id)
+        if run is None or record is None or run.bytes_per_ms is None:
+            return  # not counted from its beginning, or of unknown format
+        part = record.part(event.content_index)
+        if part.size_bytes is None:
+            part.size_bytes = 0
+            part.bytes_per_ms = run.bytes_per_ms
+            part.spoken = True
+        part.size_bytes += base64_bytes(event.delta or "")
+
+    def _reconfigured(self, event: SessionUpdated) -> None:
+        if self._counts:
+            self.count_audio(event.session)
+
+    # What the user said
+
+    def _heard(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
+        self._finish(event, event.transcript)
+
+    def _not_heard(self, event: ConversationItemInputAudioTranscriptionFailed) -> None:
+        record = self._record(event.item_id)
+        if record is not None:
+            record.error = event.error
+
+    def _segment(self, event: ConversationItemInputAudioTranscriptionSegment) -> None:
+        record = self._record(event.item_id)
+        if record is not None:
+            record.segments[event.id or (event.start, event.end)] = event
+
+    # MCP
+
+    def _mcp(self, event: Any) -> None:
+        record = self._record(event.item_id)
+        if record is not None and record.outcome not in ("completed", "failed"):
+            record.outcome = _OUTCOMES[type(event)]
+
+
+_Folds = dict[type[ServerEvent], Callable[[Conversation, Any], None]]
+
+_OUTCOMES: Final[dict[type[ServerEvent], str]] = {
+    ResponseMcpCallInProgress: "in_progress",
+    ResponseMcpCallCompleted: "completed",
+    ResponseMcpCallFailed: "failed",
+    McpListToolsInProgress: "in_progress",
+    McpListToolsCompleted: "completed",
+    McpListToolsFailed: "failed",
+}
+
+_OF_EVENTS: Final[_Folds] = {
+    ConversationItemAdded: Conversation._item_added,
+    ConversationItemCreated: Conversation._item_added,
+    ConversationItemDone: Conversation._item_done,
+    ConversationItemRetrieved: Conversation._item_retrieved,
+    ConversationItemDeleted: Conversation._item_deleted,
+    ConversationItemTruncated: Conversation._item_truncated,
+    ConversationItemInputAudioTranscriptionCompleted: Conversation._heard,
+    ConversationItemInputAudioTranscriptionFailed: Conversation._not_heard,
+    ConversationItemInputAudioTranscriptionSegment: Conversation._segment,
+    InputAudioBufferCommitted: Conversation._committed,
+    ResponseCreated: Conversation._response_created,
+    ResponseDone: Conversation._response_done,
+    ResponseOutputItemAdded: Conversation._output_item,
+    ResponseOutputItemDone: Conversation._output_item,
+    ResponseContentPartAdded: Conversation._part_added,
+    ResponseContentPartDone: Conversation._part_done,
+    ResponseOutputTextDone: Conversation._text_done,
+    ResponseOutputAudioTranscriptDone: Conversation._transcript_done,
+    ResponseFunctionCallArgumentsDone: Conversation._arguments_done,
+    ResponseMcpCallArgumentsDone: Conversation._arguments_done,
+    **dict.fromkeys(_OUTCOMES, Conversation._mcp),
+}
+
+_OF_DELTAS: Final[_Folds] = {
+    ResponseOutputTextDelta: Conversation._text_delta,
+    ResponseOutputAudioTranscriptDelta: Conversation._transcript_delta,
+    ResponseFunctionCallArgumentsDelta: Conversation._arguments_delta,
+    ResponseMcpCallArgumentsDelta: Conversation._arguments_delta,
+    ConversationItemInputAudioTranscriptionDelta: Conversation._text_delta,
+}
+
+_OF_AUDIO: Final[_Folds] = {
+    ResponseOutputAudioDelta: Conversation._audio_delta,
+    SessionUpdated: Conversation._reconfigured,
+}
+
+_FOLDS: Final[_Folds] = {**_OF_EVENTS, **_OF_DELTAS, **_OF_AUDIO}
+
+Conversation.EVENTS = tuple(_OF_EVENTS)
+Conversation.DELTAS = tuple(_OF_DELTAS)
+Conversation.AUDIO = tuple(_OF_AUDIO)

@@ -1,0 +1,101 @@
+"""How much audio waits in the server's input buffer."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from realtime_sync._unset import UNSET
+from realtime_sync.events import (
+    AudioConfig,
+    ClientEvent,
+    FlatSessionConfig,
+    InputAudioBufferAppend,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
+    InputAudioBufferCommitted,
+    ServerEvent,
+    SessionConfig,
+    SessionCreated,
+    SessionUpdated,
+)
+from realtime_sync.state.conversation.lengths import base64_bytes, bytes_per_ms
+
+__all__ = ["InputBuffer", "input_of"]
+
+
+class InputBuffer:
+    """How much audio waits in the server's input buffer, as far as it can be known: without turn detection, in a
+    format whose rate the server told.
+
+    `sent` follows what is sent, `apply` what is received. It never claims to hold less than it does.
+    """
+
+    EVENTS: ClassVar[tuple[type[ServerEvent], ...]] = (SessionCreated, SessionUpdated, InputAudioBufferCommitted)
+    """The events that `apply` needs."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._counted = True  # whether _bytes is all that the buffer can hold
+        self._commits = 0  # sent and not confirmed: one that fails leaves the audio where it is
+        self._outdated = 0  # those among them that were followed by a clear
+        self._manual: bool | None = None  # whether turn detection is off; None while nobody has told
+        self._bytes_per_ms: float | None = None
+
+    @property
+    def ms(self) -> float | None:
+        """The length in milliseconds, ``None`` when it is not known."""
+        if not self._manual or not self._counted or self._commits or self._bytes_per_ms is None:
+            return None
+        return self._bytes / self._bytes_per_ms
+
+    def appended(self, size_bytes: int) -> None:
+        """So many bytes of audio were sent."""
+        if self._manual is False:
+            self._counted = False
+        self._bytes += size_bytes
+
+    def sent(self, event: ClientEvent) -> None:
+        """Take in one event that was sent; others than append, commit and clear change nothing."""
+        if isinstance(event, InputAudioBufferAppend):
+            self.appended(base64_bytes(event.audio))
+        elif isinstance(event, InputAudioBufferCommit):
+            self._bytes = 0
+            self._counted = self._manual is True
+            self._commits += 1
+        elif isinstance(event, InputAudioBufferClear):  # always succeeds
+            self._bytes = 0
+            self._counted = True
+            self._outdated += self._commits
+            self._commits = 0
+
+    def lose_count(self) -> None:
+        """Something was not sent after all: the length is unknown until the next clear."""
+        self._counted = False
+
+    def apply(self, event: ServerEvent) -> None:
+        """Take in one event that was received; others than those of `EVENTS` change nothing."""
+        if isinstance(event, (SessionCreated, SessionUpdated)):
+            self._configure(event.session)
+        elif isinstance(event, InputAudioBufferCommitted):
+            if self._outdated:
+                self._outdated -= 1
+            elif self._commits:
+                self._commits -= 1
+
+    def _configure(self, config: SessionConfig) -> None:
+        detection, audio_format = input_of(config)
+        rate = bytes_per_ms(audio_format)
+        self._manual = None if detection is UNSET else detection is None
+        if (self._manual is False and (self._bytes or self._commits)) or (self._bytes and rate != self._bytes_per_ms):
+            self._counted = False
+        self._bytes_per_ms = rate
+
+
+def input_of(config: Any) -> tuple[Any, Any]:
+    """Turn detection and format of the input in any dialect; `UNSET` is a turn detection that is not told."""
+    if isinstance(config, FlatSessionConfig):
+        return config.turn_detection, config.input_audio_format
+    audio = getattr(config, "audio", None)
+    if not isinstance(audio, AudioConfig) or audio.input is None:
+        return UNSET, None
+    return audio.input.turn_detection, audio.input.format

@@ -1,0 +1,127 @@
+"""`UsageTally`: what a session has used so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from realtime_sync.events import (
+    AudioConfig,
+    ConversationItemInputAudioTranscriptionCompleted,
+    FlatSessionConfig,
+    InputTranscription,
+    RateLimitsUpdated,
+    ResponseDone,
+    ServerEvent,
+    SessionConfig,
+    SessionCreated,
+    SessionUpdated,
+)
+from realtime_sync.state.usage.limits import RateLimits
+from realtime_sync.state.usage.prices import PriceTable
+from realtime_sync.state.usage.tokens import Used, used_by_response, used_by_transcription
+
+__all__ = ["UsageTally"]
+
+
+class UsageTally:
+    """Counts what a session uses: responses by modality and cached or not, and transcriptions of the user's speech
+    apart from them, since another model makes them.
+
+    It grows only by `apply`, on one thread; reading is safe on any. No response and no transcription is counted twice.
+    """
+
+    EVENTS: ClassVar[tuple[type[ServerEvent], ...]] = (
+        ResponseDone,
+        ConversationItemInputAudioTranscriptionCompleted,
+        RateLimitsUpdated,
+        SessionCreated,
+        SessionUpdated,
+    )
+    """The events that `apply` needs."""
+
+    def __init__(self) -> None:
+        self.model: str | None = None
+        """The model of the session, as the server names it."""
+        self.transcription_model: str | None = None
+        """The model that transcribes the user's speech, as the server names it."""
+        self.limits: Final = RateLimits()
+        """The limits of the account."""
+        self._responses: dict[str, Used] = {}
+        self._counted: set[str] = set()
+        self._transcribed: set[tuple[str, int]] = set()
+        self._by_model: dict[str | None, Used] = {}
+        self._transcription_by_model: dict[str | None, Used] = {}
+
+    @property
+    def total(self) -> Used:
+        """What all responses have used together."""
+        return sum(list(self._by_model.values()), Used())
+
+    @property
+    def transcription(self) -> Used:
+        """What all transcriptions of the user's speech have used together."""
+        return sum(list(self._transcription_by_model.values()), Used())
+
+    @property
+    def responses(self) -> Mapping[str, Used]:
+        """What each response has used, by its id."""
+        return dict(self._responses)
+
+    def cost(self, prices: PriceTable, *, model: str | None = None, transcription_model: str | None = None) -> float:
+        """What all of it costs, transcriptions included, in the currency of the table. ``model`` and
+        ``transcription_model`` are for what the server did not name.
+
+        Raises `ConfigurationError` when the table lacks a price that is needed.
+        """
+        counted = [(used, name or model) for name, used in list(self._by_model.items())]
+        counted += [(used, name or transcription_model) for name, used in list(self._transcription_by_model.items())]
+        return sum((prices.cost(used, name) for used, name in counted if used != Used()), 0.0)
+
+    def apply(self, event: ServerEvent) -> None:
+        """Take in one event; others than those of `EVENTS` change nothing."""
+        if isinstance(event, ResponseDone):
+            self._count_response(event)
+        elif isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
+            self._count_transcription(event)
+        elif isinstance(event, RateLimitsUpdated):
+            self.limits.update(event.rate_limits or ())
+        elif isinstance(event, (SessionCreated, SessionUpdated)):
+            self._configure(event.session)
+
+    def __repr__(self) -> str:
+        total = self.total
+        return f"<UsageTally: {total.input.total} input and {total.output.total} output tokens>"
+
+    def _count_response(self, event: ResponseDone) -> None:
+        response_id = getattr(event.response, "id", None)
+        usage = getattr(event.response, "usage", None)
+        known_by = response_id or event.event_id
+        if usage is None or known_by in self._counted:
+            return
+        used = used_by_response(usage)
+        if known_by:
+            self._counted.add(known_by)
+        if response_id:
+            self._responses[response_id] = used
+        self._by_model[self.model] = self._by_model.get(self.model, Used()) + used
+
+    def _count_transcription(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
+        place = (event.item_id, event.content_index or 0)
+        if place in self._transcribed:
+            return
+        used = used_by_transcription(event.usage)
+        if event.item_id and used != Used():
+            self._transcribed.add(place)
+        known = self._transcription_by_model.get(self.transcription_model, Used())
+        self._transcription_by_model[self.transcription_model] = known + used
+
+    def _configure(self, config: SessionConfig | None) -> None:
+        self.model = getattr(config, "model", None) or self.model
+        transcription = None
+        if isinstance(config, FlatSessionConfig):
+            transcription = config.input_audio_transcription
+        elif isinstance(audio := getattr(config, "audio", None), AudioConfig) and audio.input is not None:
+            transcription = audio.input.transcription
+        if isinstance(transcription, InputTranscription):
+            self.transcription_model = transcription.model or self.transcription_model
