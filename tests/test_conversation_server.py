@@ -9,8 +9,8 @@ import pytest
 import realtime_sync as rt
 from realtime_sync import events as e
 from realtime_sync.local import LocalServer, Quirks, Reply, ToolCall
-from realtime_sync.state.input_buffer import InputBuffer
 from realtime_sync.state.conversation import Conversation
+from realtime_sync.state.input_buffer import InputBuffer
 from realtime_sync.state.usage import CostLimit, PriceTable, UsageTally
 
 HEARD = e.ConversationItemInputAudioTranscriptionCompleted

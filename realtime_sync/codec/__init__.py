@@ -56,6 +56,7 @@ __all__ = [
     "decode_server_event",
     "encode_append",
     "encode_event",
+    "encode_fields",
     "event_to_dict",
     "object_to_dict",
     "structure",
@@ -168,6 +169,14 @@ def encode_event(event: Event | Mapping[str, Any]) -> str:
         return orjson.dumps(fields).decode()
     except Exception:
         raise InvalidEvent(fault(event)) from None
+
+
+def encode_fields(fields: dict[str, Any]) -> str:
+    """The JSON text of what `event_to_dict` gave. Raises `InvalidEvent` as `encode_event` does."""
+    try:
+        return orjson.dumps(fields).decode()
+    except Exception:
+        raise InvalidEvent(fault(fields)) from None
 
 
 def event_to_dict(event: Event | Mapping[str, Any]) -> dict[str, Any]:
