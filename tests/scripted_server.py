@@ -17,6 +17,7 @@ import itertools
 import json
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
@@ -526,6 +527,7 @@ class ScriptedServer:
         except ConnectionClosed:
             pass
         except BaseException as fault:
+            traceback.print_exception(fault)  # what the test then fails of is but a consequence
             with self._changed:
                 self._faults.append(fault)
 

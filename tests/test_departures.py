@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
 import re
 import threading
 import time
@@ -29,6 +30,7 @@ from protocol_examples import (
     FLAT_REALTIME_SESSION,
     FUNCTION_CALL,
     SERVER_EXAMPLES,
+    SESSION,
 )
 from scripted_server import (
     OPEN,
@@ -61,9 +63,10 @@ from realtime_sync.audio import encode_pcmu, read_wav
 SPEECH = Path(__file__).parent.parent / "examples" / "speech.wav"
 SOUND = bytes(9_600)  # 200 ms
 
-TURN_S = 5.0  # of what can be answered: reached only by what hangs
-SHORT_S = 0.6  # of a turn that cannot end by itself
-AT_ONCE_S = 3.0  # nobody who waits for a limit of `TURN_S` is done by then
+PACE = float(os.environ.get("REALTIME_SYNC_PACE", "1"))  # 3 for a machine that is very busy
+TURN_S = 5.0 * PACE  # of what can be answered: reached only by what hangs
+SHORT_S = 0.6 * PACE  # of a turn that cannot end by itself
+AT_ONCE_S = 3.0 * PACE  # nobody who waits for a limit of `TURN_S` is done by then
 BUSY = "the upstream is busy"
 MEANWHILE = "; meanwhile the server said: "
 
@@ -237,7 +240,7 @@ ROWS = (
     *(Row(f"refused-{name}", say(error), "refusal", BUSY) for name, error in _UNNAMED.items()),
     Row("refused-named", named_refusal(BUSY), "refusal", BUSY),
     Row("unanswered", say(), "either"),
-    Row("answered-late", say(), "either", then=comes_late, only=ECHOING),
+    Row("answered-late", drop(), "either", then=comes_late, only=ECHOING),
     # The model dies
     Row("died", keep("response.created"), "either"),
     Row("died-cancel-refused-unnamed", keep("response.created"), "either", to_cancel=say(refusal("nothing runs"))),
@@ -251,8 +254,8 @@ ROWS = (
     Row("died-cancel-unanswered", keep("response.created"), "either", to_cancel=say(), only=SLOW, again_s=8.0),
     Row("died-cancelled", keep("response.created"), "either", to_cancel=cancelled),
     Row("died-midway", drop("response.output_item.done", "response.done"), "either"),
-    Row("runs-on-named", say(), "either", then=runs_on(named=True)),
-    Row("runs-on-unnamed", say(), "either", then=runs_on(named=False)),
+    Row("runs-on-named", drop(), "either", then=runs_on(named=True)),
+    Row("runs-on-unnamed", drop(), "either", then=runs_on(named=False)),
     # An error in the place of the end
     Row("error-for-done", error_in_place_of_the_end, "either", BUSY),
     Row(
@@ -381,7 +384,8 @@ def test_a_turn_of_the_user_that_is_never_answered_takes_no_other_answer(case: s
         try:
             assert session.ask("first", timeout=TURN_S).text == answer_to("first")
         except rt.RealtimeTimeout:  # it may have been the answer to the turn of the user, for a while
-            assert config["audio"]["input"]["turn_detection"]["create_response"], "no answer was configured"
+            assert not echoes
+            assert "not-configured" not in case
         assert_usable(session, server)
 
 
@@ -452,8 +456,9 @@ _BASES: dict[tuple[str, str], JsonObject] = {
     ("response.done", ""): {**_DONE, "response": {**FINISHED_RESPONSE, "output": [ASSISTANT_MESSAGE]}},
     ("response.done", "call"): {**_DONE, "response": {**FINISHED_RESPONSE, "output": [FUNCTION_CALL]}},
     **{
-        (kind, "flat"): {"type": kind, "event_id": "ev_1", "session": FLAT_REALTIME_SESSION}
+        (kind, base): {"type": kind, "event_id": "ev_1", "session": session}
         for kind in ("session.created", "session.updated")
+        for base, session in (("", SESSION), ("flat", FLAT_REALTIME_SESSION))
     },
     **{
         (f"conversation.item.{name}", kind): {
@@ -1258,7 +1263,7 @@ def test_a_session_answers_whatever_the_server_did_before(
             session.start()
         for number in range(max(len(responses), len(items))):
             try:
-                reply = session.ask(f"question {number}", timeout=0.3)
+                reply = session.ask(f"question {number}", timeout=SHORT_S / 2)
             except rt.RealtimeError:
                 pass
             else:
