@@ -7,33 +7,19 @@ Only public names are used, and a server of our own (`scripted_server`), so that
 from __future__ import annotations
 
 import base64
-import json
 import logging
-import os
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from protocol_examples import (
-    ASSISTANT_MESSAGE,
-    FINISHED_RESPONSE,
-    FLAT_REALTIME_SESSION,
-    FUNCTION_CALL,
-    SERVER_EXAMPLES,
-    SESSION,
-)
 from scripted_server import (
-    OPEN,
     Change,
     Departure,
     Exchange,
@@ -56,69 +42,33 @@ from scripted_server import (
     say,
     with_vad,
 )
+from scripted_session import (
+    AT_ONCE_S,
+    BUSY,
+    PACE,
+    SHORT_S,
+    SOUND,
+    TURN_S,
+    assert_usable,
+    at_once,
+    connect,
+    look_up,
+    no_thread_left,
+    opened,
+    said,
+)
 
 import realtime_sync as rt
 from realtime_sync.audio import encode_pcmu, read_wav
 
 SPEECH = Path(__file__).parent.parent / "examples" / "speech.wav"
-SOUND = bytes(9_600)  # 200 ms
-
-PACE = float(os.environ.get("REALTIME_SYNC_PACE", "1"))  # 3 for a machine that is very busy
-TURN_S = 5.0 * PACE  # of what can be answered: reached only by what hangs
-SHORT_S = 0.6 * PACE  # of a turn that cannot end by itself
-AT_ONCE_S = 3.0 * PACE  # nobody who waits for a limit of `TURN_S` is done by then
-BUSY = "the upstream is busy"
 MEANWHILE = "; meanwhile the server said: "
 
 
 @pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
-    known = set(threading.enumerate())
-    yield
-    for thread in set(threading.enumerate()) - known:
-        thread.join(TURN_S)
-        assert not thread.is_alive(), f"{thread.name} is left"
-
-
-def connect(server: ScriptedServer, **options: Any) -> rt.RealtimeSession:
-    return rt.connect("m", base_url=server.base_url, api_key="x", **{"timeout": TURN_S, **options})
-
-
-@contextmanager
-def opened(*departures: Departure, **options: Any) -> Iterator[tuple[ScriptedServer, rt.RealtimeSession]]:
-    """A session with a server that departs so. ``options`` are those of the server."""
-    with ScriptedServer(*departures, **options) as server, connect(server) as session:
-        yield server, session
-
-
-@contextmanager
-def at_once() -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    assert time.monotonic() - began < AT_ONCE_S, "it waited for its limit"
-
-
-def said(reply: rt.Reply) -> str:
-    """What a reply says, also where no delta came and only its items tell."""
-    parts = [part for item in reply.items for part in getattr(item, "content", None) or ()]
-    return str(reply) or "".join(getattr(part, "text", None) or "" for part in parts)
-
-
-def assert_usable(session: rt.RealtimeSession, server: ScriptedServer, *, timeout: float = TURN_S) -> None:
-    """The next questions get their own answers, and the next messages their own confirmations."""
-    _ask_again(session, server, "again", timeout)
-    updated = session.update_session({"instructions": "be brief"}).result(TURN_S)
-    assert getattr(updated.session, "instructions", None) == "be brief"
-    note = session.create_item({"type": "message", "role": "system", "content": [{"type": "input_text", "text": "n"}]})
-    assert getattr(note.result(TURN_S).item, "id", None) == note.item_id
-    _ask_again(session, server, "once more", TURN_S)
-
-
-def _ask_again(session: rt.RealtimeSession, server: ScriptedServer, question: str, timeout: float) -> None:
-    turn = session.respond(question, timeout=timeout)
-    assert "".join(turn.text()) == answer_to(question)
-    assert (turn.reply.text, turn.reply.status) == (answer_to(question), "completed")
-    assert turn.reply.response_id == server.response_ids(question)[-1]
+    with no_thread_left():
+        yield
 
 
 # 1. One event is missing, or another one comes in its place
@@ -174,6 +124,7 @@ VARIANTS = (
     Variant("flat", server=_flat),
 )
 ECHOING = frozenset({"first", "second", "background"})
+FEW = frozenset({"first", "after_call", "vad"})  # for what is much like another row
 SLOW = frozenset({"first", "background"})
 
 
@@ -227,6 +178,7 @@ def cancelled(exchange: Exchange) -> list[Frame]:
     return [done_of(exchange.request.get("response_id"), status="cancelled")]
 
 
+NOT_ACTIVE = refusal("nothing runs", code="response_cancel_not_active")
 _UNNAMED: dict[str, JsonObject] = {
     "null_id": refusal(BUSY),
     "no_id": {"type": "error", "error": {"type": "server_error", "message": BUSY}},
@@ -235,6 +187,8 @@ _UNNAMED: dict[str, JsonObject] = {
     "flat": {"type": "error", "message": BUSY},
 }
 
+DIED = keep("response.created")
+
 ROWS = (
     # The create
     *(Row(f"refused-{name}", say(error), "refusal", BUSY) for name, error in _UNNAMED.items()),
@@ -242,29 +196,22 @@ ROWS = (
     Row("unanswered", say(), "either"),
     Row("answered-late", drop(), "either", then=comes_late, only=ECHOING),
     # The model dies
-    Row("died", keep("response.created"), "either"),
-    Row("died-cancel-refused-unnamed", keep("response.created"), "either", to_cancel=say(refusal("nothing runs"))),
-    Row(
-        "died-cancel-not-active-unnamed",
-        keep("response.created"),
-        "either",
-        to_cancel=say(refusal("nothing runs", code="response_cancel_not_active")),
-    ),
-    Row("died-cancel-unknown", keep("response.created"), "either", to_cancel=named_refusal("Unknown event type")),
-    Row("died-cancel-unanswered", keep("response.created"), "either", to_cancel=say(), only=SLOW, again_s=8.0),
-    Row("died-cancelled", keep("response.created"), "either", to_cancel=cancelled),
-    Row("died-midway", drop("response.output_item.done", "response.done"), "either"),
+    Row("died", DIED, "either"),
+    Row("died-cancel-not-active-unnamed", DIED, "either", to_cancel=say(NOT_ACTIVE), only=FEW),
+    Row("died-cancel-unknown", DIED, "either", to_cancel=named_refusal("Unknown event type"), only=FEW),
+    Row("died-cancel-refused-unnamed", DIED, "either", to_cancel=say(refusal("no")), only=SLOW, again_s=8.0 * PACE),
+    Row("died-cancel-unanswered", DIED, "either", to_cancel=say(), only=SLOW, again_s=8.0 * PACE),
+    Row("died-cancelled", DIED, "either", to_cancel=cancelled, only=FEW),
+    Row("died-midway", drop("response.output_item.done", "response.done"), "either", only=FEW),
     Row("runs-on-named", drop(), "either", then=runs_on(named=True)),
-    Row("runs-on-unnamed", drop(), "either", then=runs_on(named=False)),
+    Row("runs-on-unnamed", drop(), "either", then=runs_on(named=False), only=FEW),
     # An error in the place of the end
     Row("error-for-done", error_in_place_of_the_end, "either", BUSY),
-    Row(
-        "error-for-done-at-once", chain(keep("response.created"), lambda e: [*e.answer, refusal(BUSY)]), "either", BUSY
-    ),
+    Row("error-for-all", chain(DIED, lambda e: [*e.answer, refusal(BUSY)]), "either", BUSY, only=FEW),
     # The end
     Row("done-lost", drop("response.done"), "either"),
     Row("done-not-json", instead_of("response.done", '{"type": "response.done", "response": {'), "either"),
-    Row("done-without-type", edit("response.done", remove("type")), "either"),
+    Row("done-without-type", edit("response.done", remove("type")), "either", only=FEW),
     Row("done-without-response", edit("response.done", remove("response")), "reply"),
     Row("done-null", edit("response.done", put("response", value=None)), "reply"),
     Row("done-a-list", edit("response.done", put("response", value=[])), "reply"),
@@ -278,6 +225,7 @@ ROWS = (
         "no-created-no-ids",
         chain(drop("response.created"), edit("*", remove("response_id"), remove("response", "id"))),
         "either",
+        only=FEW,
     ),
     Row("created-without-id", edit("response.created", remove("response", "id")), "reply"),
     Row("created-twice", lambda e: [e.answer[0], *e.answer], "reply"),
@@ -288,11 +236,6 @@ CASES = [
     for variant in VARIANTS
     if row.only is None or variant.id in row.only
 ]
-
-
-def look_up() -> str:
-    """Look something up."""
-    return "found"
 
 
 @pytest.mark.parametrize(("row", "variant"), CASES)
@@ -412,348 +355,6 @@ def test_an_answer_to_the_speech_of_the_user_is_not_taken_for_the_answer_to_a_qu
         session.append_audio_bytes(SOUND)
         reply = session.ask("first", timeout=TURN_S)
         assert reply.text == answer_to("first")
-        assert_usable(session, server)
-
-
-# 2. One odd field
-
-
-ROUNDED: Any = object()  # where a float in a whole-number field becomes the nearest whole number
-
-
-@dataclass(frozen=True)
-class Odd:
-    """``value`` at ``path`` of an event; ``becomes`` is what the attribute holds then (``None``: nothing)."""
-
-    kind: str
-    path: str
-    value: Any
-    becomes: Any = None
-    base: str = ""
-
-    @property
-    def id(self) -> str:
-        shown = json.dumps(self.value).replace(" ", "").replace('"', "'")
-        return f"{self.kind}{self.base and ' ' + self.base}:{self.path}={shown}"
-
-    @property
-    def keys(self) -> list[str | int]:
-        return [int(key) if key.isdigit() else key for key in self.path.split(".")]
-
-    @property
-    def raw(self) -> JsonObject:
-        """A whole event with the odd value in it."""
-        event = deepcopy(
-            _BASES.get((self.kind, self.base)) or next(e for e in SERVER_EXAMPLES if e["type"] == self.kind)
-        )
-        event["type"] = self.kind
-        put(*self.keys, value=self.value)(event)
-        return event
-
-
-_DONE = {"type": "response.done", "event_id": "ev_1"}
-_BASES: dict[tuple[str, str], JsonObject] = {
-    ("response.done", ""): {**_DONE, "response": {**FINISHED_RESPONSE, "output": [ASSISTANT_MESSAGE]}},
-    ("response.done", "call"): {**_DONE, "response": {**FINISHED_RESPONSE, "output": [FUNCTION_CALL]}},
-    **{
-        (kind, base): {"type": kind, "event_id": "ev_1", "session": session}
-        for kind in ("session.created", "session.updated")
-        for base, session in (("", SESSION), ("flat", FLAT_REALTIME_SESSION))
-    },
-    **{
-        (f"conversation.item.{name}", kind): {
-            "type": f"conversation.item.{name}",
-            "event_id": "ev_1",
-            "previous_item_id": "item_0",
-            "item": item,
-        }
-        for name in ("added", "done", "created", "retrieved")
-        for kind, item in (
-            ("message", ASSISTANT_MESSAGE),
-            ("call", FUNCTION_CALL),
-            ("output", {"type": "function_call_output", "id": "item_o1", "call_id": "call_8", "output": "12"}),
-        )
-    },
-}
-
-
-def _done(path: str, value: Any, becomes: Any = None, base: str = "") -> Odd:
-    return Odd("response.done", f"response.{path}" if path else "response", value, becomes, base)
-
-
-def _configured(path: str, value: Any, becomes: Any = None, base: str = "") -> Odd:
-    return Odd("session.created", f"session.{path}" if path else "session", value, becomes, base)
-
-
-ODD_DONE = [
-    _done("usage.total_tokens", 15.7, ROUNDED),
-    _done("usage.total_tokens", "15"),
-    _done("usage.input_tokens", 10.2, ROUNDED),
-    _done("usage.output_tokens", True),
-    _done("usage.input_token_details.text_tokens", 9.6, ROUNDED),
-    _done("usage.input_token_details.cached_tokens", "4"),
-    _done("usage.input_token_details.cached_tokens_details", 4),
-    _done("usage.input_token_details", []),
-    _done("usage.output_token_details", "none"),
-    _done("usage.output_token_details.audio_tokens", 0.4, ROUNDED),
-    _done("usage", "15 tokens"),
-    _done("usage", []),
-    _done("status_details", "all is well"),
-    _done("status_details.reason", 5),
-    _done("status_details.error", ["none"]),
-    _done("output", [None]),
-    _done("output", ["Answer"]),
-    _done("output", {}),
-    _done("output", "Answer"),
-    _done("output.0.content", "Answer"),
-    _done("output.0.content", [None]),
-    _done("output.0.content", ["Answer"]),
-    _done("output.0.content.0.text", 5),
-    _done("output.0.id", 12),
-    _done("output.0.status", 1),
-    _done("output.0.arguments", {"city": "Lyon"}, base="call"),
-    _done("output.0.call_id", 9, base="call"),
-    _done("output.0.id", 9, base="call"),
-    _done("metadata", []),
-    _done("metadata", "none"),
-    _done("id", 7),
-    _done("status", 200),
-    _done("conversation_id", 5),
-    _done("output_modalities", "text"),
-    _done("audio", "alloy"),
-    _done("max_output_tokens", []),
-    _done("", []),
-    _done("", "done"),
-]
-ODD_CONFIG = [
-    _configured("audio.input.turn_detection", "server_vad"),
-    _configured("audio.input.turn_detection", False),
-    _configured("audio.input.turn_detection.threshold", "0.5"),
-    _configured("audio.input.turn_detection.silence_duration_ms", 500.4, ROUNDED),
-    _configured("audio.input.turn_detection.create_response", "true"),
-    _configured("audio.input.format", "pcm16"),
-    _configured("audio.input.format.rate", 24000.2, ROUNDED),
-    _configured("audio.output.format", "pcm16"),
-    _configured("audio.output.voice", 5),
-    _configured("audio.output.speed", "1.0"),
-    _configured("audio.input.transcription", True),
-    _configured("audio.input.noise_reduction", "near_field"),
-    _configured("audio.input", "pcm16"),
-    _configured("audio", []),
-    _configured("expires_at", 1790003600.7, ROUNDED),
-    _configured("expires_at", "2026-09-21T12:33:20Z"),
-    _configured("output_modalities", "text"),
-    _configured("tools", {}),
-    _configured("tools", [None]),
-    _configured("tool_choice", False),
-    _configured("max_output_tokens", []),
-    _configured("truncation", 0.8),
-    _configured("tracing", False),
-    _configured("prompt", "none"),
-    _configured("include", "item.input_audio_transcription.logprobs"),
-    _configured("id", 5),
-    _configured("model", {}),
-    _configured("instructions", []),
-    _configured("client_secret", "ek_1"),
-    _configured("", "sess_1"),
-    _configured("", []),
-    _configured("temperature", "0.8", base="flat"),
-    _configured("modalities", "text", base="flat"),
-    _configured("input_audio_transcription", True, base="flat"),
-    _configured("input_audio_format", {"type": "audio/pcm"}, base="flat"),
-    _configured("turn_detection", "server_vad", base="flat"),
-    _configured("turn_detection", False, base="flat"),
-    _configured("tools", {}, base="flat"),
-    _configured("expires_at", 1790003600.7, ROUNDED, base="flat"),
-    _configured("expires_at", "never", base="flat"),
-]
-ODD_ERROR = [
-    Odd("error", "error.message", {"text": BUSY}),
-    Odd("error", "error.message", [BUSY]),
-    Odd("error", "error.param", ["session", "voice"]),
-    Odd("error", "error.code", ["busy"]),
-    Odd("error", "error.type", 5),
-    Odd("error", "error.event_id", 5),
-]
-ODD_OTHERS = [
-    Odd("response.created", "response.status_details", "none"),
-    Odd("response.created", "response.metadata", []),
-    Odd("response.created", "response.id", 7),
-    Odd("response.created", "response.output", [None]),
-    Odd("response.created", "response", "resp_1"),
-    Odd("error", "event_id", 5),
-    Odd("response.output_text.delta", "delta", 5),
-    Odd("response.output_text.delta", "content_index", "0"),
-    Odd("response.output_text.delta", "response_id", 5),
-    Odd("response.output_text.done", "text", ["Room twelve."]),
-    Odd("response.output_audio.delta", "delta", [0, 1]),
-    Odd("response.output_audio_transcript.done", "transcript", {"text": "x"}),
-    Odd("response.output_item.added", "item", "item_1"),
-    Odd("response.output_item.added", "output_index", 0.2, ROUNDED),
-    Odd("response.output_item.done", "item.arguments", {"title": "x"}),
-    Odd("response.content_part.added", "part", "text"),
-    Odd("response.function_call_arguments.done", "arguments", {"title": "x"}),
-    Odd("response.function_call_arguments.done", "call_id", 8),
-    Odd("conversation.item.added", "item.content", "Hello", base="message"),
-    Odd("conversation.item.added", "item.id", 4, base="message"),
-    Odd("conversation.item.added", "item.role", 4, base="message"),
-    Odd("conversation.item.added", "item.arguments", {"a": 1}, base="call"),
-    Odd("conversation.item.added", "item.output", {"room": 12}, base="output"),
-    Odd("conversation.item.added", "previous_item_id", 3, base="message"),
-    Odd("conversation.item.done", "item.output", ["x"], base="output"),
-    Odd("conversation.item.created", "item.content", "Hello", base="message"),
-    Odd("conversation.item.created", "item", "item_1", base="message"),
-    Odd("conversation.item.retrieved", "item.content", {}, base="message"),
-    Odd("conversation.item.deleted", "item_id", 4),
-    Odd("conversation.item.truncated", "audio_end_ms", 250.2, ROUNDED),
-    Odd("conversation.item.input_audio_transcription.completed", "usage", 5),
-    Odd("conversation.item.input_audio_transcription.completed", "usage.total_tokens", 24.4, ROUNDED),
-    Odd("conversation.item.input_audio_transcription.completed", "transcript", ["in which room"]),
-    Odd("conversation.item.input_audio_transcription.completed", "logprobs", {}),
-    Odd("conversation.item.input_audio_transcription.segment", "start", "0.25"),
-    Odd("input_audio_buffer.committed", "item_id", 4),
-    Odd("input_audio_buffer.speech_started", "audio_start_ms", 639.7, ROUNDED),
-    Odd("input_audio_buffer.speech_started", "audio_start_ms", "640"),
-    Odd("input_audio_buffer.speech_started", "item_id", 4),
-    Odd("input_audio_buffer.speech_stopped", "audio_end_ms", 2210.4, ROUNDED),
-    Odd("input_audio_buffer.timeout_triggered", "audio_end_ms", 18999.9, ROUNDED),
-    Odd("rate_limits.updated", "rate_limits.0.reset_seconds", "1s"),
-    Odd("rate_limits.updated", "rate_limits.0.limit", "500"),
-    Odd("rate_limits.updated", "rate_limits.0.remaining", 498.8, ROUNDED),
-    Odd("rate_limits.updated", "rate_limits", {}),
-    Odd("rate_limits.updated", "rate_limits", "unlimited"),
-]
-ODD_UPDATED = [Odd("session.updated", odd.path, odd.value, odd.becomes, odd.base) for odd in ODD_CONFIG]
-ODD = [*ODD_DONE, *ODD_CONFIG, *ODD_UPDATED, *ODD_ERROR, *ODD_OTHERS]
-
-
-def odd_ones(*odds: Odd) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("odd", [pytest.param(odd, id=odd.id) for odd in odds])
-
-
-@odd_ones(*ODD)
-def test_an_odd_field_leaves_the_event_its_class_and_everything_else(odd: Odd) -> None:
-    raw = odd.raw
-    event = rt.decode_server_event(json.dumps(raw))
-    assert type(event) is rt.events.SERVER_EVENTS[odd.kind], event
-    *above, name = odd.keys
-    place: Any = event
-    for key in above:
-        place = place[key] if isinstance(key, int) else getattr(place, key)
-    held = getattr(place, str(name))
-    if odd.becomes is ROUNDED:
-        assert (held, type(held)) == (round(odd.value), int)
-    else:  # a list that is not there may be empty, and what could be null may be unset
-        assert held is None or held is rt.UNSET or held == []
-    assert place.extra[name] == odd.value
-    assert rt.event_to_dict(event) == raw
-    assert json.loads(rt.encode_event(event)) == raw
-
-
-@odd_ones(*ODD)
-def test_what_is_beside_an_odd_field_is_read_as_ever(odd: Odd) -> None:
-    event, whole = rt.decode_server_event(odd.raw), rt.decode_server_event(_healthy(odd))
-    *above, name = odd.keys
-    for key in above:
-        event, whole = (found[key] if isinstance(key, int) else getattr(found, key) for found in (event, whole))
-    assert type(event) is type(whole)
-    for field in attrs.fields(type(whole)):
-        if field.name not in (name, "extra"):
-            assert getattr(event, field.name) == getattr(whole, field.name), field.name
-    assert {key: value for key, value in event.extra.items() if key != name} == whole.extra
-
-
-def _healthy(odd: Odd) -> JsonObject:
-    """The event without the odd value."""
-    event = odd.raw
-    place: Any = event
-    for key in odd.keys[:-1]:
-        place = place[key]
-    del place[odd.keys[-1]]
-    return event
-
-
-@odd_ones(*ODD_DONE)
-def test_an_odd_field_of_its_end_does_not_keep_a_response_from_ending(odd: Odd) -> None:
-    question = "use the tool" if odd.base == "call" else "first"
-    with opened(Departure("response.create", edit("response.done", put(*odd.keys, value=odd.value)))) as made:
-        server, session = made
-        if odd.base == "call":
-            session.tool(look_up)
-        with at_once():
-            reply = session.ask(question, timeout=TURN_S)
-        assert reply.text == answer_to(question)
-        assert_usable(session, server)
-
-
-@odd_ones(*(odd for odd in ODD_OTHERS if odd.kind == "response.created"))
-def test_an_odd_field_of_its_beginning_does_not_keep_a_response_from_beginning(odd: Odd) -> None:
-    with opened(Departure("response.create", edit(odd.kind, put(*odd.keys, value=odd.value)))) as (server, session):
-        with at_once():
-            assert session.ask("first", timeout=TURN_S).text == answer_to("first")
-        assert_usable(session, server)
-
-
-@odd_ones(*ODD_CONFIG)
-def test_an_odd_field_of_the_configuration_neither_keeps_a_session_from_opening_nor_from_being_changed(
-    odd: Odd,
-) -> None:
-    step = put(*odd.keys, value=odd.value)
-    departures = (
-        Departure(OPEN, edit("session.created", step)),
-        Departure("session.update", edit("session.updated", step)),
-    )
-    config = flat_config() if odd.base == "flat" else with_vad(nested_config())
-    options = {"session": {"tool_choice": "none"}}
-    with ScriptedServer(*departures, config=config) as server, at_once(), connect(server, **options) as session:
-        assert session.ask("first", timeout=TURN_S).text == answer_to("first")
-        assert_usable(session, server)
-
-
-@pytest.mark.parametrize("named", [True, False], ids=["named", "unnamed"])
-@odd_ones(*ODD_ERROR)
-def test_an_odd_field_of_a_refusal_does_not_hide_it(odd: Odd, named: bool) -> None:
-    def refuse(exchange: Exchange) -> list[Frame]:
-        error = refusal(BUSY, event_id=exchange.request["event_id"] if named else None)
-        put(*odd.keys, value=odd.value)(error)
-        return [error]
-
-    with opened(Departure("response.create", refuse)) as (server, session):
-        with at_once(), pytest.raises(rt.ServerError, match=BUSY):
-            session.ask("first", timeout=TURN_S)
-        assert_usable(session, server)
-
-
-@pytest.mark.parametrize("kind", ["response.function_call_arguments.done", "response.output_item.done", "both"])
-def test_a_call_whose_arguments_are_an_object_is_answered(kind: str) -> None:
-    change = chain(
-        edit("response.function_call_arguments.done", put("arguments", value={}))
-        if kind != "response.output_item.done"
-        else drop(),
-        edit("response.output_item.done", put("item", "arguments", value={})) if "function" not in kind else drop(),
-        edit("response.done", put("response", "output", 0, "arguments", value={})) if kind == "both" else drop(),
-    )
-    with opened(Departure("response.create", change)) as (server, session):
-        session.tool(look_up)
-        assert session.ask("use the tool", timeout=TURN_S).text == answer_to("use the tool")
-        outputs = [event for event in server.of_type("conversation.item.create") if "output" in event["item"]]
-        assert [event["item"]["output"] for event in outputs] == ["found"]
-        assert_usable(session, server)
-
-
-def test_times_with_a_fraction_in_speech_events_are_rounded_and_the_turn_goes_on() -> None:
-    change = chain(
-        edit("input_audio_buffer.speech_started", put("audio_start_ms", value=12.7)),
-        edit("input_audio_buffer.speech_stopped", put("audio_end_ms", value=512.2)),
-    )
-    with opened(Departure("input_audio_buffer.append", change), config=with_vad(nested_config())) as (server, session):
-        times: list[int] = []
-        session.on(rt.events.InputAudioBufferSpeechStarted, lambda event: times.append(event.audio_start_ms))
-        session.on(rt.events.InputAudioBufferSpeechStopped, lambda event: times.append(event.audio_end_ms))
-        turn = session.next_reply(timeout=TURN_S)
-        session.append_audio_bytes(SOUND)
-        assert turn.result().text == answer_to("speech 1")
-        assert times == [13, 512]
         assert_usable(session, server)
 
 
@@ -941,7 +542,7 @@ def test_once_its_wait_was_in_vain_a_newer_item_goes_first_where_the_server_give
 
 TO_CANCEL: dict[str, Change] = {
     "named": drop(),
-    "unnamed": say(refusal("nothing runs", code="response_cancel_not_active")),
+    "unnamed": say(NOT_ACTIVE),
     "code-in-type": say(refusal("nothing runs", type="response_cancel_not_active")),
     "unanswered": say(),
 }
@@ -989,12 +590,11 @@ OPTIONS: dict[str, Callable[[], JsonObject]] = {
 }
 
 
-@pytest.mark.parametrize("what", OPTIONS)
-@pytest.mark.parametrize("swallows", [1, None], ids=["first", "each"])
+@pytest.mark.parametrize(("what", "swallows"), [("session", 1), ("tools", 1), ("both", 1), ("both", None)], ids=str)
 def test_connect_goes_on_with_a_warning_where_the_configuration_is_never_confirmed(
     what: str, swallows: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    limit_s = 3.0
+    limit_s = 2.0 * PACE
     with ScriptedServer(Departure("session.update", say(), swallows)) as server:
         began = time.monotonic()
         with caplog.at_level(logging.WARNING, "realtime_sync"):
@@ -1066,7 +666,7 @@ def test_a_flat_session_is_spoken_to_in_its_format_and_with_its_turn_detection_o
         assert off["turn_detection"] is None
         assert on["turn_detection"] == config["turn_detection"]
         order = [event["type"] for event in server.received if event["type"].startswith(("session", "input_audio"))]
-        assert (order[0], order[-2:]) == ("session.update", ["input_audio_buffer.commit", "session.update"])
+        assert (order[0], order[-1]) == ("session.update", "session.update")
         assert_usable(session, server)
 
 
@@ -1237,12 +837,12 @@ ITEMS: dict[str, Change] = {
 }
 CANCELS: dict[str, Change] = {
     "not-active": drop(),
-    "refused-unnamed": say(refusal("nothing runs")),
+    "not-active-unnamed": say(NOT_ACTIVE),
     "cancelled": cancelled,
 }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     responses=st.lists(st.sampled_from(sorted(RESPONSES)), min_size=1, max_size=3),
     items=st.lists(st.sampled_from(sorted(ITEMS)), max_size=3),
