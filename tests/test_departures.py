@@ -764,8 +764,8 @@ def test_a_server_that_cannot_clear_its_buffer_is_spoken_to_without_a_word_in_th
         caplog.at_level(logging.INFO, "realtime_sync"),
         opened(departure, config=with_vad(nested_config())) as (server, session),
     ):
-        assert session.ask(audio=SPEECH, timeout=TURN_S).text == answer_to("speech 1")
-        assert session.ask(audio=SPEECH, timeout=TURN_S).text == answer_to("speech 2")
+        assert session.ask(audio=SOUND, timeout=TURN_S).text == answer_to("speech 1")
+        assert session.ask(audio=SOUND, timeout=TURN_S).text == answer_to("speech 2")
         assert_usable(session, server)
     assert [record.getMessage() for record in caplog.records] == []
 
@@ -776,7 +776,7 @@ def test_a_server_that_ends_turns_by_silence_only_is_named_when_it_does_not_answ
 ) -> None:
     with opened(Departure("input_audio_buffer.commit", say()), config=with_vad(config())) as (server, session):
         with pytest.raises(rt.RealtimeTimeout, match="silence"):
-            session.ask(audio=SPEECH, timeout=SHORT_S)
+            session.ask(audio=SOUND, timeout=SHORT_S)
         assert_usable(session, server)
 
 
@@ -785,7 +785,7 @@ def test_a_refused_commit_is_raised_at_once_though_it_names_nothing() -> None:
     config = with_vad(nested_config())
     with opened(Departure("input_audio_buffer.commit", say(error)), config=config) as (server, session):
         with at_once(), pytest.raises(rt.ServerError, match="too small"):
-            session.ask(audio=SPEECH, timeout=TURN_S)
+            session.ask(audio=SOUND, timeout=TURN_S)
         assert_usable(session, server)
 
 
