@@ -862,7 +862,10 @@ def test_a_session_answers_whatever_the_server_did_before(
 
     departures = [
         *(Departure("response.create", while_mad(RESPONSES[name]), number) for number, name in enumerate(responses, 1)),
-        *(Departure("conversation.item.create", while_mad(ITEMS[name]), number) for number, name in enumerate(items, 1)),
+        *(
+            Departure("conversation.item.create", while_mad(ITEMS[name]), number)
+            for number, name in enumerate(items, 1)
+        ),
         Departure("response.cancel", CANCELS[cancel], None),
     ]
     with opened(*departures, echoes=echoes) as (server, session):
