@@ -229,6 +229,7 @@ ROWS = (
         only=FEW,
     ),
     Row("created-without-id", edit("response.created", remove("response", "id")), "reply"),
+    Row("error-before", before(refusal(BUSY)), "either", only=ECHOING),
     Row("created-twice", lambda e: [e.answer[0], *e.answer], "reply"),
 )
 CASES = [
@@ -826,7 +827,6 @@ RESPONSES: dict[str, Change] = {
     "done-of-another-id": edit("response.done", put("response", "id", value="resp_other")),
     "created-twice": lambda exchange: [exchange.answer[0], *exchange.answer],
     "no-ids": edit("*", remove("response_id"), remove("item_id"), remove("response", "id")),
-    "an-error-before": before(refusal("something else")),
     "odd-usage": edit("response.done", put("response", "usage", value="15 tokens")),
 }
 ITEMS: dict[str, Change] = {
