@@ -13,7 +13,7 @@ from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import ConfigurationError, ConnectionClosed, ConnectionLost, InboxOverflow, RealtimeTimeout
 from realtime_sync.events import SessionCreated, UnknownEvent
-from realtime_sync.transport import CLOSE, PING, PONG, close_payload
+from realtime_sync.transport.frames import CLOSE, PING, PONG, close_payload
 
 
 class Rig:
@@ -158,7 +158,8 @@ def test_a_bug_in_the_reader_ends_the_session_visibly(caplog: pytest.LogCaptureF
     assert isinstance(rig.connection.cause.__cause__, ZeroDivisionError)
 
 
-def test_silence_is_pinged_and_then_lost() -> None:
+def test_the_keepalive_is_the_transports() -> None:
+    """Its rules are tested by tables in test_websocket.py; here, that they are used and their end is told."""
     rig = Rig(ping_interval_s=0.02, ping_timeout_s=0.02)
     assert rig.wire.wait_control(PING) == b""
     assert rig.take() is None
@@ -166,24 +167,20 @@ def test_silence_is_pinged_and_then_lost() -> None:
     assert "silent for 0.04 s" in str(rig.connection.cause)
 
 
-def test_any_frame_counts_as_life() -> None:
-    rig = Rig(ping_interval_s=0.02, ping_timeout_s=30)
-    rig.wire.wait_control(PING)
-    rig.wire.incoming.put([])  # a part of a frame
-    with rig.wire.sent:
-        assert rig.wire.sent.wait_for(lambda: len(rig.wire.controls) >= 2, 20)
-    assert not rig.connection.ended
+def test_events_are_made_by_the_decoder_that_is_passed() -> None:
+    seen: list[bytes] = []
+
+    def decode(text: bytes) -> Any:
+        seen.append(text)
+        return UnknownEvent(type="mine", raw={})
+
+    rig = Rig(decode=decode)
+    rig.wire.say({"type": "session.created"})
+    events, _ = rig.take()
+    assert events[0].type == "mine"
+    assert seen == [b'{"type": "session.created"}']
     rig.connection.close()
     rig.ended()
-
-
-def test_without_keepalive_nothing_is_pinged() -> None:
-    rig = Rig(ping_interval_s=None)
-    rig.wire.say({"type": "a"})
-    rig.take()
-    rig.connection.close()
-    rig.ended()
-    assert [opcode for opcode, _ in rig.wire.controls] == [CLOSE]
 
 
 def test_overflow_ends_the_session_after_what_came() -> None:

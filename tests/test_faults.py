@@ -20,7 +20,7 @@ from servers import RawServer, client_context, frame, server_context
 
 import realtime_sync as rt
 from realtime_sync.events import ResponseOutputTextDelta
-from realtime_sync.transport import CLOSE, PING, PONG, TEXT, close_payload
+from realtime_sync.transport.frames import CLOSE, PING, PONG, TEXT, close_payload
 
 CREATED = {"type": "session.created", "event_id": "ev_0", "session": SESSION}
 TLS = pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])

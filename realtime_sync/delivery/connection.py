@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal
 
-from realtime_sync._deadline import Deadline, now
+from realtime_sync._deadline import Deadline
 from realtime_sync.codec import decode_server_event
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import (
@@ -19,11 +19,10 @@ from realtime_sync.errors import (
     InboxOverflow,
     RealtimeError,
 )
-from realtime_sync.transport import CLOSE, PING, PONG, CloseFrame, close_payload
 
 if TYPE_CHECKING:
     from realtime_sync.events.base import ServerEvent
-    from realtime_sync.transport import Frame, Transport
+    from realtime_sync.transport import Transport
 
 __all__ = ["Connection", "Tap"]
 
@@ -44,7 +43,7 @@ class Connection:
 
     ``ping_interval_s``: after so much silence a ping is sent (``None``: never). ``ping_timeout_s``: how long the
     silence may then go on before the connection counts as lost. ``send_timeout_s``: how long one message may take to
-    leave.
+    leave. ``decode`` makes an event of each text; it must not raise.
     """
 
     def __init__(
@@ -55,9 +54,11 @@ class Connection:
         ping_interval_s: float | None = 20.0,
         ping_timeout_s: float = 20.0,
         send_timeout_s: float = 10.0,
+        decode: Callable[[bytes], ServerEvent] = decode_server_event,
     ) -> None:
         self._transport = transport
         self._inbox = inbox
+        self._decode = decode
         self._ping_interval_s = ping_interval_s
         self._ping_timeout_s = ping_timeout_s
         self._send_timeout_s = send_timeout_s
@@ -142,7 +143,7 @@ class Connection:
         try:
             if first and not self._ended.is_set():
                 with suppress(ConnectionClosed):  # a send that failed was faster
-                    self._transport.send_control(CLOSE, close_payload(code, reason))
+                    self._transport.send_close(code, reason)
                     self._transport.flush(timeout_s / 2)
             while not self._ended.is_set() and not deadline.expired:
                 self._ended.wait(deadline.slice())
@@ -189,60 +190,36 @@ class Connection:
             vague = isinstance(cause, ConnectionClosed) and cause.code == _ABNORMAL
             self._cause = None if clean else (self._send_fault or cause) if vague else cause
             self._ended.set()
-        self._transport.close()  # after that: a send that fails by this finds the cause
+        self._transport.close()  # only now: a send that fails because of this finds the cause
         self._inbox.end()
 
     def _read(self) -> RealtimeError | None:
-        receive = self._transport.receive
-        heard, pinged = now(), False
-        while True:
-            patience_s = self._ping_timeout_s if pinged else self._ping_interval_s
-            wait_s = 3600.0 if patience_s is None else heard + patience_s - now()
-            frames = receive(max(0.0, wait_s))
-            if frames is not None:
-                heard, pinged = now(), False
-                end = self._take(frames) if frames else None
-                if end is not None:
-                    return end[0]
-            elif patience_s is not None and now() - heard >= patience_s:
-                if pinged:
-                    silence_s = self._ping_timeout_s + (self._ping_interval_s or 0.0)
-                    return ConnectionLost(f"the server has been silent for {silence_s:g} s, pings included")
-                self._transport.send_control(PING, b"")
-                heard, pinged = now(), True
+        """Move what arrives into the inbox until the end; returns its cause, ``None`` for a clean one."""
+        transport = self._transport
+        transport.keep_alive(self._ping_interval_s, self._ping_timeout_s)
+        receive = transport.receive
+        try:
+            while True:
+                texts = receive()
+                if texts and not self._take(texts):
+                    transport.send_close()
+                    limit_bytes = self._inbox.limit_bytes
+                    return InboxOverflow(
+                        f"more than {limit_bytes} bytes of events wait to be consumed: read faster, or allow more with"
+                        " inbox_limit_bytes",
+                        limit_bytes=limit_bytes,
+                    )
+        except ConnectionClosed as end:
+            return None if end.code == _NORMAL else end
 
-    def _take(self, frames: list[Frame]) -> tuple[RealtimeError | None] | None:
-        """Put the events of ``frames`` into the inbox. A 1-tuple with the cause when they hold the end."""
-        events: list[ServerEvent] = []
-        size_bytes = 0
-        end: tuple[RealtimeError | None] | None = None
-        for opcode, payload in frames:
-            if opcode < CLOSE:
-                if self._taps:
-                    self._tap("in", payload)
-                events.append(decode_server_event(payload))
-                size_bytes += len(payload)
-            elif opcode == PING:
-                self._transport.send_control(PONG, payload)
-            elif opcode == CLOSE:
-                if not self._closing:
-                    self._transport.send_control(CLOSE, payload[:2])
-                end = (_cause_of(payload),)
-                break
-        if not events:
-            return end
+    def _take(self, texts: list[bytes]) -> bool:
+        """Put the events of ``texts`` into the inbox; False when that is too full now."""
+        if self._taps:
+            for text in texts:
+                self._tap("in", text)
+        events = list(map(self._decode, texts))
         self._last = events[-1]
-        if not self._inbox.put(events, size_bytes) and end is None:
-            limit_bytes = self._inbox.limit_bytes
-            self._transport.send_control(CLOSE, close_payload(_NORMAL))
-            end = (
-                InboxOverflow(
-                    f"more than {limit_bytes} bytes of events wait to be consumed: read faster, or allow more with"
-                    " inbox_limit_bytes",
-                    limit_bytes=limit_bytes,
-                ),
-            )
-        return end
+        return self._inbox.put(events, sum(map(len, texts)))
 
     def _tap(self, direction: Literal["in", "out"], text: bytes | str) -> None:
         for tap in self._taps:
@@ -251,12 +228,3 @@ class Connection:
             except Exception:
                 _log.exception("a tap failed and is removed")
                 self.remove_tap(tap)
-
-
-def _cause_of(payload: bytes) -> RealtimeError | None:
-    """What the peer's close frame means; ``None`` for a clean end."""
-    code, reason = CloseFrame.parse(payload)  # the transport has checked it
-    if code == _NORMAL:
-        return None
-    said = f": {reason}" if reason else ""
-    return ConnectionLost(f"the server closed the connection with code {code}{said}", code=code, reason=reason)
