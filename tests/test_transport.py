@@ -520,6 +520,37 @@ def test_the_reader_writes_what_others_left_behind(tls: bool) -> None:
     assert got[-1] == (PONG, b"p")
 
 
+@both
+def test_while_a_sender_has_its_turn_the_reader_only_reads(tls: bool) -> None:
+    """The sender writes everything that waits; a reader that woke for it too would be in its way."""
+    go = threading.Event()
+    big = b"x" * 20_000_000
+
+    def handler(peer: Peer) -> None:
+        assert go.wait(WAIT_S)
+        assert peer.read_frame() == (TEXT, big)
+        peer.send(frame(TEXT, b"done"))
+        peer.wait_gone()
+
+    with opened(handler, tls=tls, receive_buffer=65536) as transport:
+        pushed_by: set[int] = set()
+        push = transport._push
+
+        def noted() -> bool:
+            pushed_by.add(threading.get_ident())
+            return push()
+
+        transport._push = noted  # type: ignore[method-assign]
+        sender = threading.Thread(target=transport.send_text, args=(big, WAIT_S))
+        sender.start()
+        while not (transport._sending and transport._stream.unsent):
+            time.sleep(MS)
+        go.set()
+        assert receive(transport, 1) == [b"done"]
+        sender.join(WAIT_S)
+        assert threading.get_ident() not in pushed_by
+
+
 def test_a_failure_to_write_waits_until_everything_received_is_read() -> None:
     """The server says why and cuts the connection; what it said is not lost to the answer that cannot leave."""
     cut = threading.Event()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from realtime_sync._deadline import Deadline, now
-from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeError, RealtimeTimeout
+from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeTimeout
 from realtime_sync.transport.websocket import WebSocket, error_of
 
 if TYPE_CHECKING:
@@ -135,17 +135,7 @@ class Transport:
         """
         frame = self._websocket.text(text)
         deadline = Deadline(timeout_s)
-        try:
-            self._descriptor.enter()
-            if not self._turn.acquire(timeout=max(0.0, timeout_s)):
-                raise self._too_late(deadline)
-            self._send(frame, deadline)
-        finally:
-            try:  # noqa: SIM105  bare, so that no interrupt can strike before the turn is given back
-                self._turn.release()
-            except RuntimeError:
-                pass  # this thread did not get it
-            self._descriptor.leave()
+        self._in_turn(deadline, self._send, frame)
 
     def send_close(self, code: int = 1000, reason: str = "") -> None:
         """Say goodbye with a close frame, as soon as it can go: it waits for the message in its way, and for the peer
@@ -162,27 +152,13 @@ class Transport:
         """Wait, ``timeout_s`` seconds at most, until all that was sent has left; whether it has. Any thread."""
         deadline = Deadline(timeout_s)
         try:
-            self._descriptor.enter()
-            if not self._turn.acquire(timeout=max(0.0, timeout_s)):
-                return False
-            while not self._push():
-                if deadline.expired:
-                    return False
-                self._wait_writable(deadline)
-        except RealtimeError:
-            raise
-        except (OSError, ValueError):
+            self._in_turn(deadline, self._drain)
+        except (RealtimeTimeout, ConnectionLost):
             return False
-        finally:
-            try:  # noqa: SIM105  as above
-                self._turn.release()
-            except RuntimeError:
-                pass
-            self._descriptor.leave()
         return True
 
     def close(self) -> None:
-        """Cut the connection at once, without a close frame; any thread, idempotent. Who waits in it is woken."""
+        """Cut the connection at once, without a close frame; any thread, idempotent. Wakes every thread that waits."""
         self._descriptor.close()
 
     def forget(self) -> None:
@@ -200,7 +176,30 @@ class Transport:
                 self._push()
         return True
 
-    def _send(self, frame: bytes, deadline: Deadline) -> None:
+    def _in_turn(self, deadline: Deadline, work: Callable[..., None], *args: Any) -> None:
+        """Call ``work`` with the deadline and ``args`` while no other thread sends. Raises `RealtimeTimeout` when the
+        others take too long."""
+        try:
+            self._descriptor.enter()
+            while not self._turn.acquire(timeout=deadline.slice()):
+                if deadline.expired:
+                    raise self._too_late(deadline)
+            work(deadline, *args)
+        except (RealtimeTimeout, ConnectionClosed):
+            raise
+        except (OSError, ValueError) as error:  # the latter of a socket that a signal handler has closed meanwhile
+            self._descriptor.shutdown()  # the reader comes to the end too, after what was received
+            raise self._lost(error) from error
+        finally:
+            # An interrupt (Ctrl-C) may come between any two steps, also when the turn has been taken and `acquire` has
+            # not said so yet. So it is given back without asking, and at once: the lock itself knows whose it is.
+            try:  # noqa: SIM105  suppress() would leave room for one more interrupt
+                self._turn.release()
+            except RuntimeError:
+                pass  # this thread did not get it
+            self._descriptor.leave()
+
+    def _send(self, deadline: Deadline, frame: bytes) -> None:
         if self._sending:
             raise RealtimeTimeout("a signal handler cannot send while its own thread is sending; nothing was sent")
         try:
@@ -218,13 +217,14 @@ class Transport:
                 if deadline.expired:
                     raise self._give_up(f"{self._address} stopped reading in the middle of a message", deadline)
                 self._wait_writable(deadline)
-        except RealtimeError:
-            raise
-        except (OSError, ValueError) as error:  # the latter of a socket that a signal handler has closed meanwhile
-            self._descriptor.shutdown()  # the reader comes to the end too, after what was received
-            raise self._lost(error) from error
         finally:
             self._sending = False
+
+    def _drain(self, deadline: Deadline) -> None:
+        while not self._push():
+            if deadline.expired:
+                raise self._too_late(deadline)
+            self._wait_writable(deadline)
 
     def _push(self) -> bool:
         """Write what can be written now; True when nothing is left."""
@@ -235,7 +235,7 @@ class Transport:
             try:
                 self._pushing = True
                 while stream.push_locked():
-                    frame = self._websocket.next_control()
+                    frame = self._websocket.next_control() if self._websocket.staged else None
                     if frame is None:
                         return True
                     stream.queue.append((frame, []))
