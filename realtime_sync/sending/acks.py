@@ -41,7 +41,7 @@ from realtime_sync.events import (
     TranscriptionSessionUpdated,
 )
 from realtime_sync.events.base import fields_of, or_none
-from realtime_sync.state.responses import Run
+from realtime_sync.state.responses import Run, response_id_of
 
 __all__ = ["ACK_TIMEOUT_S", "ANSWERS", "COLLISION", "STAMP", "Ack", "AckTable", "nothing_to_cancel", "server_error"]
 
@@ -245,6 +245,12 @@ class AckTable:
             waiting = [ack for ack in self._kinds.get(ResponseCreate, {}).values() if not ack._late]
         return waiting[-1] if waiting else None
 
+    def unconfirmed_items(self) -> list[Any]:
+        """The items that were sent and are hardly to be confirmed any more, in the order of sending."""
+        with self._lock:
+            waiting = self._kinds.get(ConversationItemCreate, {}).values()
+            return [getattr(ack.event, "item", None) for ack in waiting if ack._late]
+
     # What the server says
 
     def apply(self, event: ServerEvent) -> Ack[Any] | None:
@@ -268,8 +274,9 @@ class AckTable:
             ack._settle(event)
         return ack
 
-    def begun(self, event: ServerEvent, response: Response | None) -> tuple[Ack[Any] | None, bool]:
+    def begun(self, event: ServerEvent) -> tuple[Ack[Any] | None, bool]:
         """Settle the ``response.create`` whose response begins with ``event``; also whether that is a guess."""
+        response: Response | None = or_none(getattr(event, "response", None))
         with self._lock:
             ack, guessed = self._asked_locked(response)
             if ack is not None:
@@ -279,7 +286,8 @@ class AckTable:
                     earlier._late = earlier._late or not isinstance(earlier.event, (ResponseCreate, ResponseCancel))
                 self._remove_locked(ack)
         if ack is not None:
-            created = event if isinstance(event, ResponseCreated) else ResponseCreated(response=response or Response())
+            response = response or Response(id=response_id_of(event), status="in_progress")
+            created = event if isinstance(event, ResponseCreated) else ResponseCreated(response=response)
             ack._settle(created)
         return ack, guessed
 
@@ -359,7 +367,7 @@ class AckTable:
         plain = _first(ack for ack in waiting.values() if not _stamped(ack.event))
         if plain is not None:
             return plain, True
-        if self._echoes or metadata:
+        if metadata or (self._echoes and response is not None):
             return None, False
         return _first(waiting.values()), True
 

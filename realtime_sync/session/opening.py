@@ -31,9 +31,9 @@ CONNECT_TIMEOUT_S: Final = 10.0
 """How long `connect` may take in all when it is not told otherwise, in seconds."""
 
 CONFIRM_S: Final = 2.0
-"""How long `connect` waits at least for the server to confirm the configuration, in seconds."""
+"""How long `connect` waits for the server to confirm the configuration, in seconds: so long, or a quarter of what is
+left of its limit, but never more than half."""
 
-_PART_OF_LIMIT: Final = 0.25  # of what is left of the time limit: some servers never confirm
 _log = logging.getLogger("realtime_sync")
 
 INBOX_LIMIT_BYTES: Final = 256 * 2**20
@@ -157,7 +157,7 @@ def _await_created(opened: RealtimeSession, deadline: Deadline) -> None:
 def _configure(opened: RealtimeSession, config: Mapping[str, Any], deadline: Deadline) -> None:
     ack = opened.update_session(config)
     remaining = deadline.remaining()
-    patience_s = None if remaining is None else min(remaining, max(CONFIRM_S, remaining * _PART_OF_LIMIT))
+    patience_s = None if remaining is None else min(max(CONFIRM_S, remaining * 0.25), remaining * 0.5)
     try:
         opened._dispatcher.preview(lambda: ack.done, Deadline(patience_s), "session.updated")
     except RealtimeTimeout as late:

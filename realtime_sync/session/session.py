@@ -21,8 +21,10 @@ from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, RealtimeTimeout, ServerError
 from realtime_sync.events import (
     ErrorEvent,
+    InputAudioBufferCommitted,
     MalformedEvent,
     ResponseConfig,
+    ResponseCreate,
     ResponseCreated,
     ServerEvent,
     SessionConfig,
@@ -208,7 +210,7 @@ class RealtimeSession(Sender):
         """Make a user message of audio, past any turn detection."""
         facts = self._state.facts
         detection = facts.turn_detection or None
-        switched = self.update_session(facts.with_detection(None)) if detection else None
+        switched = self._detect_turns(None) if detection else None
         try:
             if switched:
                 self.clear_audio().exception()  # a server that has no such event may say so: nobody needs to hear of it
@@ -236,7 +238,7 @@ class RealtimeSession(Sender):
 
     def _detect_turns(self, detection: TurnDetection | None) -> Ack[SessionUpdated]:
         wanted = None if detection is None else object_to_dict(detection)
-        return self.update_session(self._state.facts.with_detection(wanted))
+        return self.update_session({"audio": {"input": {"turn_detection": wanted}}})
 
     def _turn(self, ack: Ack[ResponseCreated] | None, deadline: Deadline) -> Turn:
         return Turn(
@@ -461,10 +463,14 @@ class RealtimeSession(Sender):
     # What the dispatcher calls
 
     def _answered(self, event: ServerEvent) -> None:
-        self._acks.apply(event)
+        confirmed = self._acks.apply(event)
+        if confirmed is None and isinstance(event, InputAudioBufferCommitted) and self._state.facts.server_answers:
+            self._sequencer.expect_another()
 
     def _responding(self, event: ServerEvent) -> None:
-        self._sequencer.apply(event)
+        run = self._sequencer.apply(event)
+        if run.asked_by is not None and not run.over:
+            self._state.assume(self._acks.unconfirmed_items())
 
     def _malformed(self, event: MalformedEvent) -> None:
         self._dispatcher.remarks.note(f"a message came that cannot be read ({event.error})")
@@ -475,13 +481,18 @@ class RealtimeSession(Sender):
         if self._sequencer.retries(error, refused):
             return
         handled = self._dispatcher.handles(ErrorEvent)
+        if not error.event_id and not nothing_to_cancel(error):  # whom it is about is a guess at best
+            self._dispatcher.remarks.note(f"the server said: {error}")
         if refused is not None:
             self._acks.refuse(refused, error)
             self._sequencer.refused(refused)
+            if isinstance(refused.event, ResponseCreate) and not error.event_id:
+                self._sequencer.expect_another()
             if handled:
                 refused.exception()  # somebody hears of it: its handle need not be asked
         elif not nothing_to_cancel(error):
-            self._dispatcher.remarks.note(f"the server said: {error}")
+            if error.event_id:
+                self._dispatcher.remarks.note(f"the server said: {error}")
             run = self._state.responses.active
             if run is not None:
                 run.error, run.error_at = error, now()
