@@ -8,7 +8,7 @@ from typing import Final
 
 from realtime_sync.events.base import CLIENT_EVENTS as _CLIENT_EVENTS
 from realtime_sync.events.base import SERVER_EVENTS as _SERVER_EVENTS
-from realtime_sync.events.base import ClientEvent, Event, ServerEvent, WireObject
+from realtime_sync.events.base import ClientEvent, Event, ServerEvent, WireObject, odd_fields
 from realtime_sync.events.client import (
     ConversationItemCreate,
     ConversationItemDelete,
@@ -324,6 +324,7 @@ __all__ = [
     "Usage",
     "UserMessage",
     "WireObject",
+    "odd_fields",
 ]
 
 SERVER_EVENTS: Final[Mapping[str, type[ServerEvent]]] = MappingProxyType(_SERVER_EVENTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar
 
 import attrs
@@ -33,6 +33,8 @@ __all__ = [
     "client_event",
     "elide",
     "fields_of",
+    "odd_fields",
+    "odd_places",
     "or_none",
     "server_event",
     "wire",
@@ -87,6 +89,38 @@ def elide(value: Any) -> Any:
 
 def _place(attribute: attrs.Attribute[Any]) -> int:
     return {"type": 0, "extra": 2}.get(attribute.name, 1)
+
+
+def odd_places(value: WireObject) -> Iterator[tuple[str, WireObject, str]]:
+    """The path, the object and the name of each field whose value came in a kind that its class cannot hold."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        path, owner = waiting.pop()
+        inner: list[tuple[str, Any]] = []
+        if isinstance(owner, WireObject):
+            extra = _peek_extra(owner)
+            for attribute in fields_of(type(owner)):
+                name = attribute.name
+                if name == "extra":
+                    continue
+                here = f"{path}.{name}" if path else name
+                if name in extra:
+                    yield here, owner, name
+                inner.append((here, getattr(owner, name)))
+        elif isinstance(owner, list):
+            inner = [(f"{path}[{index}]", entry) for index, entry in enumerate(owner)]
+        elif isinstance(owner, dict):
+            inner = [(path, entry) for entry in owner.values()]  # without the keys, which are the user's
+        waiting += reversed([(here, entry) for here, entry in inner if isinstance(entry, (WireObject, list, dict))])
+
+
+def odd_fields(event: WireObject) -> tuple[str, ...]:
+    """The paths of the fields that came in a kind that their class cannot hold, e.g. ``response.usage.total_tokens``.
+
+    Such a field is ``None``, or what could be made of it, and stands in the ``extra`` of its object as it came. Empty
+    for nearly every event. Any thread.
+    """
+    return tuple(path for path, _, _ in odd_places(event))
 
 
 def or_none(value: T) -> T | None:
@@ -154,6 +188,14 @@ def _get_extra(made: WireObject) -> dict[str, Any]:
     except AttributeError:
         found = {}
         _extra.__set__(made, found)
+    return found
+
+
+def _peek_extra(made: WireObject) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = _extra.__get__(made)
+    except AttributeError:
+        return {}
     return found
 
 

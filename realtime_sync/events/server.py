@@ -1,7 +1,7 @@
 """The events that the server sends in a conversation or transcription session.
 
-A compatible server may leave out what is required here: then the field is ``None`` (a list is empty) whatever its type
-says.
+A compatible server may leave out what is required here, or send a value of another kind: then the field is ``None`` (a
+list is empty) whatever its type says.
 """
 
 from __future__ import annotations

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, Final
 
-from realtime_sync.codec import decode_client_event, encode_append, encode_event, event_to_dict, object_to_dict
+from realtime_sync.codec import (
+    decode_client_event,
+    encode_append,
+    encode_event,
+    event_to_dict,
+    object_to_dict,
+    oddities,
+)
 from realtime_sync.errors import InvalidEvent
 from realtime_sync.events import (
     CLIENT_EVENTS,
@@ -95,8 +102,9 @@ class Outgoing:
         if kind in SERVER_EVENTS and kind not in CLIENT_EVENTS:
             raise InvalidEvent(f"{kind!r} is sent by the server: a client cannot send it")
         sent = decode_client_event(fields)
-        if isinstance(sent, MalformedEvent):
-            raise InvalidEvent(f"this is no client event: {sent.error}")
+        wrong = sent.error if isinstance(sent, MalformedEvent) else oddities(sent)
+        if wrong:
+            raise InvalidEvent(f"this is no client event: {wrong}")
         if self._checks is not None:
             self._checks.config = self._state.config
             self._checks.check(sent, fields)
