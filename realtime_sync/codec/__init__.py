@@ -10,7 +10,15 @@ All functions may be called from any thread.
 
 from __future__ import annotations
 
-from realtime_sync.codec.decode import Decoder, Frame, decode_client_event, decode_server_event, decoder
+from realtime_sync.codec.decode import (
+    Decoder,
+    Frame,
+    client_decoder,
+    decode_client_event,
+    decode_server_event,
+    decoder,
+    server_decoder,
+)
 from realtime_sync.codec.encode import encode_append, encode_event, encode_fields, event_to_dict, object_to_dict
 from realtime_sync.codec.lenient import oddities
 from realtime_sync.codec.structure import structure
@@ -18,6 +26,7 @@ from realtime_sync.codec.structure import structure
 __all__ = [
     "Decoder",
     "Frame",
+    "client_decoder",
     "decode_client_event",
     "decode_server_event",
     "decoder",
@@ -27,5 +36,6 @@ __all__ = [
     "event_to_dict",
     "object_to_dict",
     "oddities",
+    "server_decoder",
     "structure",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any, Final, Protocol, TypeVar
 
 import orjson
@@ -13,9 +14,25 @@ from realtime_sync.codec.mismatch import kind_of
 from realtime_sync.codec.plain import fault, plain
 from realtime_sync.codec.shapes import Hook
 from realtime_sync.codec.structure import strict
-from realtime_sync.events import CLIENT_EVENTS, SERVER_EVENTS, ClientEvent, MalformedEvent, ServerEvent, UnknownEvent
+from realtime_sync.events import (
+    CLIENT_EVENTS,
+    SERVER_EVENTS,
+    ClientEvent,
+    Family,
+    MalformedEvent,
+    ServerEvent,
+    UnknownEvent,
+)
 
-__all__ = ["Decoder", "Frame", "decode_client_event", "decode_server_event", "decoder"]
+__all__ = [
+    "Decoder",
+    "Frame",
+    "client_decoder",
+    "decode_client_event",
+    "decode_server_event",
+    "decoder",
+    "server_decoder",
+]
 
 Frame = str | bytes | bytearray | memoryview | Mapping[str, Any]
 """One message: JSON text, or what it decodes to."""
@@ -84,6 +101,18 @@ def decoder(registry: Mapping[str, type[E]]) -> Decoder[E]:
         return forgiving[kind](raw, None)
 
     return decode
+
+
+@cache
+def server_decoder(family: Family) -> Decoder[ServerEvent]:
+    """The function that decodes what a server of this family sends: only its own types are known."""
+    return decoder(family.server)
+
+
+@cache
+def client_decoder(family: Family) -> Decoder[ClientEvent]:
+    """The function that decodes what a client of this family sends."""
+    return decoder(family.client)
 
 
 def _named(decode: Decoder[E], name: str, side: str) -> Decoder[E]:

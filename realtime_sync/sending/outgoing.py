@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
-from typing import Any, Final
+from typing import Any
 
 from realtime_sync.codec import (
     decode_client_event,
@@ -25,13 +25,12 @@ from realtime_sync.events import (
     ResponseConfig,
     ResponseCreate,
 )
+from realtime_sync.events.facts import MOST_METADATA
 from realtime_sync.sending.acks import STAMP, Ack, AckTable
 from realtime_sync.sending.checks import Checks
 from realtime_sync.state.session_state import SessionState
 
 __all__ = ["Outgoing"]
-
-_MOST_METADATA: Final = 16
 
 
 class Outgoing:
@@ -91,7 +90,7 @@ class Outgoing:
         event_id = next(self._event_ids)
         response = {} if config is None else object_to_dict(config)
         metadata = response.get("metadata") or {}
-        if isinstance(metadata, Mapping) and len(metadata) < _MOST_METADATA:
+        if isinstance(metadata, Mapping) and len(metadata) < MOST_METADATA:
             response["metadata"] = {**metadata, STAMP: event_id}
         fields = {"type": ResponseCreate.TYPE, "event_id": event_id, "response": response}
         sent, text = self._checked(fields), encode_event(fields)
@@ -106,6 +105,5 @@ class Outgoing:
         if wrong:
             raise InvalidEvent(f"this is no client event: {wrong}")
         if self._checks is not None:
-            self._checks.config = self._state.config
-            self._checks.check(sent, fields)
+            self._checks.check(sent, self._state.config, fields)
         return sent
