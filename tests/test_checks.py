@@ -20,12 +20,18 @@ from realtime_sync.state.input_buffer import InputBuffer
 NOTHING: Any = None
 
 
+class Knowing(Checks):
+    """Checks with a configuration to be given to each call."""
+
+    config: Any = None
+
+
 def refusal(checks: Checks, event: Any) -> str:
     """What is said against an event, given as a mapping or as an object; empty when nothing is."""
     typed = decode_client_event(event) if isinstance(event, dict) else event
     assert not isinstance(typed, e.MalformedEvent), typed
     try:
-        checks.check(typed, event if isinstance(event, dict) else None)
+        checks.check(typed, getattr(checks, "config", None), event if isinstance(event, dict) else None)
     except InvalidEvent as error:
         return str(error)
     return ""
@@ -35,7 +41,7 @@ def realtime(voice: Any = "sage", **fields: Any) -> e.RealtimeSessionConfig:
     return e.RealtimeSessionConfig(audio=e.AudioConfig(output=e.AudioOutput(voice=voice)), **fields)
 
 
-def knowing(*told: e.ServerEvent, config: Any = None, counting: bool = False) -> Checks:
+def knowing(*told: e.ServerEvent, config: Any = None, counting: bool = False) -> Knowing:
     conversation = Conversation()
     if counting:
         conversation.count_audio(
@@ -43,7 +49,7 @@ def knowing(*told: e.ServerEvent, config: Any = None, counting: bool = False) ->
         )
     for event in told:
         conversation.apply(event)
-    checks = Checks(conversation, InputBuffer())
+    checks = Knowing(conversation, InputBuffer())
     checks.config = config
     return checks
 

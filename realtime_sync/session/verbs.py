@@ -32,7 +32,6 @@ from realtime_sync.events import (
     ResponseCreated,
     ResponseDone,
     SessionConfig,
-    SessionUpdate,
     SessionUpdated,
 )
 from realtime_sync.sending.acks import Ack
@@ -74,11 +73,11 @@ class Sender:
 
         The server takes the whole update or none of it. ``session.update``.
         """
-        return self.send({"type": SessionUpdate.TYPE, "session": self._state.facts.update(object_to_dict(config))})
+        return self._outgoing.update(object_to_dict(config))
 
     def append_audio(self, audio: str) -> None:
         """Add base64 audio in the session's input format to the input buffer. Long audio is split; the server never
-        confirms. ``input_audio_buffer.append``."""
+        confirms. ``input_audio_buffer.append``; in a translation session ``session.input_audio_buffer.append``."""
         self._outgoing.append(base64_pieces(audio))
 
     def append_audio_bytes(self, pcm: Any) -> None:

@@ -196,9 +196,9 @@ def sound_of(response: Response | ResponseConfig | None) -> Sound | None:
 
 
 def _told(value: WireObject) -> dict[str, Any]:
-    """The fields that are set."""
-    told = {a.name: getattr(value, a.name) for a in fields_of(type(value)) if a.name != "extra"}
-    return {name: field for name, field in told.items() if field is not None and field is not UNSET}
+    """The fields that are set; ``None`` is told where the protocol gives ``null`` a meaning."""
+    told = ((a, getattr(value, a.name)) for a in fields_of(type(value)) if a.name != "extra")
+    return {a.name: field for a, field in told if field is not UNSET and (field is not None or a.default is UNSET)}
 
 
 def merged(known: Any, news: Any) -> Any:
