@@ -10,25 +10,19 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from protocol_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES
 
 from realtime_sync import (
     UNSET,
     InvalidEvent,
-    codec,
     decode_client_event,
     decode_server_event,
     encode_event,
     event_to_dict,
-    events,
 )
 from realtime_sync.codec import encode_append, object_to_dict
 from realtime_sync.events import (
-    CLIENT_EVENTS,
-    SERVER_EVENTS,
     AudioConfig,
     AudioInput,
-    ConversationItemAdded,
     FunctionTool,
     InputAudioBufferAppend,
     InputText,
@@ -39,49 +33,6 @@ from realtime_sync.events import (
     SessionUpdate,
     UnknownEvent,
 )
-
-SECRET = "do-not-show-this"
-DELTA = {
-    "type": "response.output_text.delta",
-    "event_id": "e1",
-    "response_id": "r1",
-    "item_id": "i1",
-    "output_index": 0,
-    "content_index": 2,
-    "delta": "hi",
-}
-EXAMPLES = [
-    *(pytest.param(e, decode_server_event, SERVER_EVENTS, id=e["type"]) for e in SERVER_EXAMPLES),
-    *(pytest.param(e, decode_client_event, CLIENT_EVENTS, id=e["type"]) for e in CLIENT_EXAMPLES),
-]
-
-
-def message(**fields: Any) -> dict[str, Any]:
-    return {"type": "conversation.item.added", "item": {"type": "message", "role": "user", **fields}}
-
-
-def item_of(item: Any) -> Any:
-    event = decode_server_event({"type": "conversation.item.added", "item": item})
-    assert isinstance(event, ConversationItemAdded), event
-    return event.item
-
-
-def oddities_of(raw: Any) -> str:
-    """What is said of an event with odd fields, which loses nothing."""
-    event = decode_server_event(json.dumps(raw))
-    assert type(event) is SERVER_EVENTS[raw["type"]]
-    assert event_to_dict(event) == json.loads(encode_event(event)) == raw
-    assert events.odd_fields(event)
-    said = codec.oddities(event)
-    assert SECRET not in said
-    return said
-
-
-def error_of(raw: Any) -> str:
-    event = decode_server_event(raw if isinstance(raw, (str, bytes)) else json.dumps(raw))
-    assert isinstance(event, MalformedEvent), event
-    assert SECRET not in event.error
-    return event.error
 
 
 def test_none_and_unset_are_left_out_and_null_is_sent_where_it_means_something() -> None:
