@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import orjson
 
-from realtime_sync.codec.lenient import lenient
+from realtime_sync.codec.lenient import lenient, oddities
 from realtime_sync.codec.mismatch import kind_of
 from realtime_sync.codec.plain import fault, plain
 from realtime_sync.codec.shapes import Hook
@@ -29,6 +29,7 @@ __all__ = [
     "Frame",
     "client_decoder",
     "decode_client_event",
+    "decode_own",
     "decode_server_event",
     "decoder",
     "server_decoder",
@@ -113,6 +114,18 @@ def server_decoder(family: Family) -> Decoder[ServerEvent]:
 def client_decoder(family: Family) -> Decoder[ClientEvent]:
     """The function that decodes what a client of this family sends."""
     return decoder(family.client)
+
+
+def decode_own(fields: dict[str, Any], registry: Mapping[str, type[ClientEvent]]) -> tuple[ClientEvent, str]:
+    """The event that plain data is, and all that is of the wrong kind in it, which a user should hear of though a
+    server would be forgiven; what is missing is ``None``, and not told. The event may share parts of ``fields``."""
+    cls = registry.get(fields.get("type", ""))
+    if cls is not None:
+        with suppress(Exception):
+            event: ClientEvent = strict(cls)(fields, None)
+            return event, ""
+    found: Any = decoder(registry)(fields)
+    return found, found.error if isinstance(found, MalformedEvent) else oddities(found)
 
 
 def _named(decode: Decoder[E], name: str, side: str) -> Decoder[E]:

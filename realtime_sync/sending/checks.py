@@ -64,11 +64,10 @@ class Checks:
         ``config`` is the configuration as the server last reported it. ``fields`` is the same event as it is sent, for
         what the class does not tell; ``None`` leaves that unchecked.
         """
-        fields = fields or {}
         faults = list(_faults(event, fields, ""))
         check = _CHECKS.get(type(event))
         if check is not None and not faults:  # what it looks at is there, then
-            faults = list(check(self, event, config, fields))
+            faults = list(check(self, event, config, fields or {}))
         if faults:
             raise InvalidEvent("; ".join(faults))
 
@@ -176,27 +175,29 @@ _CHECKS: Final[Mapping[type[ClientEvent], Callable[[Checks, Any, Config, Fields]
 
 def _faults(owner: WireObject, raw: Any, path: str) -> Faults:
     """What is missing or out of bounds in an object, by the facts of its fields, and in all that it holds; ``raw`` is
-    the same as it is sent."""
-    below: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
+    the same as it is sent, ``path`` its place with a dot at the end."""
     for fact in facts_of(type(owner)):
         given = getattr(owner, fact.name)
-        where = f"{path}.{fact.name}" if path else fact.name
-        # Of a list that is not sent the class has an empty one.
-        absent = given is None or (given == [] and bool(below) and below.get(fact.name) is None)
-        if absent or given == "":
-            if fact.required and (absent or not fact.may_be_empty):
-                yield f"{where} is missing"
+        if given is None:
+            if fact.required:
+                yield f"{path}{fact.name} is missing"
         elif isinstance(given, str):
-            yield from _text(given, fact, where)
+            if fact.says_of_text:
+                yield from _text(given, fact, f"{path}{fact.name}")
         elif isinstance(given, (int, float)):
-            yield from _number(given, fact, where)
+            if fact.least is not None:
+                yield from _number(given, fact, f"{path}{fact.name}")
         else:
-            yield from _inside(given, below.get(fact.name), where)
+            below = raw.get(fact.name) if isinstance(raw, dict) else given
+            if below is None and fact.required:  # of a list that is not sent the class has an empty one
+                yield f"{path}{fact.name} is missing"
+            else:
+                yield from _inside(given, below, f"{path}{fact.name}")
 
 
 def _inside(given: Any, raw: Any, where: str) -> Faults:
     if isinstance(given, WireObject):
-        yield from _faults(given, raw, where)
+        yield from _faults(given, raw, f"{where}.")
     elif isinstance(given, list):
         aligned = raw if isinstance(raw, list) and len(raw) == len(given) else [None] * len(given)
         for index, (entry, below) in enumerate(zip(given, aligned, strict=True)):
@@ -207,6 +208,8 @@ def _inside(given: Any, raw: Any, where: str) -> Faults:
 
 
 def _text(given: str, fact: Fact, where: str) -> Faults:
+    if not given and fact.required and not fact.may_be_empty:
+        yield f"{where} is missing"
     if fact.or_else is not None and given != fact.or_else:
         yield f"{where} is {given!r}: it must be a number from {fact.least:g} to {fact.most:g}, or {fact.or_else!r}"
     if fact.longest is not None and len(given) > fact.longest:

@@ -8,12 +8,11 @@ from itertools import count
 from typing import Any
 
 from realtime_sync.codec import (
-    decode_client_event,
+    decode_own,
     encode_append,
     encode_event,
     event_to_dict,
     object_to_dict,
-    oddities,
 )
 from realtime_sync.errors import InvalidEvent
 from realtime_sync.events import (
@@ -21,7 +20,6 @@ from realtime_sync.events import (
     SERVER_EVENTS,
     ClientEvent,
     ConversationItemCreate,
-    MalformedEvent,
     ResponseConfig,
     ResponseCreate,
 )
@@ -100,8 +98,7 @@ class Outgoing:
         kind = fields.get("type")
         if kind in SERVER_EVENTS and kind not in CLIENT_EVENTS:
             raise InvalidEvent(f"{kind!r} is sent by the server: a client cannot send it")
-        sent = decode_client_event(fields)
-        wrong = sent.error if isinstance(sent, MalformedEvent) else oddities(sent)
+        sent, wrong = decode_own(fields, CLIENT_EVENTS)
         if wrong:
             raise InvalidEvent(f"this is no client event: {wrong}")
         if self._checks is not None:

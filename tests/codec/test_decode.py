@@ -522,3 +522,23 @@ def test_the_extra_of_a_decoded_object_is_made_when_it_is_asked_for_and_then_sta
     assert event.extra == {}
     assert event_to_dict(event)["response"]["vendor"] == 1
     assert decode_server_event(encode_event(event)) == event
+
+
+@pytest.mark.parametrize(
+    ("fields", "cls", "wrong"),
+    [
+        ({"type": "response.create", "response": {"instructions": "a"}}, ResponseCreate, ""),
+        ({"type": "response.create", "response": None, "vendor": 1}, ResponseCreate, ""),
+        ({"type": "conversation.item.create", "item": {"type": "message", "role": "user"}}, ConversationItemCreate, ""),
+        (
+            {"type": "response.create", "event_id": 5, "response": {"instructions": 5}},
+            ResponseCreate,
+            "event_id: expected str, got int; response.instructions: expected str, got int",
+        ),
+        ({"type": "vendor.thing", "a": 1}, UnknownEvent, ""),
+        ({"a": 1}, MalformedEvent, "type: missing"),
+    ],
+)
+def test_what_is_wrong_with_an_event_of_our_own(fields: dict[str, Any], cls: Any, wrong: str) -> None:
+    assert codec.decode_own(fields, CLIENT_EVENTS) == (decode_client_event(fields), wrong)
+    assert type(codec.decode_own(fields, CLIENT_EVENTS)[0]) is cls
