@@ -15,9 +15,9 @@ from realtime_sync.codec.decode import (
     Frame,
     client_decoder,
     decode_client_event,
+    decode_own,
     decode_server_event,
     decoder,
-    reader,
     server_decoder,
 )
 from realtime_sync.codec.encode import encode_append, encode_event, encode_fields, event_to_dict, object_to_dict
@@ -29,6 +29,7 @@ __all__ = [
     "Frame",
     "client_decoder",
     "decode_client_event",
+    "decode_own",
     "decode_server_event",
     "decoder",
     "encode_append",
@@ -37,7 +38,6 @@ __all__ = [
     "event_to_dict",
     "object_to_dict",
     "oddities",
-    "reader",
     "server_decoder",
     "structure",
 ]

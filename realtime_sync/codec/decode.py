@@ -29,9 +29,9 @@ __all__ = [
     "Frame",
     "client_decoder",
     "decode_client_event",
+    "decode_own",
     "decode_server_event",
     "decoder",
-    "reader",
     "server_decoder",
 ]
 
@@ -104,28 +104,6 @@ def decoder(registry: Mapping[str, type[E]]) -> Decoder[E]:
     return decode
 
 
-def reader(registry: Mapping[str, type[E]]) -> Callable[[dict[str, Any]], tuple[Any, str]]:
-    """The function that makes an event of its own JSON fields, and says what is wrong with them; ``""`` for nothing.
-
-    The fields are plain data which belongs to the event from then on.
-    """
-    ready: dict[str, Hook] = {}
-    decode = decoder(registry)
-
-    def read(fields: dict[str, Any]) -> tuple[Any, str]:
-        kind = fields["type"]
-        hook = ready.get(kind)
-        if hook is None and kind in registry:
-            hook = ready[kind] = strict(registry[kind])
-        if hook is not None:
-            with suppress(Exception):  # what is wrong is found out below
-                return hook(fields, None), ""
-        event: Any = decode(fields)
-        return event, event.error if isinstance(event, MalformedEvent) else oddities(event)
-
-    return read
-
-
 @cache
 def server_decoder(family: Family) -> Decoder[ServerEvent]:
     """The function that decodes what a server of this family sends: only its own types are known."""
@@ -136,6 +114,18 @@ def server_decoder(family: Family) -> Decoder[ServerEvent]:
 def client_decoder(family: Family) -> Decoder[ClientEvent]:
     """The function that decodes what a client of this family sends."""
     return decoder(family.client)
+
+
+def decode_own(fields: dict[str, Any], registry: Mapping[str, type[ClientEvent]]) -> tuple[ClientEvent, str]:
+    """The event that plain data is, and all that is of the wrong kind in it, which a user should hear of though a
+    server would be forgiven; what is missing is ``None``, and not told. The event may share parts of ``fields``."""
+    cls = registry.get(fields.get("type", ""))
+    if cls is not None:
+        with suppress(Exception):
+            event: ClientEvent = strict(cls)(fields, None)
+            return event, ""
+    found: Any = decoder(registry)(fields)
+    return found, found.error if isinstance(found, MalformedEvent) else oddities(found)
 
 
 def _named(decode: Decoder[E], name: str, side: str) -> Decoder[E]:

@@ -94,6 +94,8 @@ class Fact(NamedTuple):
     longest: int | None
     values: tuple[str, ...]
     reported: bool
+    says_of_text: bool
+    """Whether it matters to a text that the field may hold."""
 
 
 _known: Final[dict[type[WireObject], tuple[Fact, ...]]] = {}  # filled as classes are first asked for
@@ -109,14 +111,17 @@ def facts_of(cls: type[WireObject]) -> tuple[Fact, ...]:
 
 def _fact(attribute: attrs.Attribute[Any]) -> Fact:
     said: Mapping[str, Any] = attribute.metadata
+    is_required = said.get("required", attribute.default is attrs.NOTHING)
+    may_be_empty = said.get("may_be_empty", False)
     return Fact(
         name=attribute.name,
-        required=said.get("required", attribute.default is attrs.NOTHING),
-        may_be_empty=said.get("may_be_empty", False),
+        required=is_required,
+        may_be_empty=may_be_empty,
         least=said.get("least"),
         most=said.get("most"),
         or_else=said.get("or_else"),
         longest=said.get("longest"),
         values=said.get("values", ()),
         reported=said.get("reported", False),
+        says_of_text=(is_required and not may_be_empty) or "longest" in said or said.get("or_else") is not None,
     )

@@ -63,11 +63,10 @@ class Checks:
         ``config`` is the configuration as the server last reported it. ``fields`` is the same event as it is sent, for
         what the class does not tell; ``None`` leaves that unchecked.
         """
-        fields = fields or {}
         faults = list(_faults(event, fields, ""))
         check = _CHECKS.get(type(event))
         if check is not None and not faults:  # what it looks at is there, then
-            faults = list(check(self, event, config, fields))
+            faults = list(check(self, event, config, fields or {}))
         if faults and event.extra:  # another dialect, perhaps
             unknown = ", ".join(sorted(event.extra))
             faults.append(f"unknown here: {unknown} (connect(checks=False) leaves all this to the server)")

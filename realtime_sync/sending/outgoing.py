@@ -9,11 +9,11 @@ from typing import Any
 
 from realtime_sync._deadline import now
 from realtime_sync.codec import (
+    decode_own,
     encode_append,
     encode_fields,
     event_to_dict,
     object_to_dict,
-    reader,
 )
 from realtime_sync.errors import InvalidEvent
 from realtime_sync.events import (
@@ -65,9 +65,7 @@ class Outgoing:
     ) -> None:
         self._transmit = send
         self._family = family
-        self._server_types, client_types = known_types(family)
-        self._client_types = client_types
-        self._read = reader(client_types)
+        self._server_types, self._client_types = known_types(family)
         self._acks = acks
         self._state = state
         self._checks = Checks(state.mirror, state.buffer) if checks else None
@@ -140,7 +138,7 @@ class Outgoing:
         if kind == ConversationItemCreate.TYPE and item.__class__ is dict and not item.get("id"):
             item["id"] = next(self._item_ids)
         text = encode_fields(fields)
-        sent, wrong = self._read(fields)
+        sent, wrong = decode_own(fields, self._client_types)
         if wrong:
             raise InvalidEvent(f"this is no client event: {wrong}")
         if self._checks is not None:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import pytest
+from protocol_examples import FINISHED_RESPONSE, ITEMS, SESSION
 
+from realtime_sync import events
+from realtime_sync.codec import object_to_dict
 from realtime_sync.codec.structure import _faults, explain, strict, structure
 from realtime_sync.errors import InvalidEvent
-from realtime_sync.events import FunctionCall, Item, RealtimeSessionConfig, UnknownObject, UserMessage
+from realtime_sync.events import (
+    AudioOutput,
+    ContentPart,
+    CustomVoice,
+    FunctionCall,
+    InputText,
+    Item,
+    OutputText,
+    RealtimeSessionConfig,
+    SessionConfig,
+    UnknownObject,
+    UserMessage,
+)
 
 
 def refusal(raw: Any, cls: Any) -> str:
@@ -54,3 +70,46 @@ def test_nothing_is_converted() -> None:
 def test_an_explanation_when_there_is_nothing_to_explain() -> None:
     assert explain({}, UnknownObject) == "cannot be read"
     assert _faults(RuntimeError("do-not-show-this"), "") == [("", "cannot be read")]
+
+
+def test_structure_makes_typed_objects() -> None:
+    config = {key: value for key, value in SESSION.items() if key != "type"}
+    typed = structure(config, RealtimeSessionConfig)
+    assert typed == structure(SESSION, SessionConfig)
+    assert object_to_dict(typed) == SESSION
+    assert [object_to_dict(structure(item, Item)) for item in ITEMS] == ITEMS
+    assert structure({"type": "text", "text": "a"}, ContentPart) == OutputText(type="text", text="a")
+    assert object_to_dict(structure(FINISHED_RESPONSE, events.Response)) == FINISHED_RESPONSE
+
+
+def test_structure_takes_typed_parts_and_leaves_the_mapping_alone() -> None:
+    raw = {"type": "message", "role": "user", "content": (InputText(text="a"),)}
+    assert structure(raw, Item) == UserMessage(content=[InputText(text="a")])
+    assert raw["content"] == (InputText(text="a"),)
+    voice = structure(MappingProxyType({"voice": {"id": "v"}}), AudioOutput)
+    assert voice == AudioOutput(voice=CustomVoice(id="v"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "cls", "text"),
+    [
+        ({"type": "message", "role": "user"}, UserMessage, "UserMessage: content: missing"),
+        ({"type": "message", "role": "user", "content": [{"type": "input_text"}]}, Item, "content[0].text: missing"),
+        ({"type": "message", "role": "user", "content": None}, UserMessage, "content: expected a list, got null"),
+        ({"type": "function_call", "name": 5, "arguments": ""}, FunctionCall, "name: expected str, got int"),
+        (
+            {"audio": {"output": {"speed": "fast"}}},
+            RealtimeSessionConfig,
+            "audio.output.speed: expected float, got str",
+        ),
+        ({"parallel_tool_calls": 1}, RealtimeSessionConfig, "parallel_tool_calls: expected bool, got int"),
+        ({"include": ["a", 5]}, RealtimeSessionConfig, "include[1]: expected str, got int"),
+        ({"audio": b""}, RealtimeSessionConfig, "audio: bytes cannot be sent"),
+        ([], RealtimeSessionConfig, "a mapping is needed, not list"),
+        ({"type": "message", "content": []}, Item, "Message | FunctionCall | FunctionCallOutput"),
+    ],
+)
+def test_structure_says_what_is_wrong(raw: Any, cls: Any, text: str) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        structure(raw, cls)
+    assert text in str(caught.value)
