@@ -114,7 +114,7 @@ def _look_up(host: str, port: int, deadline: Deadline, name: str) -> Sequence[Ad
     """The addresses of a host, the families by turns, so that one that leads nowhere costs little."""
     try:
         return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         pass  # a name, not an address
     try:
         found = _bounded(
@@ -122,7 +122,7 @@ def _look_up(host: str, port: int, deadline: Deadline, name: str) -> Sequence[Ad
         )
     except RealtimeError:
         raise
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:
         raise HandshakeError(f"the host of {name} was not found: {error}") from error
     first = [address for address in found if address[0] == found[0][0]]
     others = [address for address in found if address[0] != found[0][0]]

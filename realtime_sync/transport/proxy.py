@@ -15,6 +15,7 @@ import attrs
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import ConfigurationError, HandshakeError, RealtimeTimeout
+from realtime_sync.transport.headers import Headers, SecretBytes, Secrets, header_lines
 from realtime_sync.transport.http import read_body, read_head, refusal
 from realtime_sync.transport.stream import Stream
 from realtime_sync.transport.target import Target, ascii_host
@@ -115,18 +116,22 @@ def tunnel(stream: Stream, proxy: Proxy, target: Target, deadline: Deadline) -> 
     """Have an HTTP proxy connect the stream to the target. Raises `HandshakeError`, `RealtimeTimeout`."""
     who = f"the proxy {proxy}"
     doing = f"asking {who} for {target.address}"
-    request = f"CONNECT {target.address} HTTP/1.1\r\nHost: {target.address}\r\n"
-    secrets: list[str] = []
-    if proxy.user is not None:
-        token = base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode()
-        request += f"Proxy-Authorization: Basic {token}\r\n"
-        secrets = [token, *filter(None, [proxy.password])]
-    stream.send_all(f"{request}\r\n".encode(), deadline, doing)
-    head, received = read_head(stream, deadline, who, doing)
+    headers = Headers(Host=target.address, **_credentials(proxy))
+    secrets = Secrets((*headers.get("Proxy-Authorization", "").split(), proxy.password))
+    request = b"CONNECT %s HTTP/1.1\r\n" % target.address.encode()
+    stream.send_all(SecretBytes(request + header_lines(headers) + b"\r\n"), deadline, doing)
+    head, received = read_head(stream, deadline, who, doing, secrets)
     if not 200 <= head.status < 300:
         raise refusal(who, head, read_body(stream, head, received, deadline), secrets, by_proxy=True)
     if received:
         raise HandshakeError(f"{who} sent bytes of its own into the tunnel")
+
+
+def _credentials(proxy: Proxy) -> Headers:
+    if proxy.user is None:
+        return Headers()
+    token = base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode()
+    return Headers({"Proxy-Authorization": f"Basic {token}"})
 
 
 def socks_connect(proxy: Proxy, target: Target, deadline: Deadline) -> socket.socket:
