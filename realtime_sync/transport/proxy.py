@@ -14,7 +14,8 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.errors import ConfigurationError, HandshakeError, RealtimeTimeout
+from realtime_sync.errors import ConfigurationError, HandshakeError, RealtimeError, RealtimeTimeout
+from realtime_sync.transport.failures import mapped
 from realtime_sync.transport.headers import Headers, SecretBytes, Secrets, header_lines
 from realtime_sync.transport.http import read_body, read_head, refusal
 from realtime_sync.transport.stream import Stream
@@ -144,12 +145,14 @@ def socks_connect(proxy: Proxy, target: Target, deadline: Deadline) -> socket.so
     kind = ProxyType.SOCKS4 if proxy.scheme.startswith("socks4") else ProxyType.SOCKS5
     # socks4a and socks5h have the proxy look the name up.
     rdns = proxy.scheme in ("socks4a", "socks5h")
-    dialler = SocksProxy.create(kind, proxy.host, proxy.port, proxy.user, proxy.password, rdns=rdns)
-    try:
+
+    def failure(error: Exception) -> RealtimeError:
+        if isinstance(error, TimeoutError):
+            doing = f"connecting to {target.address} through {proxy}"
+            return RealtimeTimeout(f"{doing}: not done within {deadline.timeout_s:g} s")
+        return HandshakeError(f"the proxy {proxy} did not connect to {target.address}: {error}")
+
+    with mapped(failure, Exception):  # of many kinds, the package's own among them
+        dialler = SocksProxy.create(kind, proxy.host, proxy.port, proxy.user, proxy.password, rdns=rdns)
         sock: socket.socket = dialler.connect(target.host, target.port, timeout=deadline.remaining())
-    except TimeoutError as error:
-        doing = f"connecting to {target.address} through {proxy}"
-        raise RealtimeTimeout(f"{doing}: not done within {deadline.timeout_s:g} s") from error
-    except Exception as error:
-        raise HandshakeError(f"the proxy {proxy} did not connect to {target.address}: {error}") from error
     return sock

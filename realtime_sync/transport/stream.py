@@ -14,12 +14,12 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Final
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.errors import ConnectionClosed, HandshakeError, RealtimeError, RealtimeTimeout, fork_error
+from realtime_sync.errors import ConnectionClosed, RealtimeTimeout, fork_error
+from realtime_sync.transport.failures import mapped, while_doing
 
 __all__ = ["Descriptor", "Readiness", "Stream", "TlsStream"]
 
@@ -167,7 +167,7 @@ class Stream:
 
     def flush(self, deadline: Deadline, doing: str) -> None:
         """Write all that is queued."""
-        with self._failures_of(doing):
+        with mapped(while_doing(doing), OSError):
             readiness = Readiness(self.descriptor.socket)
             while True:
                 with self.lock:
@@ -178,7 +178,7 @@ class Stream:
 
     def receive(self, deadline: Deadline, doing: str) -> bytes:
         """The next bytes, ``b""`` at the end."""
-        with self._failures_of(doing):
+        with mapped(while_doing(doing), OSError):
             readiness = Readiness(self.descriptor.socket)
             while True:
                 data = self.read()
@@ -191,16 +191,6 @@ class Stream:
     def _check(deadline: Deadline, doing: str) -> None:
         if deadline.expired:
             raise RealtimeTimeout(f"{doing}: not done within {deadline.timeout_s:g} s")
-
-    @staticmethod
-    @contextmanager
-    def _failures_of(doing: str) -> Iterator[None]:
-        try:
-            yield
-        except RealtimeError:
-            raise
-        except OSError as error:
-            raise HandshakeError(f"{doing} failed: {error.strerror or error}") from error
 
 
 class TlsStream(Stream):
