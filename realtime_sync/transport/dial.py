@@ -28,6 +28,7 @@ Address: TypeAlias = tuple[int, int, int, str, Any]  # as socket.getaddrinfo giv
 _NEXT_ADDRESS_S: Final = 0.25
 """How long an address may stay silent before the next is tried beside it (RFC 8305)."""
 
+_INT_MAX: Final = 2**31 - 1
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 _default_contexts: dict[tuple[str | None, ...], ssl.SSLContext] = {}
 
@@ -146,7 +147,8 @@ def _bounded(work: Callable[[], T], deadline: Deadline, doing: str) -> T:
                 result.close()
         done.set()
 
-    threading.Thread(target=run, name=f"realtime-sync {doing}", daemon=True).start()
+    with mapped(lambda error: HandshakeError(f"{doing}: {error}"), RuntimeError):  # no more threads
+        threading.Thread(target=run, name=f"realtime-sync {doing}", daemon=True).start()
     try:
         while not done.wait(deadline.slice()):
             if deadline.expired:
@@ -227,7 +229,7 @@ def _tune(sock: socket.socket, user_timeout_s: float | None) -> None:
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     if user_timeout_s is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(user_timeout_s * 1000))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(min(user_timeout_s * 1000, _INT_MAX)))
 
 
 def _secure(stream: Stream, context: ssl.SSLContext | None, host: str, name: str, deadline: Deadline) -> TlsStream:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from realtime_sync import _limits
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeTimeout
 from realtime_sync.transport.frames import Closed
@@ -41,8 +42,8 @@ def open_transport(
     default TLS settings. ``max_message_bytes`` bounds one message received. ``user_timeout_s``: seconds after which the
     system gives the connection up when the peer acknowledges nothing (where the system can; ``None`` leaves its own).
 
-    Raises `ConfigurationError` before dialling, `HandshakeError` (`AuthenticationError` for HTTP 401 and 403),
-    `RealtimeTimeout` at the deadline.
+    Raises `ConfigurationError` before dialling (a limit, header or URL that is none), `HandshakeError`
+    (`AuthenticationError` for HTTP 401 and 403), `RealtimeTimeout` at the deadline.
     """
     from realtime_sync.transport.dial import dial
     from realtime_sync.transport.target import Target
@@ -53,6 +54,8 @@ def open_transport(
     target = Target.of(url)
     del url
     headers = checked(headers)
+    max_message_bytes = _limits.size("max_message_bytes", max_message_bytes)
+    user_timeout_s = _limits.seconds("user_timeout_s", user_timeout_s, optional=True)
     secrets = Secrets.of(headers, target.path.partition("?")[2])
     stream: Stream | None = None
     try:
@@ -92,8 +95,9 @@ class Transport:
         self._received = received  # what came along with the answer to the upgrade
         self._readiness = Readiness
         self._reading = Readiness(stream.descriptor.socket)
-        # The turn to send a message guards _sending and _writing. Both locks know their owner: so that an interrupt
-        # (Ctrl-C) on the very instruction leaves none taken, and a signal handler may find its own thread inside.
+        # The turn to send a message guards _sending and _writing. Like the stream's lock it lets a thread in twice,
+        # since a signal handler may find its own thread inside; and it can be given back without knowing whether it was
+        # taken. Whoever needs both takes the turn first.
         self._turn = threading.RLock()
         self._sending = False
         self._writing = Readiness(stream.descriptor.socket)
