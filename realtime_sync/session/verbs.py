@@ -27,7 +27,6 @@ from realtime_sync.events import (
     Item,
     OutputAudioBufferClear,
     OutputAudioBufferCleared,
-    RealtimeSessionConfig,
     ResponseCancel,
     ResponseConfig,
     ResponseCreated,
@@ -70,12 +69,12 @@ class Sender:
 
     def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Ack[SessionUpdated]:
         """Change the configuration: only the fields that are given change; ``None`` (``null``) switches off what it
-        can switch off. A mapping without ``type`` gets the type of the session.
+        can switch off. A mapping without ``type`` gets the type of the session; in a session of the older dialect the
+        options get their names of that dialect.
 
         The server takes the whole update or none of it. ``session.update``.
         """
-        kind = getattr(self._state.config, "type", None) or RealtimeSessionConfig().type
-        return self.send({"type": SessionUpdate.TYPE, "session": {"type": kind, **object_to_dict(config)}})
+        return self.send({"type": SessionUpdate.TYPE, "session": self._state.facts.update(object_to_dict(config))})
 
     def append_audio(self, audio: str) -> None:
         """Add base64 audio in the session's input format to the input buffer. Long audio is split; the server never

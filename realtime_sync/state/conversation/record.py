@@ -20,8 +20,9 @@ from realtime_sync.events import (
     UserMessage,
 )
 from realtime_sync.state.conversation.entry import ConversationEntry
+from realtime_sync.state.responses import Run
 
-__all__ = ["ARGUMENTS", "ENDED", "Part", "Record", "id_of", "status_of"]
+__all__ = ["ARGUMENTS", "ENDED", "Part", "Record", "item_id_of", "status_of", "whole_text"]
 
 ENDED: Final = frozenset({"completed", "incomplete"})
 """The statuses of an item that will not grow any more."""
@@ -63,7 +64,7 @@ class Part:
     def finish(self, text: str) -> None:
         """The whole text; it replaces the pieces."""
         if not self.cut:
-            self.pieces = [text]
+            self.pieces = [whole_text(self.pieces, text)]
             self.final = True
 
     def cut_at(self, limit_ms: int | None) -> None:
@@ -82,19 +83,26 @@ class Part:
         return counted if self.limit_ms is None else min(counted, self.limit_ms)
 
 
-class Record:
-    """What the events have told of one item, in any order. It is ``whole`` when it is final and lacks no text: nothing
-    that is said of it once more can be news."""
+def whole_text(pieces: list[str], told: str) -> str:
+    """The text of a part at its end: as the server tells it, but for servers that repeat only the end of it."""
+    streamed = "".join(pieces)
+    return streamed if streamed.endswith(told) else told
 
-    __slots__ = ("error", "final", "id", "item", "outcome", "parts", "response_id", "segments", "whole")
+
+class Record:
+    """What the events have told of one item, in any order. It is ``whole`` when it is final and lacks no text: then
+    hearing of it again changes nothing."""
+
+    __slots__ = ("confirmed", "error", "final", "id", "item", "outcome", "parts", "run", "segments", "whole")
 
     def __init__(self, item_id: str) -> None:
         self.id = item_id
         self.item: Item | None = None
         self.final = False
         self.whole = False
+        self.confirmed = True  # the server has said something of it
         self.parts: dict[int, Part] = {}
-        self.response_id: str | None = None
+        self.run: Run | None = None  # the response that made it
         self.outcome: str | None = None
         self.error: TranscriptionError | None = None
         self.segments: dict[Any, ConversationItemInputAudioTranscriptionSegment] = {}
@@ -155,9 +163,10 @@ class Record:
             id=self.id,
             item=_changed(item, **changes) if changes else item,
             status=status,
-            response_id=self.response_id,
+            response_id=self.run.id if self.run is not None else None,
             audio_ms={index: ms for index, ms in lengths if ms is not None},
             transcription_error=None if any(part.final for part in self.parts.values()) else self.error,
+            confirmed=self.confirmed,
             segments=tuple(sorted(self.segments.values(), key=lambda segment: segment.start or 0.0)),
         )
 
@@ -173,7 +182,7 @@ class Record:
             return "completed" if response_status == "completed" else "incomplete"
         if self.final:
             return "completed"
-        if own is None and self.item is not None and self.response_id is None and self.outcome is None:
+        if own is None and self.item is not None and self.run is None and self.outcome is None:
             return "completed"  # added by the client, and the server tells no status
         return "in_progress"
 
@@ -193,7 +202,7 @@ class Record:
         return content
 
 
-def id_of(item: Any) -> str | None:
+def item_id_of(item: Any) -> str | None:
     """The id of any item, also of one whose type is not known; ``None`` when it has none."""
     found = item.extra.get("id") if isinstance(item, UnknownObject) else getattr(item, "id", None)
     return found if isinstance(found, str) and found else None
