@@ -11,9 +11,9 @@ from realtime_sync.local.config import merge_response
 from realtime_sync.local.conversation import StoredItem, item_from_client
 from realtime_sync.local.core import Core
 from realtime_sync.local.generation import Generation
-from realtime_sync.local.hearing import Hearing
 from realtime_sync.local.script import Turn
 from realtime_sync.local.sound import AudioFormat
+from realtime_sync.local.transcription import Transcription
 from realtime_sync.local.usage import Tokens, context_tokens
 
 __all__ = ["Responses"]
@@ -29,9 +29,9 @@ class Responses:
     session's lock.
     """
 
-    def __init__(self, core: Core, hearing: Hearing, on_end: Callable[[float], None]) -> None:
+    def __init__(self, core: Core, transcription: Transcription, on_end: Callable[[float], None]) -> None:
         self._core = core
-        self._hearing = hearing
+        self._transcription = transcription
         self._on_end = on_end
         self._running: dict[str, Generation] = {}
         self._active: Generation | None = None
@@ -151,5 +151,5 @@ class Responses:
             number=self._count,
             audio=audio_format.to_pcm(audio),
             rate_hz=audio_format.rate_hz,
-            hear=lambda: self._hearing.heard(said) if said is not None else "",
+            hear=lambda: self._transcription.heard(said) if said is not None else "",
         )

@@ -73,7 +73,7 @@ class Session:
     @property
     def next_deadline_s(self) -> float | None:
         """Seconds until `on_time` wants to be called; ``None`` when it never does again."""
-        if isinstance(self._requests, Requests) and self._requests.listening.watches_silence:
+        if isinstance(self._requests, Requests) and self._requests.user_audio.watches_silence:
             # When a silence begins is known to other threads first, so it is looked for.
             return self._expiry.slice(SLICE_S)
         return self._expiry.remaining()
@@ -85,9 +85,9 @@ class Session:
             self.expire()
         elif isinstance(self._requests, Requests):
             with self._core.lock:
-                idle = self._requests.listening.idle
+                idle = self._requests.user_audio.idle
                 if idle is not None and idle.expired:
-                    self._requests.listening.idle_timeout()
+                    self._requests.user_audio.idle_timeout()
 
     def expire(self) -> None:
         """End the session as at its time limit: an error, then close code 1001."""
@@ -101,13 +101,13 @@ class Session:
         """Act as if the user had been silent for as long as ``idle_timeout_ms`` says."""
         if isinstance(self._requests, Requests):
             with self._core.lock:
-                self._requests.listening.idle_timeout()
+                self._requests.user_audio.idle_timeout()
 
     def end(self) -> list[threading.Thread]:
         """The connection is gone: stop everything. The threads that have yet to notice."""
         threads = self._core.end()
         if isinstance(self._requests, Requests):
-            self._requests.listening.responses.abandon()
+            self._requests.user_audio.responses.abandon()
         return threads
 
     def _checked(self, raw: dict[str, Any]) -> dict[str, Any]:

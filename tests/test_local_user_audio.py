@@ -265,7 +265,7 @@ def test_silence_is_measured_from_the_end_of_the_response(monkeypatch: pytest.Mo
     # The protocol's least timeout is 5 s; here one second of it takes a millisecond.
     from realtime_sync._deadline import Deadline
 
-    monkeypatch.setattr("realtime_sync.local.listening.Deadline", lambda seconds: Deadline(seconds / 1_000))
+    monkeypatch.setattr("realtime_sync.local.user_audio.Deadline", lambda seconds: Deadline(seconds / 1_000))
     with LocalServer(["Hello!", "Are you there?"]) as server, RawClient(server) as client:
         detecting(client, idle_timeout_ms=5_000)
         client.send("response.create")

@@ -11,12 +11,12 @@ from realtime_sync.local.script import Failure
 from realtime_sync.local.speech import words_of
 from realtime_sync.local.usage import transcription_usage
 
-__all__ = ["Hearing"]
+__all__ = ["Transcription"]
 
 _UNINTELLIGIBLE = Failure("The audio could not be transcribed.", "audio_unintelligible", "transcription_error")
 
 
-class Hearing:
+class Transcription:
     """Transcribes committed audio: for the model on demand, and as events where the session asks for them.
 
     With scripted transcripts each committed item claims the next one, in the order of the commits.
