@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from realtime_sync.local.quirks import Quirks
 from realtime_sync.local.records import Request
-from realtime_sync.local.script import Failure, Gate, McpApproval, McpToolCall, Reply, Say, ToolCall, Turn
+from realtime_sync.local.script import Failure, Gate, McpApproval, McpToolCall, Reply, Say, ToolCall, Transcript, Turn
 from realtime_sync.local.server import LocalServer
 from realtime_sync.local.speech import describe_audio, tone_speech
 
@@ -22,6 +22,7 @@ __all__ = [
     "Request",
     "Say",
     "ToolCall",
+    "Transcript",
     "Turn",
     "describe_audio",
     "tone_speech",

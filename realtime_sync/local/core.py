@@ -24,6 +24,8 @@ __all__ = ["Core", "Ids", "Options"]
 JsonObject = dict[str, Any]
 _LOG: Final = logging.getLogger("realtime_sync.local")
 _MOST_THREADS: Final = 64
+# A gate may be of many sessions, so it is looked at and notifies none.
+_GATE_POLL_S: Final = 0.005
 
 
 class Ids:
@@ -71,8 +73,8 @@ class Core:
     def __init__(self, config: JsonObject, outbox: Outbox, options: Options) -> None:
         # Guards everything that a session holds (configuration, conversation, input audio, responses) and the order
         # of the outbox. Re-entrant, since what takes it calls each other. Nobody waits for the network while holding
-        # it; a test's gate may stop its holder, which freezes the session as a test wants it.
-        self.lock = threading.RLock()
+        # it, and who stands at a gate lets go of it in `wait_open`: whatever that held up goes on meanwhile.
+        self.lock = threading.Condition(threading.RLock())
         self.config = config
         self.conversation = Conversation(options.ids.new("conv"))
         self.voice_locked = False
@@ -102,7 +104,7 @@ class Core:
 
     def tell(self, event_type: str, /, *, confirms: bool = False, **fields: Any) -> None:
         """Send an event once the gates let it pass."""
-        self.hold(event_type, lambda: self.ended)
+        self.wait_open(self.arrive(event_type), lambda: self.ended)
         self.emit(event_type, confirms=confirms, **fields)
 
     def answer(self, event_type: str, /, **fields: Any) -> None:
@@ -113,10 +115,18 @@ class Core:
         """Send an ``error`` event that names the client's event."""
         self.tell("error", error=refusal.shown(event_id))
 
-    def hold(self, event_type: str, ended: Callable[[], bool]) -> None:
-        """Stop at the server's gates for this event while they are shut."""
-        for gate in tuple(self.options.gates):
-            gate.hold(event_type, ended)
+    def arrive(self, event_type: str) -> list[Gate]:
+        """The server's gates that are shut in front of this event."""
+        return [gate for gate in tuple(self.options.gates) if gate.arrive(event_type)]
+
+    def wait_open(self, gates: Sequence[Gate], ended: Callable[[], bool]) -> None:
+        """Stand at these gates until they are open or it has ended. The lock is released meanwhile, however often the
+        caller has taken it: state may be another one afterwards."""
+        if not gates:
+            return
+        with self.lock:
+            while not ended() and not all(gate.opened for gate in gates):
+                self.lock.wait(_GATE_POLL_S)
 
     def report(self, error: Exception) -> None:
         """Log what a reply function, a transcriber or anything else raised, and keep it for tests."""

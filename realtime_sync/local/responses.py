@@ -58,17 +58,20 @@ class Responses:
             items = self._context(settings)
             context = context_tokens(settings, items)
             cached = context.cached_after(self._context_before)
-            generation = Generation(core, settings, context, cached, self._ended)
             self._count += 1
             turn = self._turn(settings, items)
-            source = core.options.replies.claim()
-            core.hold("response.created", lambda: core.ended)
+            claim = core.options.replies.claim()
+            limits = self._rate_limits(context) if claim.rate_limits is None else claim.rate_limits
+            generation = Generation(core, settings, context, cached, self._ended, limits)
+            gates = [gate for name in ("response.created", "rate_limits.updated") for gate in core.arrive(name)]
             # The thread can emit nothing before response.created: this one holds the lock.
-            core.run_aside(generation.id, lambda: generation.run(source, turn))
+            core.run_aside(generation.id, lambda: generation.run(claim.answer, turn, gates))
             self._running[generation.id] = generation
             if in_conversation:
                 self._active = generation
-            generation.announce()
+            # Where a gate is shut the thread waits in front of it, and nobody else does.
+            if not gates:
+                generation.announce()
 
     def create_for_turn(self) -> None:
         """Start the response to a turn that was detected; after the active one where there is one."""
@@ -102,7 +105,6 @@ class Responses:
     def _ended(self, generation: Generation) -> None:
         del self._running[generation.id]
         self._tokens_spent += generation.context.total + generation.output_tokens.total
-        self._send_rate_limits()
         if not generation.in_conversation:
             return
         self._active = None
@@ -111,16 +113,16 @@ class Responses:
         if self._turn_waits:
             self.create_for_turn()
 
-    def _send_rate_limits(self) -> None:
+    def _rate_limits(self, context: Tokens) -> list[dict[str, Any]]:
+        """What is left once a response with this context has begun."""
         limits = (
             ("requests", _REQUEST_LIMIT, self._count),
-            ("tokens", _TOKEN_LIMIT, self._tokens_spent),
+            ("tokens", _TOKEN_LIMIT, self._tokens_spent + context.total),
         )
-        shown = [
+        return [
             {"name": name, "limit": limit, "remaining": max(0, limit - spent), "reset_seconds": 60.0}
             for name, limit, spent in limits
         ]
-        self._core.emit("rate_limits.updated", rate_limits=shown)
 
     def _context(self, settings: Mapping[str, Any]) -> Sequence[StoredItem]:
         """What the model reads: the conversation, or the items that the request brings along."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from realtime_sync.local.checks import (
     Check,
+    Refusal,
     anything,
     array,
     boolean,
@@ -184,9 +185,19 @@ _USER_PARTS: Final[Mapping[str, Check]] = {
     "input_audio": record({"type": anything, "audio": text()}, {"transcript": text()}),
     "input_image": record({"type": anything, "image_url": text()}, {"detail": choice("auto", "low", "high")}),
 }
+
+
+def _speech_of_the_assistant(value: Any, path: str, lenient: bool) -> None:
+    """The model's speech comes from the model alone, except where a compatible server is generous."""
+    if not lenient:
+        message = "Invalid value: 'output_audio'. An assistant message of yours holds text: use 'output_text'."
+        raise Refusal("invalid_value", message, f"{path}.type")
+    record({"type": anything}, {"transcript": text(), "audio": text()})(value, path, lenient)
+
+
 _ASSISTANT_PARTS: Final[Mapping[str, Check]] = {
     "output_text": _OUTPUT_TEXT,
-    "output_audio": record({"type": anything}, {"transcript": text(), "audio": text()}),
+    "output_audio": _speech_of_the_assistant,
 }
 
 

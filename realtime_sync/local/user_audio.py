@@ -80,7 +80,9 @@ class UserAudio:
         self._listen_anew()
 
     def _response_ended(self, sounded_s: float) -> None:
-        """The model has spoken: from now on the user's silence counts, until it was asked for once."""
+        """The model has spoken: late transcripts come, and from now on the user's silence counts, until it was asked
+        for once."""
+        self._transcription.tell_late()
         detection = self._core.config["audio"]["input"]["turn_detection"] or {}
         idle_ms = detection.get("idle_timeout_ms")
         speed = self._core.options.speed
