@@ -223,7 +223,9 @@ def test_the_token_limit_cuts(modality: str) -> None:
 
 
 def test_a_script_that_is_over_fails_the_response() -> None:
-    assert done_of(asked([]))["status_details"]["error"]["code"] == "script_exhausted"
+    with LocalServer([]) as server, RawClient(server) as client:
+        assert client.ask("hello")["status_details"]["error"]["code"] == "script_exhausted"
+        assert ["no reply left" in str(failure) for failure in server.failures] == [True]
 
 
 def test_cancel_closes_what_is_open_and_keeps_what_was_said() -> None:

@@ -9,7 +9,8 @@ import pytest
 from realtime_sync.errors import ConfigurationError, RealtimeTimeout
 from realtime_sync.local import Failure, Gate, McpApproval, Reply, Say, ToolCall, Turn
 from realtime_sync.local.default_reply import default_reply
-from realtime_sync.local.script import Replies, Script, as_reply
+from realtime_sync.local.replies import Replies, Transcripts
+from realtime_sync.local.script import as_reply
 
 WEATHER = {
     "type": "function",
@@ -36,22 +37,22 @@ def claimed(replies: Replies) -> Any:
 
 
 def test_a_script_is_handed_out_in_order_and_then_fails() -> None:
-    replies = Replies(["one", Reply("two"), lambda turn: turn.number], default_reply)
+    replies = Replies(["one", Reply("two"), lambda turn: turn.number])
     assert [claimed(replies) for _ in range(3)] == ["one", Reply("two"), 1]
     assert claimed(replies).code == "script_exhausted"
 
 
 def test_iterators_and_functions_are_scripts_too() -> None:
-    assert claimed(Replies(iter("x"), default_reply)) == "x"
-    assert claimed(Replies(lambda turn: f"number {turn.number}", default_reply)) == "number 1"
-    assert claimed(Replies(None, lambda turn: "default")) == "default"
+    assert claimed(Replies(iter("x"))) == "x"
+    assert claimed(Replies(lambda turn: f"number {turn.number}")) == "number 1"
+    assert claimed(Replies(None)) == "Hello! What can I do for you?"
 
 
 def test_a_string_is_no_script() -> None:
     with pytest.raises(ConfigurationError, match="list"):
-        Replies("hello", default_reply)
+        Replies("hello")
     with pytest.raises(ConfigurationError, match="list"):
-        Script(b"hello")
+        Transcripts(b"hello")
 
 
 @pytest.mark.parametrize(

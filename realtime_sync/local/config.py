@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from realtime_sync.local.checks import Refusal
 
 __all__ = [
-    "default_realtime_session",
-    "default_transcription_session",
-    "default_translation_session",
+    "Kind",
+    "default_session",
     "merge_response",
     "merge_session",
     "require_voice",
@@ -18,6 +17,7 @@ __all__ = [
 ]
 
 JsonObject = dict[str, Any]
+Kind = Literal["realtime", "transcription", "translation"]
 
 _INSTRUCTIONS: Final = "Answer briefly and in a friendly tone."
 _SERVER_VAD: Final[Mapping[str, Any]] = {
@@ -41,8 +41,16 @@ _SILENCE_MS_BY_EAGERNESS: Final = {"low": 1200, "medium": 700, "high": 300, "aut
 _WHOLE: Final = frozenset({"noise_reduction", "prompt", "reasoning", "tool_choice", "tracing", "truncation"})
 
 
-def default_realtime_session(session_id: str, model: str, expires_at: int, rate_hz: int) -> JsonObject:
-    """The effective configuration of a conversation before any update."""
+def default_session(kind: Kind, session_id: str, model: str, expires_at: float, rate_hz: int) -> JsonObject:
+    """The effective configuration of a session before any update. ``expires_at`` is in seconds since 1970."""
+    if kind == "realtime":
+        return _realtime_session(session_id, model, int(expires_at), rate_hz)
+    if kind == "transcription":
+        return _transcription_session(session_id, int(expires_at), rate_hz)
+    return _translation_session(session_id, model, int(expires_at))
+
+
+def _realtime_session(session_id: str, model: str, expires_at: int, rate_hz: int) -> JsonObject:
     return {
         "type": "realtime",
         "object": "realtime.session",
@@ -62,8 +70,7 @@ def default_realtime_session(session_id: str, model: str, expires_at: int, rate_
     }
 
 
-def default_transcription_session(session_id: str, expires_at: int, rate_hz: int) -> JsonObject:
-    """The effective configuration of a transcription session before any update."""
+def _transcription_session(session_id: str, expires_at: int, rate_hz: int) -> JsonObject:
     return {
         "type": "transcription",
         "object": "realtime.transcription_session",
@@ -74,8 +81,7 @@ def default_transcription_session(session_id: str, expires_at: int, rate_hz: int
     }
 
 
-def default_translation_session(session_id: str, model: str, expires_at: int) -> JsonObject:
-    """The effective configuration of a translation session before any update."""
+def _translation_session(session_id: str, model: str, expires_at: int) -> JsonObject:
     return {
         "type": "translation",
         "id": session_id,

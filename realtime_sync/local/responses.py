@@ -60,7 +60,7 @@ class Responses:
             cached = context.cached_after(self._context_before)
             self._count += 1
             turn = self._turn(settings, items)
-            claim = core.options.replies.claim()
+            claim = core.claim_reply()
             limits = self._rate_limits(context) if claim.rate_limits is None else claim.rate_limits
             generation = Generation(core, settings, context, cached, self._ended, limits)
             gates = [gate for name in ("response.created", "rate_limits.updated") for gate in core.arrive(name)]
@@ -153,5 +153,6 @@ class Responses:
             number=self._count,
             audio=audio_format.to_pcm(audio),
             rate_hz=audio_format.rate_hz,
+            request=self._core.request,
             hear=lambda: self._transcription.heard(said) if said is not None else "",
         )

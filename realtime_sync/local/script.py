@@ -12,17 +12,14 @@ import attrs
 from realtime_sync.errors import ConfigurationError, RealtimeTimeout
 
 __all__ = [
-    "Claim",
     "Failure",
     "Gate",
     "McpApproval",
     "McpToolCall",
     "Output",
-    "Replies",
     "Reply",
     "ReplySource",
     "Say",
-    "Script",
     "ToolCall",
     "Transcript",
     "Turn",
@@ -210,8 +207,8 @@ class Turn:
 
     ``items`` is the conversation, or the ``input`` of the response where it has its own; ``session`` the effective
     configuration; ``response`` the effective settings of this response (instructions, modalities, tools, metadata);
-    ``number`` counts the responses of the connection from 1. ``audio`` is the audio of the last user message as
-    16-bit little-endian mono PCM at ``rate_hz``, empty where it has none.
+    ``number`` counts the responses of the connection from 1; ``request`` is the `Request` of the connection. ``audio``
+    is the audio of the last user message as 16-bit little-endian mono PCM at ``rate_hz``, empty where it has none.
     """
 
     items: Sequence[JsonObject]
@@ -220,6 +217,7 @@ class Turn:
     number: int
     audio: bytes = attrs.field(repr=False)
     rate_hz: int
+    request: Any = attrs.field(default=None, kw_only=True, repr=False)
     _hear: Callable[[], str] = attrs.field(repr=False)
 
     @property
@@ -248,48 +246,3 @@ class Turn:
 
 ReplySource = Iterable[Any] | Callable[[Turn], Any] | None
 """What decides the replies: nothing (a friendly default), a script (one entry for each response) or a function."""
-
-
-class Script:
-    """Entries handed out one after the other, to any thread."""
-
-    def __init__(self, entries: Iterable[Any]) -> None:
-        if isinstance(entries, (str, bytes)):
-            raise ConfigurationError("a script of one entry is a list with the entry in it, not the entry itself")
-        self._entries = iter(entries)
-        # Guards _entries: the sessions of a server share it.
-        self._lock = threading.Lock()
-
-    def next(self, otherwise: Any) -> Any:
-        """The next entry, ``otherwise`` when there is none left."""
-        with self._lock:
-            return next(self._entries, otherwise)
-
-
-@attrs.frozen
-class Claim:
-    """The reply to one response: a function of the turn, and the rate limits where they are known before."""
-
-    answer: Callable[[Turn], Any]
-    rate_limits: Sequence[Mapping[str, Any]] | None = None
-
-
-class Replies:
-    """Hands the replies out, one for each response, in the order in which the responses are created. An entry of a
-    script may be a function of the turn itself."""
-
-    def __init__(self, source: ReplySource, default: Callable[[Turn], Any]) -> None:
-        self._function = default if source is None else source if callable(source) else None
-        self._script = Script(()) if source is None or callable(source) else Script(source)
-
-    def claim(self) -> Claim:
-        """The next reply, to be asked for when its turn is known."""
-        if self._function is not None:
-            return Claim(self._function)
-        entry = self._script.next(_EXHAUSTED)
-        if callable(entry):
-            return Claim(entry)
-        return Claim(lambda turn: entry, entry.rate_limits if isinstance(entry, Reply) else None)
-
-
-_EXHAUSTED: Final = Failure("The script of the local server has no reply left.", code="script_exhausted")

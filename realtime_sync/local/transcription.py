@@ -41,8 +41,9 @@ class Transcription:
         """New audio of the user: transcribe it where the session is configured to. Wants the session's lock."""
         options, config = self._core.options, self._core.config
         late = False
-        if options.transcripts is not None:
-            entry = options.transcripts.next(_UNINTELLIGIBLE)
+        script = self._core.request.transcripts or options.transcripts
+        if script is not None:
+            entry = script.next(_UNINTELLIGIBLE)
             scripted = entry if isinstance(entry, Transcript) else Transcript(entry)
             item.heard, late = scripted.text, scripted.late and config["type"] == "realtime"
         elif options.transcriber is describe_audio:
