@@ -57,7 +57,7 @@ def test_refused_connections_are_refusals(server: LocalServer) -> None:
 
 def test_strict_raises_at_the_end_what_was_refused() -> None:
     server = LocalServer(strict=True)
-    with pytest.raises(AssertionError, match=r"refused: nope \(#1\)"), server, RawClient(server.start()) as client:
+    with pytest.raises(AssertionError, match=r"refused: nope \(#1\)"), server, RawClient(server) as client:
         client.send("nope")
         client.error()
 
@@ -68,7 +68,7 @@ def test_strict_raises_what_has_failed() -> None:
 
     server = LocalServer(broken, strict=True)
     complains = pytest.raises(AssertionError, match="LookupError: no such reply")
-    with complains as raised, server, RawClient(server.start()) as client:
+    with complains as raised, server, RawClient(server) as client:
         client.ask("hello")
     assert isinstance(raised.value.__cause__, LookupError)
 

@@ -46,9 +46,11 @@ class RefusedEvent:
 
 
 class Records:
-    """The requests of one server and what went over them. All methods may be called from any thread."""
+    """The requests of one server and what went over them. ``on_message`` is called for each message, in order. All
+    methods may be called from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_message: Callable[[LogEntry], object] | None = None) -> None:
+        self._on_message = on_message
         # Guards everything below; notified when a message has come.
         self._changed = threading.Condition()
         self._start_s = now()
@@ -73,6 +75,8 @@ class Records:
             self._bytes[direction] += size_bytes
             while self._bytes[direction] > _KEPT_BYTES:
                 self._bytes[direction] -= entries.popleft()[1]
+            if self._on_message is not None:
+                self._on_message(entry)
             self._changed.notify_all()
 
     def refuse(self, refused: RefusedEvent) -> None:

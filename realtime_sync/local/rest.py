@@ -1,9 +1,10 @@
-"""Plain HTTP on the port of the server: client secrets, and a clear no to everything else."""
+"""Plain HTTP on the port of the server: client secrets, control, and a clear no to everything else."""
 
 from __future__ import annotations
 
 from realtime_sync.local.admission import Door, error_answer, is_realtime
 from realtime_sync.local.checks import Refusal
+from realtime_sync.local.control import PREFIX, Control
 from realtime_sync.local.http import Answer, Head
 
 __all__ = ["Rest"]
@@ -12,12 +13,15 @@ __all__ = ["Rest"]
 class Rest:
     """Answers what is no upgrade. May be called from any thread."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, control: Control) -> None:
         self._door = door
+        self._control = control
 
     def answer(self, head: Head, body: bytes) -> Answer:
         """The answer to a request."""
         path = head.path.rstrip("/")
+        if path.startswith(PREFIX):
+            return self._controlled(head, body)
         if path.endswith("/realtime/client_secrets") or path.endswith("/realtime/translations/client_secrets"):
             return self._client_secrets(head, body)
         if is_realtime(path):
@@ -26,6 +30,13 @@ class Rest:
                 return _with(error_answer(426, Refusal(None, message)), Upgrade="websocket")
             return _wrong_method(head, "GET")
         return error_answer(404, Refusal(None, f"Invalid URL ({head.method} {head.path})"))
+
+    def _controlled(self, head: Head, body: bytes) -> Answer:
+        try:
+            self._door.check_key(head)
+        except Refusal as fault:
+            return error_answer(401, fault)
+        return self._control.answer(head, body)
 
     def _client_secrets(self, head: Head, body: bytes) -> Answer:
         if head.method != "POST":

@@ -15,6 +15,7 @@ from realtime_sync.local.admission import Admitted, Door, error_answer, request_
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.client_secrets import ClientSecrets
 from realtime_sync.local.connection import Connection
+from realtime_sync.local.control import PREFIX, Control
 from realtime_sync.local.core import Ids, Options
 from realtime_sync.local.faults import Faults, HandshakeFault
 from realtime_sync.local.http import Answer, Head
@@ -63,6 +64,8 @@ class LocalServer:
     is the time between pings, ``None`` for none. ``mcp_tools`` maps the label of an MCP server to its tools (mappings
     or `McpListedTool`). ``gates`` hold single events of any connection back. ``quirks`` departs from the protocol as
     compatible servers do. ``strict`` raises at the end of ``with`` what was refused or has failed.
+    ``on_message`` is called with each message of either direction, on the server's threads; it must be quick, and must
+    not call the server.
 
     Raises `ConfigurationError` for arguments that cannot be. All methods may be called from any thread. Faults are made
     on command: `drop`, `close_connections`, `expire`, `silence` and `send` act on all connections that are open, and
@@ -89,6 +92,7 @@ class LocalServer:
         gates: Iterable[Gate] = (),
         quirks: Quirks | None = None,
         strict: bool = False,
+        on_message: Callable[[LogEntry], object] | None = None,
     ) -> None:
         if speed is not None and speed <= 0:
             raise ConfigurationError("speed must be above 0; None is as fast as possible")
@@ -100,7 +104,7 @@ class LocalServer:
         self._strict = strict
         self.failures: list[BaseException] = []
         """What reply functions, transcribers and speakers raised, and scripts that had run out, in order."""
-        self._records = Records()
+        self._records = Records(on_message)
         self._faults = Faults()
         self._options = Options(
             replies=Replies(replies),
@@ -120,7 +124,7 @@ class LocalServer:
         )
         secrets = ClientSecrets(self._options.ids, expires_after_s, self._options.quirks.rate_hz)
         self._door = Door(api_key, secrets, self._options.quirks)
-        self._rest = Rest(self._door)
+        self._rest = Rest(self._door, Control(self))
         self._certificates = None
         if tls:
             from realtime_sync.local.certificates import Certificates
@@ -164,6 +168,11 @@ class LocalServer:
         """The URL for clients, e.g. ``http://127.0.0.1:54321/v1``; valid once the server has started."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._secure else 'http'}://{host}:{self._listener.port}/v1"
+
+    @property
+    def control_url(self) -> str:
+        """The URL under which tests in other languages script and question the server; see the page on testing."""
+        return self.base_url.removesuffix("/v1") + PREFIX.rstrip("/")
 
     @property
     def ca_file(self) -> str | None:
