@@ -41,6 +41,19 @@ _SILENCE_MS_BY_EAGERNESS: Final = {"low": 1200, "medium": 700, "high": 300, "aut
 _WHOLE: Final = frozenset({"noise_reduction", "prompt", "reasoning", "tool_choice", "tracing", "truncation"})
 
 
+_UNDERSTOOD: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(
+        ("type", "model", "output_modalities", "instructions", "tools", "tool_choice", "max_output_tokens")
+    ),
+    **dict.fromkeys(("tracing", "truncation", "prompt", "include", "parallel_tool_calls", "reasoning", "temperature")),
+    "audio": {
+        "input": dict.fromkeys(("format", "transcription", "noise_reduction", "turn_detection")),
+        "output": dict.fromkeys(("format", "voice", "speed", "language")),
+    },
+}
+"""The settings that an update can change, and the settings in them."""
+
+
 def default_session(kind: Kind, session_id: str, model: str, expires_at: float, rate_hz: int) -> JsonObject:
     """The effective configuration of a session before any update. ``expires_at`` is in seconds since 1970."""
     if kind == "realtime":
@@ -115,7 +128,7 @@ def merge_session(current: JsonObject, update: Mapping[str, Any], *, voice_locke
         raise Refusal("invalid_value", kinds, "session.type")
     if update.get("model") not in (None, current.get("model")):
         raise Refusal("invalid_value", "Cannot update the model of a session after it was created.", "session.model")
-    merged = _merged(current, update)
+    merged = _merged(current, _understood(update))
     if voice_locked:
         require_voice(current, merged["audio"]["output"]["voice"])
     return merged
@@ -125,6 +138,15 @@ def require_voice(session: JsonObject, voice: Any) -> None:
     """Refuse a voice other than the session's."""
     if voice != session["audio"]["output"]["voice"]:
         raise Refusal("cannot_update_voice", "Cannot update a conversation's voice if assistant audio is present.")
+
+
+def _understood(update: Mapping[str, Any], known: Mapping[str, Any] = _UNDERSTOOD) -> JsonObject:
+    """An update without the settings that this server has no idea of: a lenient one accepts them, and no more."""
+    result = {name: value for name, value in update.items() if name in known}
+    for name, below in known.items():
+        if below and isinstance(result.get(name), dict):
+            result[name] = _understood(result[name], below)
+    return result
 
 
 def _merged(current: Any, update: Mapping[str, Any]) -> JsonObject:

@@ -11,7 +11,8 @@ from typing import Any
 
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync.codec import decode_client_event
-from realtime_sync.local.checks import Refusal
+from realtime_sync.local.beta import event_from_beta, param_in_beta
+from realtime_sync.local.checks import Refusal, number
 from realtime_sync.local.config import Kind, default_session, merge_session
 from realtime_sync.local.core import Core, Options
 from realtime_sync.local.faults import ScriptedRefusal
@@ -120,11 +121,30 @@ class Session:
         return threads
 
     def _checked(self, raw: dict[str, Any]) -> dict[str, Any]:
-        lenient = self._core.options.quirks.lenient
+        quirks = self._core.options.quirks
+        lenient = quirks.lenient
+        if quirks.beta_names:
+            return self._checked_beta(raw)
         if lenient and isinstance(raw.get("session"), dict):
             raw = {**raw, "session": {"type": self._core.config["type"], **raw["session"]}}
         self._check(raw, lenient=lenient)
         return raw
+
+    def _checked_beta(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """An event of the older dialect as one of today."""
+        event = event_from_beta(raw)
+        # Two settings of it that nothing has come after: they are known, and that is all.
+        settings = event.get("session" if event.get("type") == "session.update" else "response")
+        temperature = settings.pop("temperature", None) if isinstance(settings, dict) else None
+        try:
+            if temperature is not None:
+                number(0.6, 1.2)(temperature, "session.temperature", False)
+            self._check(event, lenient=self._core.options.quirks.lenient)
+        except Refusal as refusal:
+            raise Refusal(refusal.code, refusal.message, param_in_beta(refusal.param, raw), type=refusal.type) from None
+        if temperature is not None and event["type"] == "session.update":
+            event["session"] = {**event["session"], "temperature": temperature}
+        return event
 
 
 def _finite(text: str) -> float:
