@@ -26,7 +26,19 @@ __all__ = [
 
 
 class RealtimeError(Exception):
-    """The base of every exception of this library."""
+    """The base of every exception of this library. Each can be pickled, so it survives the way out of a worker
+    process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own would call the class with its text alone, and lose or miss what else `__init__` takes.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[RealtimeError], args: tuple[Any, ...], attributes: dict[str, Any]) -> RealtimeError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class ConfigurationError(RealtimeError, ValueError):
@@ -152,3 +164,8 @@ class BudgetExceeded(RealtimeError):
         super().__init__(message)
         self.cost = cost
         self.max_cost = max_cost
+
+
+def fork_error() -> ConnectionClosed:
+    """What whoever uses a session in a forked child is told. (Not public: here so that the text stands once.)"""
+    return ConnectionClosed("this session belongs to the process that opened it: connect again after a fork")

@@ -1,4 +1,4 @@
-"""A transport without a socket: the test plays the server."""
+"""A transport without a socket: the test plays the server, at the level of bytes."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ import queue
 import threading
 from typing import Any
 
+from servers import frame, unmasked
+
+from realtime_sync._deadline import now
 from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import ConnectionClosed, ConnectionLost
 from realtime_sync.session.session import RealtimeSession
-from realtime_sync.transport import BINARY, CLOSE, PING, TEXT, Frame, close_payload
+from realtime_sync.transport.frames import BINARY, CLOSE, PING, TEXT, close_payload
+from realtime_sync.transport.websocket import WebSocket, error_of
 
 SESSION = {"type": "realtime", "id": "sess_1", "object": "realtime.session", "model": "gpt-realtime"}
 
 
 class FakeTransport:
-    """Frames that the test puts come out of `receive`; what is sent is kept."""
+    """The real WebSocket without a socket: bytes that the test puts come in by `receive`; what is sent is kept."""
 
     def __init__(self) -> None:
-        self.incoming: queue.SimpleQueue[list[Frame] | Exception] = queue.SimpleQueue()
+        self.websocket = WebSocket(1 << 26)
+        self.incoming: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
         self.texts: list[dict[str, Any]] = []
         self.controls: list[tuple[int, bytes]] = []
         self.closed = threading.Event()
@@ -29,14 +34,24 @@ class FakeTransport:
         self.answer_close = True
         self.forgotten = False
 
-    def receive(self, timeout_s: float) -> list[Frame] | None:
-        try:
-            frames = self.incoming.get(timeout=timeout_s)
-        except queue.Empty:
-            return None
-        if isinstance(frames, Exception):
-            raise frames
-        return frames
+    def keep_alive(self, interval_s: float | None, timeout_s: float) -> None:
+        self.websocket.keep_alive(interval_s, timeout_s, now())
+
+    def receive(self) -> list[bytes]:
+        messages: list[bytes] = []
+        if not self.websocket.end:
+            try:
+                data = self.incoming.get(timeout=max(0.0, min(self.websocket.due_s - now(), 3600.0)))
+            except queue.Empty:
+                self.websocket.tick(now())
+            else:
+                if isinstance(data, Exception):
+                    raise data
+                messages = self.websocket.feed(data, now())
+            self._push()
+        if self.websocket.end and not messages:
+            raise error_of(self.websocket.end, "the test")
+        return messages
 
     def send_text(self, text: str | bytes, timeout_s: float) -> None:
         if self.send_fault is not None:
@@ -47,12 +62,9 @@ class FakeTransport:
             self.texts.append(json.loads(text))
             self.sent.notify_all()
 
-    def send_control(self, opcode: int, payload: bytes = b"") -> None:
-        with self.sent:
-            self.controls.append((opcode, payload))
-            self.sent.notify_all()
-        if opcode == CLOSE and self.answer_close:
-            self.incoming.put([(CLOSE, payload)])
+    def send_close(self, code: int = 1000, reason: str = "") -> None:
+        self.websocket.close(code, reason)
+        self._push()
 
     def flush(self, timeout_s: float) -> bool:
         return True
@@ -65,22 +77,32 @@ class FakeTransport:
     def forget(self) -> None:
         self.forgotten = True
 
+    def _push(self) -> None:
+        with self.sent:
+            while data := self.websocket.next_control():
+                opcode, payload = unmasked(data)
+                self.controls.append((opcode, payload))
+                self.sent.notify_all()
+                if opcode == CLOSE and self.answer_close:
+                    self.incoming.put(frame(CLOSE, payload))
+
     # The server's side
 
     def say(self, *events: dict[str, Any]) -> None:
         """Events in one batch."""
-        self.incoming.put([(TEXT, json.dumps(event).encode()) for event in events])
+        self.incoming.put(b"".join(frame(TEXT, json.dumps(event).encode()) for event in events))
 
     def say_binary(self, event: dict[str, Any]) -> None:
-        self.incoming.put([(BINARY, json.dumps(event).encode())])
+        self.incoming.put(frame(BINARY, json.dumps(event).encode()))
 
     def ping(self, payload: bytes) -> None:
-        self.incoming.put([(PING, payload)])
+        self.incoming.put(frame(PING, payload))
 
     def hang_up(self, code: int | None = None, reason: str = "", *events: dict[str, Any]) -> None:
         """A close frame, after ``events`` in the same batch."""
         payload = b"" if code is None else close_payload(code, reason)
-        self.incoming.put([*((TEXT, json.dumps(event).encode()) for event in events), (CLOSE, payload)])
+        texts = (frame(TEXT, json.dumps(event).encode()) for event in events)
+        self.incoming.put(b"".join((*texts, frame(CLOSE, payload))))
 
     def fail(self, error: Exception) -> None:
         self.incoming.put(error)
@@ -88,13 +110,15 @@ class FakeTransport:
     def wait_sent(self, count: int) -> dict[str, Any]:
         """Block until ``count`` texts were sent in all; the last of them."""
         with self.sent:
-            assert self.sent.wait_for(lambda: len(self.texts) >= count, 20), self.texts
+            found = self.sent.wait_for(lambda: len(self.texts) >= count, 20)
+            assert found, self.texts
             return self.texts[count - 1]
 
     def wait_control(self, opcode: int) -> bytes:
         """Block until a control frame of this kind was sent; its payload."""
         with self.sent:
-            assert self.sent.wait_for(lambda: any(sent == opcode for sent, _ in self.controls), 20), self.controls
+            found = self.sent.wait_for(lambda: any(sent == opcode for sent, _ in self.controls), 20)
+            assert found, self.controls
             return next(payload for sent, payload in self.controls if sent == opcode)
 
 

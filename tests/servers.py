@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import socket
 import ssl
 import struct
@@ -50,6 +51,29 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, 
     if short >= 126:
         head += struct.pack("!H" if short == 126 else "!Q", length)
     return head + (b"\0\0\0\0" if mask else b"") + payload
+
+
+def unmasked(data: bytes) -> tuple[int, bytes]:
+    """The only frame in ``data``, as a client sends it: (opcode, payload)."""
+    read = io.BytesIO(data).read
+    opcode, payload = read_frame(read)
+    assert not read()
+    return opcode, payload
+
+
+def read_frame(read: Callable[[int], bytes]) -> tuple[int, bytes]:
+    """The next frame of a client, unmasked: (opcode, payload); ``read`` gives exactly so many bytes."""
+    first, second = read(2)
+    assert first & 0xF0 == 0x80, f"client frame begins with {first:#x}"
+    assert second & 0x80, "a client must mask"
+    length = second & 0x7F
+    if length >= 126:
+        length = int.from_bytes(read(2 if length == 126 else 8), "big")
+    mask = read(4)
+    payload = read(length)
+    full = mask * (length // 4) + mask[: length % 4]
+    plain = (int.from_bytes(payload, "big") ^ int.from_bytes(full, "big")).to_bytes(length, "big")
+    return first & 0x0F, plain
 
 
 def accept_of(request: bytes) -> str:
@@ -110,17 +134,7 @@ class Peer:
 
     def read_frame(self) -> tuple[int, bytes]:
         """The next frame of the client, unmasked: (opcode, payload)."""
-        first, second = self.recv_exactly(2)
-        assert first & 0xF0 == 0x80, f"client frame begins with {first:#x}"
-        assert second & 0x80, "a client must mask"
-        length = second & 0x7F
-        if length >= 126:
-            length = int.from_bytes(self.recv_exactly(2 if length == 126 else 8), "big")
-        mask = self.recv_exactly(4)
-        payload = self.recv_exactly(length)
-        full = mask * (length // 4) + mask[: length % 4]
-        plain = (int.from_bytes(payload, "big") ^ int.from_bytes(full, "big")).to_bytes(length, "big")
-        return first & 0x0F, plain
+        return read_frame(self.recv_exactly)
 
     def wait_gone(self) -> None:
         """Read and forget until the client is gone."""

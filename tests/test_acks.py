@@ -35,11 +35,13 @@ from realtime_sync.events import (
     ResponseCreate,
     ResponseCreated,
     ResponseDone,
+    ResponseOutputItemAdded,
     SessionUpdate,
     SessionUpdated,
     UserMessage,
 )
-from realtime_sync.sending.acks import STAMP, AckTable, server_error
+from realtime_sync.sending.acks import STAMP, Ack, AckTable, server_error
+from realtime_sync.state.responses import Responses
 
 
 def never(done: Callable[[], bool], deadline: Deadline, what: str) -> None:
@@ -50,6 +52,26 @@ def never(done: Callable[[], bool], deadline: Deadline, what: str) -> None:
 @pytest.fixture
 def table() -> AckTable:
     return AckTable(never)
+
+
+def sent(table: AckTable, event: Any, event_id: str) -> Ack[Any]:
+    """The handle of an event that was sent."""
+    ack = table.prepare(event, event_id)
+    table.expect(ack)
+    return ack
+
+
+def refused(table: AckTable, event: ErrorEvent) -> Ack[Any] | None:
+    """The handle that the error refuses."""
+    error = server_error(event)
+    ack = table.refusal_of(error)
+    if ack is not None:
+        table.refuse(ack, error)
+    return ack
+
+
+def begun(table: AckTable, event: ResponseCreated) -> Ack[Any] | None:
+    return table.begun(event, event.response)[0]
 
 
 def update() -> SessionUpdate:
@@ -77,9 +99,9 @@ def stamped(event_id: str) -> ResponseCreate:
 
 
 def test_confirmations_without_an_id_come_in_order(table: AckTable) -> None:
-    first, second = table.expect(update(), "1"), table.expect(update(), "2")
+    first, second = sent(table, update(), "1"), sent(table, update(), "2")
     with pytest.raises(RealtimeTimeout, match=r"answer to session\.update"):
-        first.result()
+        second.result()
     event = updated()
     assert table.apply(event)
     assert (first.done, second.done) == (True, False)
@@ -91,27 +113,26 @@ def test_confirmations_without_an_id_come_in_order(table: AckTable) -> None:
 
 
 def test_a_refusal_names_its_event(table: AckTable) -> None:
-    first, second = table.expect(update(), "1"), table.expect(update(), "2")
-    assert table.apply(error("2"))
+    first, second = sent(table, update(), "1"), sent(table, update(), "2")
+    assert refused(table, error("2"))
     assert not first.done
     with pytest.raises(ServerError) as caught:
         second.result()
     assert (caught.value.code, caught.value.event_id, caught.value.type) == ("bad", "2", "invalid_request_error")
-    assert not table.apply(error("2"))
-    assert not table.apply(error(None))
+    assert not refused(table, error("2"))
     assert "failed" in repr(second)
     assert "pending" in repr(first)
 
 
 def test_what_nothing_confirms_is_done_at_once(table: AckTable) -> None:
-    ack = table.expect(InputAudioBufferAppend(audio="AAAA"), "1")
+    ack = sent(table, InputAudioBufferAppend(audio="AAAA"), "1")
     assert ack.done
     assert ack.result() is None
-    assert not table.apply(error("1"))
+    assert not refused(table, error("1"))
 
 
 @pytest.mark.parametrize(
-    ("sent", "other", "confirming"),
+    ("event", "other", "confirming"),
     [
         (
             ConversationItemDelete(item_id="a"),
@@ -133,29 +154,37 @@ def test_what_nothing_confirms_is_done_at_once(table: AckTable) -> None:
             ConversationItemAdded(item=FunctionCallOutput(id="b", call_id="c", output="")),
             ConversationItemAdded(item=message("a")),
         ),
-        (
-            ResponseCancel(response_id="a"),
-            ResponseDone(response=Response(id="b")),
-            ResponseDone(response=Response(id="a")),
-        ),
         (InputAudioBufferClear(), InputAudioBufferCommitted(item_id="x"), InputAudioBufferCleared()),
         (InputAudioBufferCommit(), InputAudioBufferCleared(), InputAudioBufferCommitted(item_id="x")),
     ],
     ids=lambda value: getattr(value, "type", ""),
 )
-def test_confirmations_with_an_id_are_matched_by_it(table: AckTable, sent: Any, other: Any, confirming: Any) -> None:
-    ack = table.expect(sent, "1")
-    assert table.pending(type(sent))
+def test_confirmations_with_an_id_are_matched_by_it(table: AckTable, event: Any, other: Any, confirming: Any) -> None:
+    ack = sent(table, event, "1")
     assert not table.apply(other)
     assert not ack.done
-    assert table.apply(confirming)
+    assert table.apply(confirming) is ack
     assert ack.result() is confirming
-    assert not table.pending(type(sent))
+    assert not table.apply(confirming)
+
+
+def test_a_cancellation_is_confirmed_by_the_end_of_what_it_cancels(table: AckTable) -> None:
+    responses = Responses()
+    first = responses.begin(created("a"), asked_by="0")
+    by_run, by_id, by_create = (sent(table, ResponseCancel(), str(number)) for number in (1, 2, 3))
+    by_run._about, by_id._about, by_create._about = first, "a", "0"
+    other = responses.begin(created("b"))
+    end = ResponseDone(response=Response(id="b"))
+    table.ended(end, other)
+    assert [ack.done for ack in (by_run, by_id, by_create)] == [False] * 3
+    end = ResponseDone(response=Response(id="a"))
+    table.ended(end, first)
+    assert by_run.result() is by_id.result() is by_create.result() is end
 
 
 def test_an_item_that_the_server_named_itself_is_matched_by_its_shape(table: AckTable) -> None:
-    call = table.expect(ConversationItemCreate(item=FunctionCallOutput(id="x", call_id="c", output="")), "1")
-    text = table.expect(ConversationItemCreate(item=message("y")), "2")
+    call = sent(table, ConversationItemCreate(item=FunctionCallOutput(id="x", call_id="c", output="")), "1")
+    text = sent(table, ConversationItemCreate(item=message("y")), "2")
     assert (call.item_id, text.item_id) == ("x", "y")
     assert table.apply(ConversationItemCreated(item=message("server-1")))
     assert (call.done, text.done) == (False, True)
@@ -163,71 +192,158 @@ def test_an_item_that_the_server_named_itself_is_matched_by_its_shape(table: Ack
     assert call.done
 
 
-def test_a_stamped_response_is_told_from_one_that_turn_detection_began(table: AckTable) -> None:
-    assert not table.apply(InputAudioBufferCommitted(item_id="speech"))
-    ack = table.expect(stamped("1"), "1")
-    assert not table.apply(created("by the server"))
+def test_the_stamp_tells_a_response_from_others(table: AckTable) -> None:
+    ack = sent(table, stamped("1"), "1")
+    assert not begun(table, created("of somebody else", stamp="7"))
     assert not ack.done
-    assert not table.apply(created("of somebody else", stamp="7"))
-    assert table.apply(created("mine", stamp="1"))
+    assert table.begun(created("mine", stamp="1"), created("mine", stamp="1").response) == (ack, False)
     assert ack.result().response.id == "mine"
 
 
 def test_once_a_server_sent_a_stamp_back_one_without_it_is_nobodys(table: AckTable) -> None:
-    first = table.expect(stamped("1"), "1")
-    table.apply(created("a", stamp="1"))
+    first = sent(table, stamped("1"), "1")
+    begun(table, created("a", stamp="1"))
     assert first.done
-    second = table.expect(stamped("2"), "2")
-    assert not table.apply(created("by the server"))
-    assert table.apply(created("b", stamp="2"))
+    second = sent(table, stamped("2"), "2")
+    assert not begun(table, created("by the server"))
+    assert begun(table, created("b", stamp="2"))
     assert second.done
 
 
-def test_a_server_that_echoes_no_metadata_confirms_in_order(table: AckTable) -> None:
-    first, second = table.expect(stamped("1"), "1"), table.expect(ResponseCreate(), "2")
-    assert table.apply(created("a"))
-    assert second.done, "one without a stamp can only be confirmed in order"
+def test_a_server_that_echoes_no_metadata_confirms_in_order_which_is_a_guess(table: AckTable) -> None:
+    first, second = sent(table, stamped("1"), "1"), sent(table, ResponseCreate(), "2")
+    assert begun(table, created("a")) is second, "one without a stamp can only be confirmed in order"
     assert not first.done
-    assert table.apply(created("b"))
-    assert first.done
+    assert table.begun(created("b"), created("b").response) == (first, True)
+    table.reopen(first)
+    assert not first.done
+    assert first.confirmation is None
+
+
+def test_a_response_whose_beginning_was_not_told_confirms_all_the_same(table: AckTable) -> None:
+    ack = sent(table, stamped("1"), "1")
+    item = ResponseOutputItemAdded(response_id="r", output_index=0, item=message("i"))
+    assert table.begun(item, Response(id="r"))[0] is ack
+    assert isinstance(ack.result(), ResponseCreated)
+    assert ack.result().response.id == "r"
+
+
+# What names nobody
+
+
+def unnamed(message: str = "no", code: str | None = None, param: str | None = None) -> ErrorEvent:
+    return ErrorEvent(error=ErrorDetail(type="server_error", message=message, code=code, param=param))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (unnamed("session.update was not understood"), "session.update"),
+        (unnamed(param="session.voice"), "session.update"),
+        (unnamed(param="item.content[0].text"), "conversation.item.create"),
+        (unnamed(param="item_id"), "conversation.item.delete"),
+        (unnamed(code="input_audio_buffer_commit_empty"), "input_audio_buffer.commit"),
+        (unnamed(code="item_create_duplicate_item_id"), "conversation.item.create"),
+        (unnamed(code="conversation_already_has_active_response"), "response.create"),
+        (unnamed("out of order"), "response.create"),
+    ],
+)
+def test_an_error_that_names_no_message_is_for_the_one_that_it_speaks_of_else_for_the_only_create(
+    table: AckTable, error: ErrorEvent, kind: str
+) -> None:
+    waiting = [update(), ConversationItemCreate(item=message("a")), ConversationItemDelete(item_id="a")]
+    waiting += [InputAudioBufferCommit(), ResponseCreate()]
+    acks = {event.type: sent(table, event, event.type) for event in waiting}
+    assert refused(table, error) is acks[kind]
+    assert [kind for kind, ack in acks.items() if ack.done] == [kind]
+
+
+def test_an_error_that_names_no_message_is_for_the_only_one_that_waits(table: AckTable) -> None:
+    assert refused(table, unnamed()) is None
+    ack = sent(table, update(), "1")
+    assert refused(table, unnamed(code="input_audio_buffer_commit_empty")) is None, "it speaks of another one"
+    assert refused(table, unnamed()) is ack
+
+
+def test_an_error_that_could_be_for_several_is_nobodys(table: AckTable) -> None:
+    acks = [sent(table, event, event.type) for event in (update(), InputAudioBufferCommit())]
+    assert refused(table, unnamed()) is None
+    assert not any(ack.done for ack in acks)
+
+
+def test_a_message_that_nobody_waits_for_any_more_lets_newer_ones_go_first(table: AckTable) -> None:
+    swallowed = sent(table, update(), "1")
+    with pytest.raises(RealtimeTimeout):
+        swallowed.result()
+    good = sent(table, update(), "2")
+    assert table.apply(updated()) is good
+    assert not swallowed.done
+    assert table.apply(updated()) is swallowed, "better late than never"
+
+
+def test_what_was_sent_before_something_that_is_answered_is_late(table: AckTable) -> None:
+    item, create = sent(table, ConversationItemCreate(item=message("a")), "1"), sent(table, ResponseCreate(), "2")
+    begun(table, created("r"))
+    assert create.done
+    again = sent(table, update(), "3")
+    assert refused(table, unnamed()) is again, "the item's confirmation is hardly to be expected"
+    assert not item.done
+
+
+def test_an_item_that_is_announced_under_two_names_confirms_one_message(table: AckTable) -> None:
+    first, second = (sent(table, ConversationItemCreate(item=message(name)), name) for name in "ab")
+    assert table.apply(ConversationItemCreated(item=message("a"))) is first
+    assert table.apply(ConversationItemAdded(item=message("a"))) is None
+    assert not second.done
+    third = sent(table, ConversationItemCreate(item=message("c")), "c")
+    assert table.apply(ConversationItemCreated(item=message("server-1"))) is second
+    assert second.item_id == "server-1"
+    assert table.apply(ConversationItemAdded(item=message("server-1"))) is None
+    assert not third.done
+
+
+def test_what_no_server_confirms_does_not_pile_up(table: AckTable) -> None:
+    acks = [sent(table, ConversationItemCreate(item=message(str(number))), str(number)) for number in range(3000)]
+    assert len(table._pending) < 1100
+    assert table.apply(ConversationItemAdded(item=message("2999"))) is acks[-1]
 
 
 def test_nothing_to_cancel_is_success(table: AckTable) -> None:
-    ack = table.expect(ResponseCancel(), "1")
-    assert table.apply(error("1", code="response_cancel_not_active"))
+    ack = sent(table, ResponseCancel(), "1")
+    assert refused(table, error("1", code="response_cancel_not_active"))
     assert ack.result() is None
-    other = table.expect(update(), "2")
-    assert table.apply(error("2", code="response_cancel_not_active"))
+    other = sent(table, update(), "2")
+    assert refused(table, error("2", code="response_cancel_not_active"))
     with pytest.raises(ServerError):
         other.result()
 
 
 def test_the_end_fails_what_waits_and_what_comes_later(table: AckTable) -> None:
-    ack = table.expect(update(), "1")
+    ack = sent(table, update(), "1")
     table.fail_all(ConnectionLost("gone"))
     with pytest.raises(ConnectionLost):
         ack.result()
-    late = table.expect(update(), "2")
+    late = sent(table, update(), "2")
     with pytest.raises(ConnectionLost):
         late.result()
 
 
 def test_a_discarded_one_is_never_confirmed(table: AckTable) -> None:
-    ack = table.expect(update(), "1")
+    ack = sent(table, update(), "1")
     table.discard(ack)
     assert not table.apply(updated())
 
 
 def test_a_refusal_that_nobody_asks_for_is_logged(table: AckTable, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "realtime_sync"):
-        ack = table.expect(update(), "1")
-        table.apply(error("1"))
+        ack = sent(table, update(), "1")
+        refused(table, error("1"))
         del ack
         gc.collect()
         assert "session.update was refused and nobody asked" in caplog.text
         caplog.clear()
-        ack = table.expect(update(), "2")
-        table.apply(error("2"))
+        ack = sent(table, update(), "2")
+        refused(table, error("2"))
         assert isinstance(ack.exception(), ServerError)
         del ack
         gc.collect()

@@ -3,7 +3,11 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,7 +17,7 @@ from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import ConfigurationError, ConnectionClosed, ConnectionLost, InboxOverflow, RealtimeTimeout
 from realtime_sync.events import SessionCreated, UnknownEvent
-from realtime_sync.transport import CLOSE, PING, PONG, close_payload
+from realtime_sync.transport.frames import CLOSE, PING, PONG, close_payload
 
 
 class Rig:
@@ -32,7 +36,6 @@ class Rig:
         return taken
 
     def ended(self) -> None:
-        assert self.connection._ended.wait(20)
         self.connection._thread.join(20)
         assert not self.connection._thread.is_alive()
 
@@ -158,7 +161,8 @@ def test_a_bug_in_the_reader_ends_the_session_visibly(caplog: pytest.LogCaptureF
     assert isinstance(rig.connection.cause.__cause__, ZeroDivisionError)
 
 
-def test_silence_is_pinged_and_then_lost() -> None:
+def test_the_keepalive_is_the_transports() -> None:
+    """Its rules are tested by tables in test_websocket.py; here, that they are used and their end is told."""
     rig = Rig(ping_interval_s=0.02, ping_timeout_s=0.02)
     assert rig.wire.wait_control(PING) == b""
     assert rig.take() is None
@@ -166,24 +170,20 @@ def test_silence_is_pinged_and_then_lost() -> None:
     assert "silent for 0.04 s" in str(rig.connection.cause)
 
 
-def test_any_frame_counts_as_life() -> None:
-    rig = Rig(ping_interval_s=0.02, ping_timeout_s=30)
-    rig.wire.wait_control(PING)
-    rig.wire.incoming.put([])  # a part of a frame
-    with rig.wire.sent:
-        assert rig.wire.sent.wait_for(lambda: len(rig.wire.controls) >= 2, 20)
-    assert not rig.connection.ended
+def test_events_are_made_by_the_decoder_that_is_passed() -> None:
+    seen: list[bytes] = []
+
+    def decode(text: bytes) -> Any:
+        seen.append(text)
+        return UnknownEvent(type="mine", raw={})
+
+    rig = Rig(decode=decode)
+    rig.wire.say({"type": "session.created"})
+    events, _ = rig.take()
+    assert events[0].type == "mine"
+    assert seen == [b'{"type": "session.created"}']
     rig.connection.close()
     rig.ended()
-
-
-def test_without_keepalive_nothing_is_pinged() -> None:
-    rig = Rig(ping_interval_s=None)
-    rig.wire.say({"type": "a"})
-    rig.take()
-    rig.connection.close()
-    rig.ended()
-    assert [opcode for opcode, _ in rig.wire.controls] == [CLOSE]
 
 
 def test_overflow_ends_the_session_after_what_came() -> None:
@@ -280,12 +280,170 @@ def test_abandon_ends_at_once_without_a_goodbye() -> None:
 def test_another_process_cannot_use_or_end_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(os, "getpid", lambda: -1)
+        assert rig.connection.ended
         with pytest.raises(ConnectionClosed, match="after a fork"):
             rig.connection.send("{}")
         rig.connection.close()
         rig.connection.abandon()
     assert rig.wire.forgotten
     assert not rig.wire.closed.is_set()
+
+
+@pytest.mark.parametrize("what", ["send", "close", "abandon"])
+def test_in_a_fork_no_lock_is_waited_for(what: str, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may have held it at the fork, and is not there to give it back."""
+    calls: dict[str, Callable[[], None]] = {
+        "send": lambda: rig.connection.send("{}"),
+        "close": rig.connection.close,
+        "abandon": rig.connection.abandon,
+    }
+
+    def call() -> None:
+        with suppress(ConnectionClosed):
+            calls[what]()
+
+    with rig.connection._lock, monkeypatch.context() as patched:
+        patched.setattr(os, "getpid", lambda: -1)
+        child = threading.Thread(target=call)
+        child.start()
+        child.join(20)
+        assert not child.is_alive()
+
+
+@pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="needs signals")
+def test_a_signal_handler_may_close_wherever_it_strikes() -> None:
+    rig = Rig()
+    closed: list[bool] = []
+
+    def on_signal(*_: object) -> None:
+        rig.connection.close()
+        closed.append(rig.connection.ended)
+
+    previous = signal.signal(signal.SIGINT, on_signal)
+    try:
+        with rig.connection._lock:  # as in the middle of add_tap, close or a send that fails
+            signal.raise_signal(signal.SIGINT)
+        rig.connection.close()
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    rig.ended()
+    # The reader's last step needs the lock, which the handler's own thread holds: so it came after the handler.
+    assert closed == [False]
+
+
+def test_a_handler_that_closes_while_its_thread_closes() -> None:
+    """The signal strikes while the main thread waits for the reader's end."""
+    rig = Rig()
+    rig.wire.answer_close = False
+    calls: list[str] = []
+    join = rig.connection._thread.join
+
+    def interrupted(timeout: float | None = None) -> None:
+        calls.append("join")
+        if len(calls) == 1:
+            rig.connection.close(timeout_s=0.01)
+            calls.append("closed")
+        join(timeout)
+
+    rig.connection._thread.join = interrupted  # type: ignore[method-assign]
+    rig.connection.close()
+    assert "closed" in calls
+    join(20)
+    assert rig.connection.ended
+
+
+# Limits
+
+
+@pytest.mark.parametrize("limit", ["ping_interval_s", "ping_timeout_s", "send_timeout_s"])
+@pytest.mark.parametrize("value", [float("nan"), -1, 0, "5", True])
+def test_a_limit_that_is_none_is_refused(limit: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{limit} must be a number of seconds"):
+        Connection(FakeTransport(), Inbox(100), **{limit: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [float("inf"), 1e10, 1e300, 10**400])
+def test_a_limit_may_be_as_good_as_endless(value: float) -> None:
+    rig = Rig(ping_interval_s=value, ping_timeout_s=value, send_timeout_s=value)
+    rig.wire.say({"type": "a"})
+    rig.take()
+    rig.connection.send("{}")
+    rig.connection.close(timeout_s=value)
+    rig.ended()
+    assert rig.connection.cause is None
+    assert [opcode for opcode, _ in rig.wire.controls] == [CLOSE]
+
+
+def test_close_without_a_time_limit_waits_for_the_answer() -> None:
+    rig = Rig()
+    rig.wire.answer_close = False
+    closing = threading.Thread(target=rig.connection.close, kwargs={"timeout_s": None})
+    closing.start()
+    rig.wire.wait_control(CLOSE)
+    rig.wire.hang_up(1000)
+    closing.join(20)
+    assert not closing.is_alive()
+    rig.ended()
+
+
+@pytest.mark.parametrize("timeout_s", [float("nan"), "2"])
+def test_a_close_with_a_limit_that_is_none_changes_nothing(timeout_s: Any, rig: Rig) -> None:
+    with pytest.raises(ConfigurationError):
+        rig.connection.close(timeout_s=timeout_s)
+    assert not rig.connection.closing
+    rig.connection.send("{}")
+
+
+# Taps that do what they should not
+
+
+class Odd(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, Odd])
+def test_a_tap_that_ends_the_readers_thread_ends_the_session_visibly(
+    kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    def tap(direction: str, text: Any) -> None:
+        raise kind("out")
+
+    rig = Rig()
+    with caplog.at_level(logging.ERROR):
+        rig.connection.add_tap(tap)
+        rig.wire.say({"type": "a"})
+        assert rig.take() is None
+        rig.ended()
+    assert rig.connection.ended
+    cause = rig.connection.cause
+    assert isinstance(cause, ConnectionLost)
+    assert kind.__name__ in str(cause)
+    assert isinstance(cause.__cause__, kind)
+    assert "a tap ended the reader" in caplog.text
+    with pytest.raises(ConnectionLost, match=kind.__name__):
+        rig.connection.send("{}")
+    rig.connection.close()
+
+
+def test_close_in_a_tap_waits_for_nothing() -> None:
+    rig = Rig()
+    rig.wire.answer_close = False
+    took_s: list[float] = []
+
+    def tap(direction: str, text: Any) -> None:
+        started = time.monotonic()
+        rig.connection.close(timeout_s=15)
+        took_s.append(time.monotonic() - started)
+
+    rig.connection.add_tap(tap)
+    rig.wire.say(*({"type": "a"} for _ in range(5)))
+    events, _ = rig.take()
+    assert len(events) == 5  # what came with it is delivered
+    assert rig.take() is None
+    rig.ended()
+    assert rig.connection.cause is None
+    assert len(took_s) == 5
+    assert sum(took_s) < 10
 
 
 def test_a_forgotten_session_is_abandoned() -> None:

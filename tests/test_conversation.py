@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from realtime_sync import events as e
 from realtime_sync.state.conversation import Conversation
-from realtime_sync.state.conversation.lengths import base64_bytes, bytes_per_ms
+from realtime_sync.state.conversation.lengths import base64_bytes
 from realtime_sync.state.conversation.order import ItemOrder
 
 CONVERSATION = "conv_1"
@@ -741,13 +741,6 @@ def test_the_size_of_base64(size_bytes: int) -> None:
     text = base64.b64encode(bytes(size_bytes)).decode()
     assert base64_bytes(text) == size_bytes
     assert base64_bytes(text.rstrip("=")) == size_bytes
-
-
-def test_bytes_of_a_millisecond() -> None:
-    assert bytes_per_ms(e.AudioPcm(rate=24_000)) == 48
-    assert bytes_per_ms(e.AudioPcma()) == bytes_per_ms(e.AudioPcmu()) == bytes_per_ms("g711_alaw") == 8
-    for unknown in (e.AudioPcm(), "pcm16", None, e.UnknownObject(type="opus")):
-        assert bytes_per_ms(unknown) is None
 
 
 # MCP and other items

@@ -20,7 +20,7 @@ from servers import WAIT_S, Peer, RawServer, authority, client_context, frame, s
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import ConfigurationError, ConnectionLost, HandshakeError, RealtimeTimeout
-from realtime_sync.transport import TEXT, Transport, open_transport
+from realtime_sync.transport import Transport, open_transport
 from realtime_sync.transport import dial as dialling
 from realtime_sync.transport.dial import tls_context
 from realtime_sync.transport.proxy import Proxy, bypassed, choose
@@ -45,9 +45,9 @@ def works(transport: Transport) -> None:
     try:
         transport.send_text("hello", WAIT_S)
         deadline = Deadline(WAIT_S)
-        while not (frames := transport.receive(deadline.slice())):
+        while not (messages := transport.receive(deadline.slice())):
             assert not deadline.expired
-        assert frames == [(TEXT, b"hello")]
+        assert messages == [b"hello"]
     finally:
         transport.close()
 
@@ -431,9 +431,9 @@ def test_large_messages_through_tls_in_tls() -> None:
         text = b"x" * 3_000_000
         transport.send_text(text, WAIT_S)
         deadline = Deadline(WAIT_S)
-        while not (frames := transport.receive(deadline.slice())):
+        while not (messages := transport.receive(deadline.slice())):
             assert not deadline.expired
-        assert frames == [(TEXT, text)]
+        assert messages == [text]
         transport.close()
 
 

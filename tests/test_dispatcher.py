@@ -192,21 +192,21 @@ def test_wait_raises_the_cause_or_a_closed_session() -> None:
     assert caught.value.code == 1000
 
 
-def test_peek_looks_ahead_without_dispatching() -> None:
+def test_a_preview_shows_events_to_the_state_and_dispatches_them_to_the_others_later() -> None:
     rig, seen = Rig(), []
     rig.dispatcher.subscribe(HANDLER, collector(seen, "h"), ServerEvent)
+    rig.dispatcher.subscribe(STATE, collector(seen, "s"), ServerEvent)
     rig.put("a")
     rig.put("b", "c")
-    found = rig.dispatcher.peek(lambda event: event.event_id == "b", soon(), "b")
-    assert found == cleared("b")
-    assert seen == []
+    rig.dispatcher.preview(lambda: ("s", "b") in seen, soon(), "b")
+    assert seen == [("s", "a"), ("s", "b")]
     rig.drain()
-    assert seen == [("h", "a"), ("h", "b"), ("h", "c")]
+    assert seen[2:] == [("h", "a"), ("h", "b"), ("s", "c"), ("h", "c")], "each receiver once, in order"
     with pytest.raises(RealtimeTimeout):
-        rig.dispatcher.peek(lambda event: True, Deadline(0.01), "it")
+        rig.dispatcher.preview(lambda: False, Deadline(0.01), "it")
     rig.end(ConnectionLost("gone"))
     with pytest.raises(ConnectionLost):
-        rig.dispatcher.peek(lambda event: True, soon(), "it")
+        rig.dispatcher.preview(lambda: False, soon(), "it")
 
 
 def test_a_handler_may_wait_for_later_events() -> None:

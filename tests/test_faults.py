@@ -20,7 +20,7 @@ from servers import RawServer, client_context, frame, server_context
 
 import realtime_sync as rt
 from realtime_sync.events import ResponseOutputTextDelta
-from realtime_sync.transport import CLOSE, PING, PONG, TEXT, close_payload
+from realtime_sync.transport.frames import CLOSE, PING, PONG, TEXT, close_payload
 
 CREATED = {"type": "session.created", "event_id": "ev_0", "session": SESSION}
 TLS = pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])
@@ -293,7 +293,8 @@ def test_a_consumer_that_never_reads_ends_with_overflow_and_loses_nothing_before
 
     with nothing_left(), server(pour) as made:
         session = connect(made, inbox_limit_bytes=2**20)
-        assert session._connection._ended.wait(20)
+        session._connection._thread.join(20)
+        assert session._connection.ended
         events: list[Any] = []
         with pytest.raises(rt.InboxOverflow, match="inbox_limit_bytes") as caught:
             read_all(session, events)

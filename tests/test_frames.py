@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from typing import NamedTuple
 
 import pytest
 from hypothesis import example, given
@@ -21,8 +22,7 @@ from realtime_sync.transport.frames import (
     PING,
     PONG,
     TEXT,
-    CloseFrame,
-    Frame,
+    Closed,
     FrameParser,
     Violation,
     close_payload,
@@ -31,36 +31,48 @@ from realtime_sync.transport.frames import (
 LIMIT = 1 << 17
 
 
-def parsed(data: bytes, limit: int = LIMIT) -> tuple[list[Frame], int | None]:
-    """What one feed makes of the bytes: the frames, and the code of the violation."""
+class Parsed(NamedTuple):
+    """What comes out of some bytes."""
+
+    messages: list[bytes]
+    controls: list[tuple[int, bytes]]
+    code: int | None
+    """Of the violation."""
+
+
+def parsed(data: bytes, limit: int = LIMIT) -> Parsed:
+    """What one feed makes of the bytes."""
     parser = FrameParser(limit)
-    frames = parser.feed(data)
-    return frames, parser.fault.code if parser.fault else None
+    return result(parser, parser.feed(data))
 
 
-def theirs(data: bytes, limit: int = LIMIT) -> tuple[list[Frame], int | None]:
+def result(parser: FrameParser, messages: list[bytes]) -> Parsed:
+    return Parsed(messages, parser.controls, parser.fault.code if parser.fault else None)
+
+
+def theirs(data: bytes, limit: int = LIMIT) -> Parsed:
     """The same from `websockets`, with fragments joined."""
     protocol = ClientProtocol(parse_uri("ws://127.0.0.1/"), state=OPEN, max_size=limit)
     protocol.receive_data(data)
-    joined: list[Frame] = []
-    opcode, payload = 0, b""
+    messages: list[bytes] = []
+    controls: list[tuple[int, bytes]] = []
+    payload = b""
     for event in protocol.events_received():
         assert isinstance(event, TheirFrame)
         if event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            opcode = opcode or int(event.opcode)
             payload += bytes(event.data)
             if event.fin:
-                joined.append((opcode, payload))
-                opcode, payload = 0, b""
+                messages.append(payload)
+                payload = b""
         else:
-            joined.append((int(event.opcode), bytes(event.data)))
+            controls.append((int(event.opcode), bytes(event.data)))
     fault = protocol.parser_exc
     if "incomplete fragmented message" in str(fault):
         # They refuse a close frame inside a message. It is legal, and tells why the message will not be finished.
-        return [*joined, parsed(data, limit)[0][-1]], None
+        return Parsed(messages, [*controls, parsed(data, limit).controls[-1]], None)
     if fault is None or isinstance(fault, EOFError):
-        return joined, None
-    return joined, protocol.close_sent.code if protocol.close_sent else 1002
+        return Parsed(messages, controls, None)
+    return Parsed(messages, controls, protocol.close_sent.code if protocol.close_sent else 1002)
 
 
 def same_refusal(code: int | None, their_code: int | None) -> bool:
@@ -106,38 +118,38 @@ def any_frames(draw: st.DrawFn) -> bytes:
 
 @given(st.one_of(legal(), any_frames()))
 def test_same_messages_or_same_refusal_as_websockets(data: bytes) -> None:
-    (frames, code), (their_frames, their_code) = parsed(data), theirs(data)
-    assert frames == their_frames
-    assert same_refusal(code, their_code)
+    ours, other = parsed(data), theirs(data)
+    assert ours[:2] == other[:2]
+    assert same_refusal(ours.code, other.code)
 
 
 @given(st.binary(max_size=60))
 @example(b"\x00\x7f\x00\x00\x00\x00\x00\x02\x00\x01")
 def test_noise_gives_the_same_as_websockets_or_is_refused_earlier(data: bytes) -> None:
-    (frames, code), (their_frames, their_code) = parsed(data), theirs(data)
-    assert frames == their_frames
+    ours, other = parsed(data), theirs(data)
+    assert ours[:2] == other[:2]
     # They look at a frame when its payload is there, this parser when its header is.
-    assert their_code is None or same_refusal(code, their_code)
+    assert other.code is None or same_refusal(ours.code, other.code)
 
 
 @given(st.one_of(legal(), any_frames()), st.lists(st.integers(0, 3000), max_size=12))
 def test_however_the_bytes_are_cut_the_same_comes_out(data: bytes, sizes: list[int]) -> None:
     parser = FrameParser(LIMIT)
-    frames: list[Frame] = []
+    messages: list[bytes] = []
     position = 0
     for size in [*sizes, len(data)]:
-        frames += parser.feed(data[position : position + size])
+        messages += parser.feed(data[position : position + size])
         position += size
-    assert (frames, parser.fault.code if parser.fault else None) == parsed(data)
+    assert result(parser, messages) == parsed(data)
 
 
 @given(st.one_of(legal(), st.binary(max_size=60)))
 def test_byte_by_byte(data: bytes) -> None:
     parser = FrameParser(LIMIT)
-    frames: list[Frame] = []
+    messages: list[bytes] = []
     for value in data:
-        frames += parser.feed(bytes([value]))
-    assert (frames, parser.fault.code if parser.fault else None) == parsed(data)
+        messages += parser.feed(bytes([value]))
+    assert result(parser, messages) == parsed(data)
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536])
@@ -145,14 +157,14 @@ def test_byte_by_byte(data: bytes) -> None:
 def test_every_form_of_length(opcode: int, size: int) -> None:
     payload = b"q" * size
     data = frame(opcode, payload) * 2
-    assert parsed(data) == ([(opcode, payload)] * 2, None)
+    assert parsed(data) == ([payload] * 2, [], None)
     parser = FrameParser(LIMIT)
-    frames = [found for i in range(12) for found in parser.feed(data[i : i + 1])] + parser.feed(data[12:])
-    assert frames == [(opcode, payload)] * 2
+    messages = [found for i in range(12) for found in parser.feed(data[i : i + 1])] + parser.feed(data[12:])
+    assert messages == [payload] * 2
 
 
 def test_payload_is_bytes_and_text_is_not_decoded() -> None:
-    (_, payload), *_ = parsed(frame(TEXT, b"\xff\xfe"))[0]
+    (payload,) = parsed(frame(TEXT, b"\xff\xfe")).messages
     assert type(payload) is bytes
     assert payload == b"\xff\xfe"
 
@@ -179,7 +191,7 @@ def test_payload_is_bytes_and_text_is_not_decoded() -> None:
 )
 def test_refused(data: bytes, code: int, says: str) -> None:
     parser = FrameParser(LIMIT)
-    assert parser.feed(frame(TEXT, b"before") + data + frame(TEXT, b"after")) == [(TEXT, b"before")]
+    assert parser.feed(frame(TEXT, b"before") + data + frame(TEXT, b"after")) == [b"before"]
     assert parser.fault is not None
     assert parser.fault.code == code
     assert says in str(parser.fault)
@@ -187,13 +199,13 @@ def test_refused(data: bytes, code: int, says: str) -> None:
 
 
 def test_size_limit_is_met_exactly_and_counts_fragments_together() -> None:
-    assert parsed(frame(TEXT, b"x" * 100), 100) == ([(TEXT, b"x" * 100)], None)
-    assert parsed(frame(TEXT, b"x" * 101), 100) == ([], 1009)
-    assert parsed(frame(TEXT, b"x" * 60, fin=False) + frame(0, b"x" * 40), 100) == ([(TEXT, b"x" * 100)], None)
-    assert parsed(frame(TEXT, b"x" * 60, fin=False) + frame(0, b"x" * 41), 100) == ([], 1009)
+    assert parsed(frame(TEXT, b"x" * 100), 100) == ([b"x" * 100], [], None)
+    assert parsed(frame(TEXT, b"x" * 101), 100) == ([], [], 1009)
+    assert parsed(frame(TEXT, b"x" * 60, fin=False) + frame(0, b"x" * 40), 100) == ([b"x" * 100], [], None)
+    assert parsed(frame(TEXT, b"x" * 60, fin=False) + frame(0, b"x" * 41), 100) == ([], [], 1009)
     # Control frames do not count, and a finished message leaves room for the next.
-    assert parsed(frame(TEXT, b"x" * 99, fin=False) + frame(PING, b"p" * 50) + frame(0, b"x"), 100)[1] is None
-    assert parsed(frame(TEXT, b"x" * 100) * 5, 100)[1] is None
+    assert parsed(frame(TEXT, b"x" * 99, fin=False) + frame(PING, b"p" * 50) + frame(0, b"x"), 100).code is None
+    assert parsed(frame(TEXT, b"x" * 100) * 5, 100).code is None
 
 
 def test_a_huge_header_buffers_nothing() -> None:
@@ -213,8 +225,10 @@ def test_a_huge_header_buffers_nothing() -> None:
 
 def test_nothing_is_read_after_a_close_frame() -> None:
     parser = FrameParser(LIMIT)
-    assert parser.feed(frame(CLOSE) + frame(TEXT, b"x")) == [(CLOSE, b"")]
+    assert parser.feed(frame(TEXT, b"last") + frame(CLOSE, b"\x03\xe9bye") + frame(TEXT, b"x")) == [b"last"]
+    assert parser.closed == Closed(1001, "bye")
     assert parser.feed(frame(TEXT, b"x") + b"\xff\xff") == []
+    assert parser.controls == [(CLOSE, b"\x03\xe9bye")]
     assert parser.fault is None
 
 
@@ -252,14 +266,14 @@ def test_cost_grows_with_the_bytes_not_with_their_square(shape: str) -> None:
 
 
 def test_close_frame_and_payload() -> None:
-    assert CloseFrame.parse(b"") == (1005, "")
-    assert CloseFrame.parse(close_payload(4000, "läuft ab")) == (4000, "läuft ab")
-    assert CloseFrame.parse(close_payload(1001)) == (1001, "")
+    assert Closed.parse(b"") == (1005, "")
+    assert Closed.parse(close_payload(4000, "läuft ab")) == (4000, "läuft ab")
+    assert Closed.parse(close_payload(1001)) == (1001, "")
     long = close_payload(1000, "ü" * 100)
     assert len(long) <= 125
-    assert CloseFrame.parse(long).reason == "ü" * 61
+    assert Closed.parse(long).reason == "ü" * 61
     with pytest.raises(Violation, match="reason"):
-        CloseFrame.parse(b"\x03\xe8\xc3")
+        Closed.parse(b"\x03\xe8\xc3")
 
 
 @given(close_codes, st.binary(max_size=123))

@@ -189,10 +189,10 @@ def test_every_format_has_its_size(rig: Rig, where: str, config: dict[str, Any],
     rig.say(speech(100, size=bytes_per_ms))
     rig.play(25.5, bytes_per_ms)
     assert heard(rig.tracker) == [("i1", 0, 25, 100)]
-    rig.say(response_done("r1"))
-    rig.configure()
-    rig.say(speech(100, "i2", "r2"))
-    assert heard(rig.tracker)[-1] == ("i2", 0, 0, 100)
+    if where == "response":
+        rig.say(response_done("r1"))
+        rig.say(speech(100, "i2", "r2"))
+        assert heard(rig.tracker)[-1] == ("i2", 0, 0, 100), "the next one has the format of the session"
 
 
 def test_what_is_over_is_forgotten_when_the_next_item_begins(rig: Rig) -> None:

@@ -202,6 +202,22 @@ def test_decrypted_bytes_that_were_not_asked_for_are_not_forgotten() -> None:
         assert rest == b"b" * 16384 + b"c"
 
 
+def test_after_a_large_read_more_is_expected_without_asking() -> None:
+    """`busy` saves a wait for each read while the peer sends faster than we read: over TLS too, also when all that was
+    read is decrypted and given out."""
+    with tls_pair() as (stream, far):
+        for size, busy in ((20_000, True), (100, False)):
+            far.sendall(b"x" * size)
+            received = 0
+            while received < size:
+                assert Readiness(stream.descriptor.socket).wait(WAIT_S, read=True)
+                while len(stream.descriptor.socket.recv(1 << 17, socket.MSG_PEEK)) < size - received:
+                    time.sleep(MS)  # until all of it is in the socket, so that one read takes it
+                received += len(read(stream))
+            assert not stream._more
+            assert stream.busy is busy
+
+
 def test_the_end_of_tls_with_and_without_goodbye() -> None:
     with tls_pair() as (stream, far):
         far.sendall(b"last")

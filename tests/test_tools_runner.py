@@ -14,6 +14,7 @@ from fakes import FakeSession, error, response_created, response_done
 from realtime_sync import ConfigurationError, ServerError
 from realtime_sync.errors import ConnectionClosed, InvalidEvent, RealtimeError
 from realtime_sync.events import McpApprovalRequest, McpTool, Response, ResponseConfig
+from realtime_sync.state.responses import Run
 from realtime_sync.tools import ToolCall, ToolContext, ToolFailure, ToolRunner, Toolset
 from realtime_sync.tools.workers import Workers
 
@@ -629,7 +630,7 @@ def test_closing_the_runner_cancels_what_runs_and_answers_no_more(rig: Rig, tool
 
 def test_nothing_begins_after_the_close(rig: Rig) -> None:
     rig.runner.close()
-    rig.runner._offer(ToolCall("echo", "{}", "c1"))
+    rig.runner._offer("echo", "{}", "c1", Run(1, "r1"))
     assert rig.sent == []
 
 
@@ -809,6 +810,7 @@ def _soon() -> Any:
 def test_the_follow_up_is_known_before_its_response_is_dispatched(rig: Rig, tools: Tools) -> None:
     """What a waiting `ask` relies on: whoever looks while ``response.created`` is dispatched finds the handle."""
     rig.begin("c1", "hold", {"key": "a"})
+    rig.say(response_done("r1"))
     found = rig.runner.follow(Response(id="r1", status="completed", output=[]))
     assert found is not None
     seen: list[bool] = []

@@ -11,26 +11,14 @@ import pytest
 from realtime_sync.audio import decode_pcmu, duration_ms, encode_pcmu, write_wav
 from realtime_sync.errors import ConfigurationError, InvalidEvent
 from realtime_sync.events import (
-    AudioConfig,
-    AudioInput,
-    AudioPcm,
-    AudioPcma,
-    AudioPcmu,
     InputImage,
     InputText,
-    RealtimeSessionConfig,
-    ServerVad,
-    TranscriptionSessionConfig,
-    TranslationSessionConfig,
 )
 from realtime_sync.sending.audio_pieces import base64_pieces, pcm_pieces
-from realtime_sync.sending.user_input import coded_audio, turn_detection_of, user_message
+from realtime_sync.sending.user_input import coded_audio, user_message
+from realtime_sync.state.facts import Sound
 
 PNG = b"\x89PNG\r\n\x1a\n rest"
-
-
-def config(wire_format: Any = None, **more: Any) -> RealtimeSessionConfig:
-    return RealtimeSessionConfig(audio=AudioConfig(input=AudioInput(format=wire_format, **more)))
 
 
 def test_a_message_of_text_and_images(tmp_path: Path) -> None:
@@ -67,33 +55,23 @@ def test_wav_is_converted_to_the_format_of_the_session(tmp_path: Path) -> None:
     path = tmp_path / "second.wav"
     write_wav(path, bytes(2 * 16000), rate_hz=16000)
     for source in (path, str(path), path.read_bytes(), io.BytesIO(path.read_bytes())):
-        assert len(coded_audio(source, None)) == 48000
-    assert len(coded_audio(path, config(AudioPcm(rate=16000)))) == 32000
-    for g711, encoding in ((AudioPcmu(), "audio/pcmu"), (AudioPcma(), "audio/pcma")):
-        assert duration_ms(len(coded_audio(path, config(g711))), encoding) == 1000
+        assert len(coded_audio(source, Sound())) == 48000
+    assert len(coded_audio(path, Sound("pcm", 16000))) == 32000
+    for code, encoding in (("pcmu", "audio/pcmu"), ("pcma", "audio/pcma")):
+        assert duration_ms(len(coded_audio(path, Sound(code, 8000))), encoding) == 1000
 
 
 def test_bytes_are_taken_as_they_are_and_arrays_as_samples() -> None:
     samples = array.array("h", [0, 1000, -1000, 32767])
-    assert coded_audio(b"\1\2\3\4", config(AudioPcmu())) == b"\1\2\3\4"
-    assert coded_audio(bytearray(b"\1\2"), None) == b"\1\2"
-    assert coded_audio(samples, None) == samples.tobytes()
-    assert coded_audio(array.array("f", [0.0, 1.0]), None) == array.array("h", [0, 32767]).tobytes()
-    coded = coded_audio(samples, config(AudioPcmu()))
+    assert coded_audio(b"\1\2\3\4", Sound("pcmu", 8000)) == b"\1\2\3\4"
+    assert coded_audio(bytearray(b"\1\2"), Sound()) == b"\1\2"
+    assert coded_audio(samples, Sound()) == samples.tobytes()
+    assert coded_audio(array.array("f", [0.0, 1.0]), Sound()) == array.array("h", [0, 32767]).tobytes()
+    coded = coded_audio(samples, Sound("pcmu", 8000))
     assert coded == encode_pcmu(samples.tobytes())
     assert len(decode_pcmu(coded)) == 8
     with pytest.raises(ConfigurationError):
-        coded_audio("no/such/file.wav", None)
-
-
-def test_turn_detection_is_known_only_where_it_is_told() -> None:
-    vad = ServerVad()
-    assert turn_detection_of(config(turn_detection=vad)) is vad
-    assert turn_detection_of(config(turn_detection=None)) is None
-    assert turn_detection_of(config()) is None
-    assert turn_detection_of(RealtimeSessionConfig(audio=AudioConfig())) is None
-    for other in (None, RealtimeSessionConfig(), TranscriptionSessionConfig(), TranslationSessionConfig()):
-        assert turn_detection_of(other) is None
+        coded_audio("no/such/file.wav", Sound())
 
 
 def test_a_strided_or_foreign_buffer_is_copied_right() -> None:

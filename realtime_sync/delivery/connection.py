@@ -9,7 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal
 
-from realtime_sync._deadline import Deadline, now
+from realtime_sync import _limits
+from realtime_sync._deadline import Deadline
 from realtime_sync.codec import decode_server_event
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import (
@@ -18,12 +19,12 @@ from realtime_sync.errors import (
     ConnectionLost,
     InboxOverflow,
     RealtimeError,
+    fork_error,
 )
-from realtime_sync.transport import CLOSE, PING, PONG, CloseFrame, close_payload
 
 if TYPE_CHECKING:
     from realtime_sync.events.base import ServerEvent
-    from realtime_sync.transport import Frame, Transport
+    from realtime_sync.transport import Transport
 
 __all__ = ["Connection", "Tap"]
 
@@ -32,6 +33,9 @@ Tap = Callable[[Literal["in", "out"], "bytes | str"], None]
 
 _NORMAL: Final = 1000
 _ABNORMAL: Final = 1006
+_GOODBYE_S: Final = 1.0
+"""How long the close frame may take to leave, where `close` has no time limit."""
+
 _JOIN_S: Final = 0.5
 _log = logging.getLogger("realtime_sync")
 
@@ -42,9 +46,11 @@ class Connection:
     The reader decodes and enqueues; it runs no user code but taps, never blocks on the inbox, and answers pings
     however slow the consumer is. Every method may be called from any thread.
 
-    ``ping_interval_s``: after so much silence a ping is sent (``None``: never). ``ping_timeout_s``: how long the
-    silence may then go on before the connection counts as lost. ``send_timeout_s``: how long one message may take to
-    leave.
+    ``ping_interval_s``: after so much silence a ping is sent (``None`` or infinity: never). ``ping_timeout_s``: how
+    long the silence may then go on before the connection counts as lost. ``send_timeout_s``: how long one message may
+    take to leave. ``decode`` makes an event of each text; it must not raise.
+
+    Raises `ConfigurationError` for a limit that is none.
     """
 
     def __init__(
@@ -55,18 +61,22 @@ class Connection:
         ping_interval_s: float | None = 20.0,
         ping_timeout_s: float = 20.0,
         send_timeout_s: float = 10.0,
+        decode: Callable[[bytes], ServerEvent] = decode_server_event,
     ) -> None:
         self._transport = transport
         self._inbox = inbox
-        self._ping_interval_s = ping_interval_s
-        self._ping_timeout_s = ping_timeout_s
-        self._send_timeout_s = send_timeout_s
+        self._decode = decode
+        self._ping_interval_s = _limits.seconds("ping_interval_s", ping_interval_s, optional=True)
+        self._ping_timeout_s = _limits.seconds("ping_timeout_s", ping_timeout_s)
+        self._send_timeout_s = _limits.seconds("send_timeout_s", send_timeout_s)
         self._taps: tuple[Tap, ...] = ()
-        self._lock = threading.Lock()  # guards _closing, _send_fault and the replacement of _taps
+        # Guards _closing, _send_fault, _cause, _ended and the replacement of _taps. A signal handler that calls `close`
+        # may find its own thread inside, so the lock lets a thread in twice.
+        self._lock = threading.RLock()
         self._closing = False
         self._send_fault: RealtimeError | None = None
         self._cause: RealtimeError | None = None
-        self._ended = threading.Event()
+        self._ended = False  # no Event: its inner lock would deadlock a signal handler that waits in `close`
         self._last: ServerEvent | None = None
         self._pid = os.getpid()
         self._thread = threading.Thread(target=self._run, name="realtime_sync-reader", daemon=True)
@@ -84,7 +94,7 @@ class Connection:
     def ended(self) -> bool:
         """Whether the reader has stopped, or is left behind in the parent of a fork: no further event will be put into
         the inbox."""
-        return self._ended.is_set() or os.getpid() != self._pid
+        return self._ended or os.getpid() != self._pid
 
     @property
     def cause(self) -> RealtimeError | None:
@@ -113,56 +123,60 @@ class Connection:
         Raises `RealtimeTimeout` when it could not begin to leave in time (nothing was sent), `ConnectionLost` when it
         stuck half way, and `ConnectionClosed` when the connection has ended.
         """
-        if self._closing or self._ended.is_set() or os.getpid() != self._pid:
+        if os.getpid() != self._pid:  # first of all: in a fork any lock may be held by a thread that is not there
+            raise fork_error()
+        if self._closing or self._ended:
             raise self._closed()
         try:
             self._transport.send_text(text, self._send_timeout_s)
         except ConnectionClosed as fault:
             with self._lock:
-                ended = self.closing or self.ended
-                if not ended:
+                over = self.closing or self.ended
+                if not over:
                     self._send_fault = self._send_fault or fault
-            if ended:  # while this waited for its turn, `close` was called or the reader came to the end
+            if over:  # while this waited for its turn, `close` was called or the reader came to the end
                 raise self._closed() from fault
             raise  # the transport lets the reader come to the end, after what was received
         if self._taps:
             self._tap("out", text)
 
-    def close(self, code: int = _NORMAL, reason: str = "", timeout_s: float = 2.0) -> None:
-        """Say goodbye, wait for the answer, release thread and socket; all within about ``timeout_s`` seconds.
-        Idempotent: a further call waits for the same end."""
+    def close(self, code: int = _NORMAL, reason: str = "", timeout_s: float | None = 2.0) -> None:
+        """Say goodbye, wait for the answer, release thread and socket; all within about ``timeout_s`` seconds
+        (``None``: as long as the answer takes). Idempotent: a further call waits for the same end. In a tap of received
+        frames, which runs on the reader thread, nothing is waited for."""
         if code != _NORMAL and not 3000 <= code <= 4999:
             raise ConfigurationError(f"close code {code} is not for clients: use 1000 or 3000 to 4999")
         if os.getpid() != self._pid:
             self._transport.forget()
             return
-        deadline = Deadline(timeout_s)
+        deadline = Deadline(timeout_s)  # raises for what is no time limit, before anything is closed
         with self._lock:
             first, self._closing = not self._closing, True
+        reader = self._thread
+        waits = reader.ident is not None and reader is not threading.current_thread()
         try:
-            if first and not self._ended.is_set():
+            if first and not self._ended:
                 with suppress(ConnectionClosed):  # a send that failed was faster
-                    self._transport.send_control(CLOSE, close_payload(code, reason))
-                    self._transport.flush(timeout_s / 2)
-            while not self._ended.is_set() and not deadline.expired:
-                self._ended.wait(deadline.slice())
+                    self._transport.send_close(code, reason)
+                    remaining_s = deadline.remaining()
+                    self._transport.flush(_GOODBYE_S if remaining_s is None else remaining_s / 2)
+            while waits and reader.is_alive() and not deadline.expired:
+                reader.join(deadline.slice())
         finally:
             self._transport.close()
-            if threading.current_thread() is not self._thread and self._thread.ident is not None:
-                self._thread.join(_JOIN_S)
+            if waits:
+                reader.join(_JOIN_S)
 
     def abandon(self) -> None:
         """End at once, without a goodbye and without waiting."""
+        if os.getpid() != self._pid:  # before any lock, as in `send`
+            self._transport.forget()
+            return
         with self._lock:
             self._closing = True
-        if os.getpid() == self._pid:
-            self._transport.close()
-        else:
-            self._transport.forget()
+        self._transport.close()
 
     def _closed(self) -> ConnectionClosed:
-        if os.getpid() != self._pid:
-            return ConnectionClosed("this session belongs to the process that opened it: connect again after a fork")
         cause = self._cause or self._send_fault
         if isinstance(cause, ConnectionClosed):
             closed = type(cause)(str(cause), code=cause.code, reason=cause.reason, error=cause.error)
@@ -184,65 +198,45 @@ class Connection:
             _log.exception("the reader failed")
             cause = ConnectionLost("the reader failed: this is a fault of realtime_sync")
             cause.__cause__ = bug
+        except BaseException as exit_:  # sys.exit() in a tap: whoever waits for an event must hear of it all the same
+            _log.exception("a tap ended the reader thread")
+            cause = ConnectionLost(f"a tap ended the reader thread by raising {type(exit_).__name__}")
+            cause.__cause__ = exit_
         with self._lock:
             clean = self._closing and not isinstance(cause, InboxOverflow)
             vague = isinstance(cause, ConnectionClosed) and cause.code == _ABNORMAL
             self._cause = None if clean else (self._send_fault or cause) if vague else cause
-            self._ended.set()
-        self._transport.close()  # after that: a send that fails by this finds the cause
+            self._ended = True
+        self._transport.close()  # only now: a send that fails because of this finds the cause
         self._inbox.end()
 
     def _read(self) -> RealtimeError | None:
-        receive = self._transport.receive
-        heard, pinged = now(), False
-        while True:
-            patience_s = self._ping_timeout_s if pinged else self._ping_interval_s
-            wait_s = 3600.0 if patience_s is None else heard + patience_s - now()
-            frames = receive(max(0.0, wait_s))
-            if frames is not None:
-                heard, pinged = now(), False
-                end = self._take(frames) if frames else None
-                if end is not None:
-                    return end[0]
-            elif patience_s is not None and now() - heard >= patience_s:
-                if pinged:
-                    silence_s = self._ping_timeout_s + (self._ping_interval_s or 0.0)
-                    return ConnectionLost(f"the server has been silent for {silence_s:g} s, pings included")
-                self._transport.send_control(PING, b"")
-                heard, pinged = now(), True
+        """Move what arrives into the inbox until the end; returns its cause, ``None`` for a clean one."""
+        transport = self._transport
+        transport.keep_alive(self._ping_interval_s, self._ping_timeout_s)
+        receive = transport.receive
+        try:
+            while True:
+                texts = receive()
+                if texts and not self._take(texts):
+                    transport.send_close()
+                    limit_bytes = self._inbox.limit_bytes
+                    return InboxOverflow(
+                        f"more than {limit_bytes} bytes of events wait to be consumed: read faster, or allow more with"
+                        " inbox_limit_bytes",
+                        limit_bytes=limit_bytes,
+                    )
+        except ConnectionClosed as end:
+            return None if end.code == _NORMAL else end
 
-    def _take(self, frames: list[Frame]) -> tuple[RealtimeError | None] | None:
-        """Put the events of ``frames`` into the inbox. A 1-tuple with the cause when they hold the end."""
-        events: list[ServerEvent] = []
-        size_bytes = 0
-        end: tuple[RealtimeError | None] | None = None
-        for opcode, payload in frames:
-            if opcode < CLOSE:
-                if self._taps:
-                    self._tap("in", payload)
-                events.append(decode_server_event(payload))
-                size_bytes += len(payload)
-            elif opcode == PING:
-                self._transport.send_control(PONG, payload)
-            elif opcode == CLOSE:
-                if not self._closing:
-                    self._transport.send_control(CLOSE, payload[:2])
-                end = (_cause_of(payload),)
-                break
-        if not events:
-            return end
+    def _take(self, texts: list[bytes]) -> bool:
+        """Put the events of ``texts`` into the inbox; False when that is too full now."""
+        if self._taps:
+            for text in texts:
+                self._tap("in", text)
+        events = list(map(self._decode, texts))
         self._last = events[-1]
-        if not self._inbox.put(events, size_bytes) and end is None:
-            limit_bytes = self._inbox.limit_bytes
-            self._transport.send_control(CLOSE, close_payload(_NORMAL))
-            end = (
-                InboxOverflow(
-                    f"more than {limit_bytes} bytes of events wait to be consumed: read faster, or allow more with"
-                    " inbox_limit_bytes",
-                    limit_bytes=limit_bytes,
-                ),
-            )
-        return end
+        return self._inbox.put(events, sum(map(len, texts)))
 
     def _tap(self, direction: Literal["in", "out"], text: bytes | str) -> None:
         for tap in self._taps:
@@ -251,12 +245,3 @@ class Connection:
             except Exception:
                 _log.exception("a tap failed and is removed")
                 self.remove_tap(tap)
-
-
-def _cause_of(payload: bytes) -> RealtimeError | None:
-    """What the peer's close frame means; ``None`` for a clean end."""
-    code, reason = CloseFrame.parse(payload)  # the transport has checked it
-    if code == _NORMAL:
-        return None
-    said = f": {reason}" if reason else ""
-    return ConnectionLost(f"the server closed the connection with code {code}{said}", code=code, reason=reason)

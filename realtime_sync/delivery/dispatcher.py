@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.delivery.remarks import Remarks
 from realtime_sync.errors import ConnectionClosed, InboxOverflow, RealtimeError, RealtimeTimeout
 from realtime_sync.events import ServerEvent, UnknownEvent
 
@@ -47,6 +48,7 @@ class Dispatcher:
         self._find_cause = cause
         self._pump = threading.RLock()  # held by the thread that dispatches; guards _batch
         self._batch: deque[ServerEvent] = deque()
+        self._previewed = 0  # so many events of _batch have been shown to the STATE receivers already
         self._average_bytes = 0
         self._changed = threading.Condition()  # guards _sleepers; notified after an event when somebody sleeps
         self._sleepers = 0
@@ -61,6 +63,10 @@ class Dispatcher:
         self._cause: RealtimeError | None = None
         self.at_end: list[Callable[[RealtimeError], None]] = []
         """Called once, on the pumping thread, when the last event has been delivered."""
+        self.at_idle: list[Callable[[], None]] = []
+        """Called on the pumping thread when nothing has arrived for a moment."""
+        self.remarks = Remarks()
+        """What a wait that times out should tell."""
 
     # Who receives what
 
@@ -85,18 +91,24 @@ class Dispatcher:
         """Whether a handler or a visitor will see events of this class."""
         return any(stage >= HANDLER and key in cls.__mro__ for stage, key, _ in self._receivers)
 
+    def _chosen(self, event: ServerEvent) -> list[tuple[int, Receiver]]:
+        """Who receives an event, with the stage, in order."""
+        mro = type(event).__mro__
+        kind = event.type if isinstance(event, UnknownEvent) else None
+        with self._registry:
+            entries = [
+                (stage, r) for stage, key, r in self._receivers if (key == kind if key.__class__ is str else key in mro)
+            ]
+        return sorted(entries, key=lambda entry: entry[0])
+
     def _route(self, event: ServerEvent) -> tuple[Receiver, ...]:
         cls = type(event)
         with self._registry:
-            chosen = sorted(
-                (entry for entry in self._receivers if entry[1] in cls.__mro__ or isinstance(entry[1], str)),
-                key=lambda entry: entry[0],
-            )
-            if cls is UnknownEvent:  # its receivers depend on the type of each event: not kept
-                return tuple(r for _, key, r in chosen if not isinstance(key, str) or key == event.type)
-            route = tuple(receiver for _, key, receiver in chosen if not isinstance(key, str))
-            self._routes[cls] = route
-            return route
+            routes = self._routes  # a change of the receivers meanwhile replaces it: what is stored then is forgotten
+        route = tuple(receiver for _, receiver in self._chosen(event))
+        if cls is not UnknownEvent:  # whose receivers depend on the type of each event
+            routes[cls] = route
+        return route
 
     # Pumping
 
@@ -116,18 +128,19 @@ class Dispatcher:
         Raises `RealtimeTimeout` at the deadline, the cause of the end when the events end first, and whatever a
         handler raised if this thread ran it.
         """
+        mark = self.remarks.count
         while not done():
             if self._pump.acquire(blocking=False):
                 try:
                     while not done():
-                        self._check(deadline, what)
+                        self._check(deadline, what, mark)
                         self.step(deadline.slice())
                 finally:
                     self._leave()
             else:
                 self._sleep(done, deadline)
                 if not done():
-                    self._check(deadline, what)
+                    self._check(deadline, what, mark)
 
     def step(self, wait_s: float) -> bool:
         """Dispatch the next event, if one comes within ``wait_s`` seconds. The caller holds the pump."""
@@ -140,6 +153,9 @@ class Dispatcher:
         route = self._routes.get(type(event))
         if route is None:
             route = self._route(event)
+        if self._previewed:
+            self._previewed -= 1
+            route = tuple(receiver for stage, receiver in self._chosen(event) if stage != STATE)
         fault: Exception | None = None
         for receiver in route:
             try:
@@ -155,17 +171,23 @@ class Dispatcher:
             raise fault
         return True
 
-    def peek(self, wanted: Callable[[ServerEvent], bool], deadline: Deadline, what: str) -> ServerEvent:
-        """The first event that is ``wanted``, without dispatching it or any before it. For the set-up, when nobody
-        else pumps. Raises as `wait` does."""
-        seen = 0
+    def preview(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None:
+        """Show what arrives to the STATE receivers, ahead of all others, until ``done()``; the others get it when it is
+        dispatched. For the set-up, when nobody else pumps. Raises as `wait` does."""
+        mark = self.remarks.count
         with self._pump:
-            while True:
-                for event in list(self._batch)[seen:]:
-                    if wanted(event):
-                        return event
-                seen = len(self._batch)
-                self._check(deadline, what)
+            while not done():
+                if self._previewed < len(self._batch):
+                    event = self._batch[self._previewed]
+                    self._previewed += 1
+                    for stage, receiver in self._chosen(event):
+                        if stage == STATE:
+                            receiver(event)
+                    continue
+                if self._ended:
+                    raise self._cause or ConnectionClosed(f"the session was closed while waiting for {what}", code=1000)
+                if deadline.expired:
+                    raise self._late(deadline, what, mark)
                 self._refill(deadline.slice())
 
     def next(self, deadline: Deadline) -> ServerEvent | None:
@@ -216,6 +238,8 @@ class Dispatcher:
             return False
         events, size_bytes = taken
         if not events:
+            for hook in self.at_idle:
+                hook()
             return False
         self._average_bytes = size_bytes // len(events)
         self._batch.extend(events)
@@ -248,11 +272,14 @@ class Dispatcher:
                 limit_bytes=limit_bytes,
             )
 
-    def _check(self, deadline: Deadline, what: str) -> None:
+    def _check(self, deadline: Deadline, what: str, mark: int) -> None:
         if self._ended and not self._batch:
             raise self._cause or ConnectionClosed(f"the session was closed while waiting for {what}", code=1000)
         if deadline.expired:
-            raise RealtimeTimeout(f"waited {deadline.timeout_s:g} s for {what}")
+            raise self._late(deadline, what, mark)
+
+    def _late(self, deadline: Deadline, what: str, mark: int) -> RealtimeTimeout:
+        return RealtimeTimeout(f"waited {deadline.timeout_s:g} s for {what}{self.remarks.since(mark)}")
 
     def _check_process(self) -> None:
         """Nothing arrives in a fork: the reader stayed with the parent."""

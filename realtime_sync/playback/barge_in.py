@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from realtime_sync._unset import UNSET
 from realtime_sync.errors import RealtimeError
 from realtime_sync.events import (
-    FlatSessionConfig,
     InputAudioBufferSpeechStarted,
     ResponseCreated,
     ResponseDone,
-    SemanticVad,
-    ServerVad,
-    UnknownObject,
 )
 from realtime_sync.events.base import or_none
 from realtime_sync.playback.tracker import HeardPart, PlaybackTracker
-from realtime_sync.sending.acks import Ack, id_of
+from realtime_sync.sending.acks import Ack
+from realtime_sync.state.facts import Facts
+from realtime_sync.state.responses import id_of
 
 if TYPE_CHECKING:
     from realtime_sync.session.session import RealtimeSession
@@ -112,7 +109,9 @@ class BargeIn:
 
     def _speech_started(self, event: InputAudioBufferSpeechStarted) -> None:
         interrupts = self._server_interrupts
-        self._interrupt(cancel=not (_server_interrupts(self._session.config) if interrupts is None else interrupts))
+        if interrupts is None:
+            interrupts = Facts.of(self._session.config).server_interrupts
+        self._interrupt(cancel=not interrupts)
 
     def _interrupt(self, *, cancel: bool) -> Interruption:
         with self._lock:
@@ -160,17 +159,3 @@ class BargeIn:
             return None
         ack.exception()  # whoever wants to know of a refusal looks at the handle
         return ack
-
-
-def _server_interrupts(config: Any) -> bool:
-    """Whether the server stops the model by itself when the user starts to speak. It does unless it is told not to."""
-    if isinstance(config, FlatSessionConfig):
-        detection = config.turn_detection
-    else:
-        heard = getattr(getattr(config, "audio", None), "input", None)
-        detection = getattr(heard, "turn_detection", UNSET)
-    if detection is None:
-        return False
-    if isinstance(detection, UnknownObject):
-        return detection.extra.get("interrupt_response") is not False
-    return not isinstance(detection, (ServerVad, SemanticVad)) or detection.interrupt_response is not False

@@ -7,33 +7,27 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import ConfigurationError, InvalidEvent
 from realtime_sync.events import (
-    AudioPcm,
-    AudioPcma,
-    AudioPcmu,
-    FlatSessionConfig,
     ResponseCreated,
     ResponseDone,
     ResponseOutputAudioDelta,
     ResponseOutputAudioDone,
 )
 from realtime_sync.events.base import or_none
-from realtime_sync.sending.acks import id_of
+from realtime_sync.state.facts import Facts, sound_of
+from realtime_sync.state.responses import id_of
 
 if TYPE_CHECKING:
     from realtime_sync.session.session import RealtimeSession
 
 __all__ = ["AudioChunk", "HeardPart", "PlaybackTracker"]
 
-_G711_BYTES_PER_S: Final = 8_000
-_PCM_BYTES: Final = 2
-_PCM_RATE_HZ: Final = 24_000
 _log = logging.getLogger("realtime_sync")
 
 
@@ -156,10 +150,10 @@ class PlaybackTracker:
             self._changed.notify_all()
 
     def _response_created(self, event: ResponseCreated) -> None:
-        own = _format_of(event.response)
+        own = sound_of(or_none(event.response))
         if own is not None:
             with self._changed:
-                self._rates[id_of(event.response)] = _bytes_per_s(own)
+                self._rates[id_of(event.response)] = own.bytes_per_s
 
     def _receive(self, event: ResponseOutputAudioDelta) -> None:
         try:
@@ -202,7 +196,7 @@ class PlaybackTracker:
         # What has sounded to its end, with all other parts of its item, needs no bookkeeping any more.
         going = {part.item_id for part in self._parts if not part.over} | {item_id}
         self._parts = [part for part in self._parts if part.item_id in going]
-        rate = self._rates.get(event.response_id) or _bytes_per_s(_format_of(config))
+        rate = self._rates.get(event.response_id) or Facts.of(config).output.bytes_per_s
         self._parts.append(_Part(event.response_id, item_id, content_index, rate))
         return self._parts[-1]
 
@@ -230,7 +224,7 @@ class PlaybackTracker:
             yield chunk
 
     def played(self, what: int | AudioChunk) -> None:
-        """So many bytes more have sounded, in the order in which they were handed out; or this chunk, whole.
+        """Count ``what`` as heard: a number of bytes, in the order in which they were handed out, or a whole chunk.
 
         What was flushed meanwhile does not count, nor do bytes beyond those that were handed out.
         """
@@ -243,7 +237,7 @@ class PlaybackTracker:
                 credit -= part.play(credit)
 
     def played_ms(self, ms: float) -> None:
-        """So many milliseconds more have sounded; else as `played`."""
+        """Count so many more milliseconds as heard; else as `played`."""
         credit_s = Fraction(ms) / 1000
         with self._changed:
             for part in self._parts:
@@ -289,18 +283,3 @@ def _chunk(part: _Part, audio: bytes) -> AudioChunk:
 
 def _place(event: ResponseOutputAudioDelta | ResponseOutputAudioDone) -> tuple[str, int]:
     return or_none(event.item_id) or "", or_none(event.content_index) or 0
-
-
-def _format_of(config: Any) -> Any:
-    """The output format that a session or a response says, ``None`` where it says nothing."""
-    if isinstance(config, FlatSessionConfig):
-        return config.output_audio_format
-    output = getattr(getattr(config, "audio", None), "output", None)
-    return getattr(output, "format", None)
-
-
-def _bytes_per_s(audio_format: Any) -> int:
-    if isinstance(audio_format, (AudioPcmu, AudioPcma)) or audio_format in ("g711_ulaw", "g711_alaw"):
-        return _G711_BYTES_PER_S
-    rate_hz = audio_format.rate if isinstance(audio_format, AudioPcm) else None
-    return _PCM_BYTES * (rate_hz or _PCM_RATE_HZ)

@@ -1,14 +1,14 @@
-"""Which server event confirms which client event: a table without threads or sockets."""
+"""Which server event confirms or refuses which client event: a table without threads or sockets."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.errors import RealtimeError, ServerError
+from realtime_sync.errors import RealtimeError, RealtimeTimeout, ServerError
 from realtime_sync.events import (
     ClientEvent,
     ConversationItemAdded,
@@ -29,7 +29,6 @@ from realtime_sync.events import (
     OutputAudioBufferCleared,
     Response,
     ResponseCancel,
-    ResponseConfig,
     ResponseCreate,
     ResponseCreated,
     ResponseDone,
@@ -41,9 +40,10 @@ from realtime_sync.events import (
     TranscriptionSessionUpdate,
     TranscriptionSessionUpdated,
 )
-from realtime_sync.events.base import or_none
+from realtime_sync.events.base import fields_of, or_none
+from realtime_sync.state.responses import Run
 
-__all__ = ["ACK_TIMEOUT_S", "STAMP", "Ack", "AckTable", "id_of", "server_error"]
+__all__ = ["ACK_TIMEOUT_S", "ANSWERS", "COLLISION", "STAMP", "Ack", "AckTable", "nothing_to_cancel", "server_error"]
 
 ACK_TIMEOUT_S: Final = 10.0
 """How long `Ack.result` waits when it is not told otherwise, in seconds."""
@@ -51,6 +51,11 @@ ACK_TIMEOUT_S: Final = 10.0
 STAMP: Final = "realtime_sync_event_id"
 """The metadata key by which a response is told from others that may begin at the same time."""
 
+COLLISION: Final = "conversation_already_has_active_response"
+"""The error code of a create that came while another response was active."""
+
+_NOTHING_TO_CANCEL: Final = "response_cancel_not_active"
+_MOST_OF_A_KIND: Final = 1024
 _log = logging.getLogger("realtime_sync")
 E_co = TypeVar("E_co", covariant=True)
 
@@ -67,7 +72,18 @@ class Ack(Generic[E_co]):
     A refusal that is never asked for is logged as a warning when the handle is forgotten.
     """
 
-    __slots__ = ("__weakref__", "_asked", "_confirmation", "_error", "_wait", "done", "event", "event_id")
+    __slots__ = (
+        "__weakref__",
+        "_about",
+        "_asked",
+        "_confirmation",
+        "_error",
+        "_late",
+        "_wait",
+        "done",
+        "event",
+        "event_id",
+    )
 
     def __init__(self, event: ClientEvent, event_id: str, wait: Wait) -> None:
         self.event: Final = event
@@ -77,15 +93,18 @@ class Ack(Generic[E_co]):
         self.done = False
         """Whether the server has confirmed or refused, or the connection has ended."""
         self._wait = wait
+        self._about: Run | str | None = None  # of a cancellation: the response, its id, or that of its create
         self._confirmation: Any = None
         self._error: RealtimeError | None = None
         self._asked = False
+        self._late = False  # an answer is hardly to be expected any more: newer messages of its kind go first
 
     @property
     def item_id(self) -> str | None:
-        """For the creation of an item: its id, usable before the server has confirmed. Otherwise ``None``."""
-        item = getattr(self.event, "item", None)
-        return getattr(item, "id", None)
+        """For the creation of an item: its id, usable before the server has confirmed; the server's own once it has
+        confirmed another one. Otherwise ``None``."""
+        named = getattr(getattr(self._confirmation, "item", None), "id", None)
+        return named or getattr(getattr(self.event, "item", None), "id", None)
 
     def result(self, timeout: float | None = ACK_TIMEOUT_S) -> E_co:
         """Block until the server confirms and return the event that does, pumping events meanwhile; any thread.
@@ -98,7 +117,11 @@ class Ack(Generic[E_co]):
         fine), and `ConnectionClosed` or its kin when the connection ends first.
         """
         if not self.done:
-            self._wait(lambda: self.done, Deadline(timeout), f"the server's answer to {self.event.type}")
+            try:
+                self._wait(lambda: self.done, Deadline(timeout), f"the server's answer to {self.event.type}")
+            except RealtimeTimeout:
+                self._late = True
+                raise
         error = self.exception()
         if error is not None:
             raise error.with_traceback(None)
@@ -138,164 +161,256 @@ def server_error(event: ErrorEvent) -> ServerError:
     return ServerError(detail.message, type=detail.type, code=detail.code, param=detail.param, event_id=detail.event_id)
 
 
-_Match = Callable[[Any, Any], bool]
-
-
-def _in_order(sent: Any, event: Any) -> bool:
-    return True
-
-
-def _same_item(sent: Any, event: Any) -> bool:
-    return bool(sent.item_id == event.item_id or not event.item_id)  # some servers name no item
-
-
-_CONFIRMED_BY: Final[dict[type[ClientEvent], tuple[tuple[type[ServerEvent], ...], _Match]]] = {
-    SessionUpdate: ((SessionUpdated,), _in_order),
-    TranscriptionSessionUpdate: ((TranscriptionSessionUpdated, SessionUpdated), _in_order),
-    SessionClose: ((SessionClosed,), _in_order),
-    InputAudioBufferCommit: ((InputAudioBufferCommitted,), _in_order),
-    InputAudioBufferClear: ((InputAudioBufferCleared,), _in_order),
-    OutputAudioBufferClear: ((OutputAudioBufferCleared,), _in_order),
-    ConversationItemCreate: ((ConversationItemAdded, ConversationItemCreated), _in_order),
-    ConversationItemRetrieve: (
-        (ConversationItemRetrieved,),
-        lambda sent, event: event.item is None or getattr(event.item, "id", None) in (sent.item_id, None),
-    ),
-    ConversationItemDelete: ((ConversationItemDeleted,), _same_item),
-    ConversationItemTruncate: ((ConversationItemTruncated,), _same_item),
-    ResponseCreate: ((ResponseCreated,), _in_order),
-    ResponseCancel: (
-        (ResponseDone,),
-        lambda sent, event: sent.response_id in (None, id_of(event.response)),
-    ),
+_CONFIRMED_BY: Final[dict[type[ClientEvent], tuple[type[ServerEvent], ...]]] = {
+    SessionUpdate: (SessionUpdated,),
+    TranscriptionSessionUpdate: (TranscriptionSessionUpdated, SessionUpdated),
+    SessionClose: (SessionClosed,),
+    InputAudioBufferCommit: (InputAudioBufferCommitted,),
+    InputAudioBufferClear: (InputAudioBufferCleared,),
+    OutputAudioBufferClear: (OutputAudioBufferCleared,),
+    ConversationItemCreate: (ConversationItemAdded, ConversationItemCreated),
+    ConversationItemRetrieve: (ConversationItemRetrieved,),
+    ConversationItemDelete: (ConversationItemDeleted,),
+    ConversationItemTruncate: (ConversationItemTruncated,),
+    ResponseCreate: (ResponseCreated,),
+    ResponseCancel: (ResponseDone,),
 }
 
-CONFIRMING: Final[tuple[type[ServerEvent], ...]] = (
-    ErrorEvent,
-    *{cls for classes, _ in _CONFIRMED_BY.values() for cls in classes},
+
+ANSWERS: Final[tuple[type[ServerEvent], ...]] = tuple(
+    {
+        cls
+        for kind, confirming in _CONFIRMED_BY.items()
+        for cls in confirming
+        if kind not in (ResponseCreate, ResponseCancel)
+    }
 )
 """The server events that `AckTable.apply` wants to see."""
 
-NOTHING_TO_CANCEL: Final = "response_cancel_not_active"
-"""The error code of a cancellation that came too late: as good as success."""
-
 
 class AckTable:
-    """The messages that still wait for their confirmation, in the order in which they were sent.
+    """The messages that still wait for their answer.
 
-    ``expect`` and ``discard`` may be called from any thread; ``apply`` and ``fail_all`` from the dispatching one.
+    **The rule.** An answer that names a message (by its ``event_id``, its item's id, the stamp of a response) is for
+    that one. One that names none is for the oldest message of its kind that is not late; a message is late once nobody
+    waits for it any more, or once a later one was answered. An error that names none is for the message whose type,
+    field or code it mentions, else for the only one that waits, else for the only ``response.create``; otherwise it is
+    nobody's.
+
+    ``expect`` and ``discard`` may be called from any thread; what takes in events, from the dispatching one.
     """
 
     def __init__(self, wait: Wait) -> None:
         self._wait = wait
-        self._lock = threading.Lock()  # guards _pending and _ended
-        self._pending: dict[str, Ack[Any]] = {}
-        self._ended: RealtimeError | None = None
-        self._automatic_commits = 0  # turns that the server committed and has not answered yet
+        self._lock = threading.Lock()  # guards all below
+        self._pending: dict[str, Ack[Any]] = {}  # in the order of sending
+        self._kinds: dict[type[ClientEvent], dict[str, Ack[Any]]] = {}  # the same, by class
+        self._by_item: dict[str, Ack[Any]] = {}  # creations of items that wait
+        self._seen_items: dict[str, None] = {}  # ids of the latest items that were announced
         self._echoes = False  # whether this server is known to send the stamp back
+        self._ended: RealtimeError | None = None
 
-    def expect(self, event: ClientEvent, event_id: str) -> Ack[Any]:
-        """The handle of ``event``, which is about to be sent under ``event_id``."""
-        ack: Ack[Any] = Ack(event, event_id, self._wait)
-        if type(event) not in _CONFIRMED_BY:
+    def prepare(self, event: ClientEvent, event_id: str) -> Ack[Any]:
+        """The handle of ``event``, which will be sent under ``event_id``; it does not count as sent yet."""
+        return Ack(event, event_id, self._wait)
+
+    def expect(self, ack: Ack[Any]) -> None:
+        """Its message is about to be sent."""
+        if type(ack.event) not in _CONFIRMED_BY:
             ack._settle(None)
-            return ack
+            return
         with self._lock:
             if self._ended is not None:
                 ack._settle(None, self._ended)
-            else:
-                self._pending[event_id] = ack
-        return ack
+                return
+            of_kind = self._kinds.setdefault(type(ack.event), {})
+            if len(of_kind) >= _MOST_OF_A_KIND:  # a server that confirms none of them
+                self._remove_locked(next(iter(of_kind.values())))
+            self._pending[ack.event_id] = of_kind[ack.event_id] = ack
+            if isinstance(ack.event, ConversationItemCreate) and ack.item_id:
+                self._by_item[ack.item_id] = ack
 
     def discard(self, ack: Ack[Any]) -> None:
-        """It was not sent after all."""
+        """It was not sent after all, or nobody cares any more."""
         with self._lock:
-            self._pending.pop(ack.event_id, None)
+            self._remove_locked(ack)
 
-    def pending(self, cls: type[ClientEvent]) -> bool:
-        """Whether a message of this class still waits."""
+    def reopen(self, ack: Ack[Any]) -> None:
+        """Its confirmation was not meant for it."""
+        ack._confirmation, ack.done = None, False
+
+    def create_under_way(self) -> Ack[Any] | None:
+        """The latest ``response.create`` that was sent and is not answered."""
         with self._lock:
-            return any(type(ack.event) is cls for ack in self._pending.values())
+            waiting = [ack for ack in self._kinds.get(ResponseCreate, {}).values() if not ack._late]
+        return waiting[-1] if waiting else None
+
+    # What the server says
 
     def apply(self, event: ServerEvent) -> Ack[Any] | None:
-        """Settle the handle that ``event`` confirms or refuses and return it; ``None`` when there is none."""
+        """Settle the handle that ``event`` confirms and return it; ``None`` when there is none. For what is not about
+        responses."""
+        cls = type(event)
         with self._lock:
-            ack = self._refused(event) if isinstance(event, ErrorEvent) else self._confirmed(event)
-            if ack is None:
-                return None
-            del self._pending[ack.event_id]
-        if not isinstance(event, ErrorEvent):
+            candidates = [
+                ack
+                for kind, confirming in _CONFIRMED_BY.items()
+                if cls in confirming
+                for ack in self._kinds.get(kind, {}).values()
+            ]
+            if isinstance(event, (ConversationItemAdded, ConversationItemCreated)):
+                ack = self._created_locked(candidates, event)
+            else:
+                ack = _first(ack for ack in candidates if _matches(ack.event, event))
+            if ack is not None:
+                self._remove_locked(ack)
+        if ack is not None:
             ack._settle(event)
-        else:
-            error = server_error(event)
-            harmless = NOTHING_TO_CANCEL in (error.code, error.type) and isinstance(ack.event, ResponseCancel)
-            ack._settle(None, None if harmless else error)
         return ack
+
+    def begun(self, event: ServerEvent, response: Response | None) -> tuple[Ack[Any] | None, bool]:
+        """Settle the ``response.create`` whose response begins with ``event``; also whether that is a guess."""
+        with self._lock:
+            ack, guessed = self._asked_locked(response)
+            if ack is not None:
+                for earlier in self._pending.values():  # a server answers in order
+                    if earlier is ack:
+                        break
+                    earlier._late = earlier._late or not isinstance(earlier.event, (ResponseCreate, ResponseCancel))
+                self._remove_locked(ack)
+        if ack is not None:
+            created = event if isinstance(event, ResponseCreated) else ResponseCreated(response=response or Response())
+            ack._settle(created)
+        return ack, guessed
+
+    def ended(self, event: ResponseDone, run: Run) -> None:
+        """Settle the cancellations of a response that is done."""
+        with self._lock:
+            over = [
+                ack
+                for ack in self._kinds.get(ResponseCancel, {}).values()
+                if ack._about is run or (ack._about is not None and ack._about in (run.id, run.asked_by))
+            ]
+            for ack in over:
+                self._remove_locked(ack)
+        for ack in over:
+            ack._settle(event)
+
+    def refusal_of(self, error: ServerError) -> Ack[Any] | None:
+        """The message that an error is about."""
+        with self._lock:
+            if error.event_id:
+                return self._pending.get(error.event_id)
+            waiting = [ack for ack in self._pending.values() if not ack._late] or list(self._pending.values())
+        named = _first(ack for ack in waiting if _mentions(error, ack.event))
+        if named is not None or _mentions_any(error):
+            return named
+        if len(waiting) == 1:
+            return waiting[0]
+        creates = [ack for ack in waiting if isinstance(ack.event, ResponseCreate)]
+        return creates[0] if len(creates) == 1 else None
+
+    def refuse(self, ack: Ack[Any], error: ServerError) -> None:
+        """The server refuses a message."""
+        self.discard(ack)
+        ack._settle(None, None if nothing_to_cancel(error) and isinstance(ack.event, ResponseCancel) else error)
 
     def fail_all(self, cause: RealtimeError) -> None:
         """The connection has ended: nothing will be confirmed any more."""
         with self._lock:
             self._ended = cause
-            failed, self._pending = self._pending, {}
+            failed, self._pending, self._kinds, self._by_item = self._pending, {}, {}, {}
         for ack in failed.values():
             ack._settle(None, cause)
 
-    def _refused(self, event: ErrorEvent) -> Ack[Any] | None:
-        detail = or_none(event.error)
-        event_id = detail.event_id if detail is not None else None
-        return self._pending.get(event_id) if event_id else None
+    def _remove_locked(self, ack: Ack[Any]) -> None:
+        self._pending.pop(ack.event_id, None)
+        self._kinds.get(type(ack.event), {}).pop(ack.event_id, None)
+        if self._by_item:
+            item_id = getattr(getattr(ack.event, "item", None), "id", None) or ""
+            if self._by_item.get(item_id) is ack:
+                del self._by_item[item_id]
 
-    def _confirmed(self, event: ServerEvent) -> Ack[Any] | None:
-        cls = type(event)
-        candidates = [
-            ack
-            for ack in self._pending.values()
-            for classes, match in (_CONFIRMED_BY[type(ack.event)],)
-            if cls in classes and match(ack.event, event)
-        ]
-        if isinstance(event, (ConversationItemAdded, ConversationItemCreated)):
-            return _created(candidates, event)
-        if isinstance(event, ResponseCreated):
-            return self._begun(candidates, event)
-        if isinstance(event, InputAudioBufferCommitted) and not candidates:
-            self._automatic_commits += 1
-        return candidates[0] if candidates else None
+    def _created_locked(
+        self, candidates: list[Ack[Any]], event: ConversationItemAdded | ConversationItemCreated
+    ) -> Ack[Any] | None:
+        """The create of this item: by its id, else, for an id that is new (some servers give ids of their own), the
+        oldest of the same shape."""
+        item_id = getattr(event.item, "id", None)
+        known = self._by_item.get(item_id or "")
+        seen = item_id in self._seen_items
+        if item_id:
+            self._seen_items[item_id] = None
+            if len(self._seen_items) > _MOST_OF_A_KIND:
+                del self._seen_items[next(iter(self._seen_items))]
+        if known is not None or seen:
+            return known
+        shape = _shape(event.item)
+        return _first(ack for ack in candidates if _shape(getattr(ack.event, "item", None)) == shape)
 
-    def _begun(self, candidates: list[Ack[Any]], event: ResponseCreated) -> Ack[Any] | None:
-        """The create that began this response: by its stamp, else the oldest one that the server's own turn detection
-        does not explain better."""
-        response = or_none(event.response)
+    def _asked_locked(self, response: Response | None) -> tuple[Ack[Any] | None, bool]:
+        """The create of this response: by its stamp, else the oldest, as a guess: the server may just as well have
+        begun it by itself, which shows when it refuses ours for the collision."""
+        waiting = self._kinds.get(ResponseCreate, {})
         metadata = (response.metadata if response is not None else None) or {}
         if STAMP in metadata:
             self._echoes = True
-            return next((ack for ack in candidates if ack.event_id == metadata[STAMP]), None)
-        plain = [ack for ack in candidates if not _stamped(ack.event)]
-        if plain:
-            return plain[0]
-        if self._echoes or self._automatic_commits:
-            self._automatic_commits = max(0, self._automatic_commits - 1)
-            return None
-        return candidates[0] if candidates else None
+            return waiting.get(str(metadata[STAMP])), False
+        plain = _first(ack for ack in waiting.values() if not _stamped(ack.event))
+        if plain is not None:
+            return plain, True
+        if self._echoes or metadata:
+            return None, False
+        return _first(waiting.values()), True
 
 
-def id_of(response: Response | None) -> str | None:
-    """The id of a response, where there is one."""
-    return response.id if response is not None else None
+def nothing_to_cancel(error: ServerError) -> bool:
+    """Whether the server says that no response is active: as good as success for a cancellation."""
+    return _NOTHING_TO_CANCEL in (error.code, error.type)
+
+
+def _first(waiting: Iterable[Ack[Any]]) -> Ack[Any] | None:
+    """The oldest that is not late, else the oldest."""
+    late: Ack[Any] | None = None
+    for ack in waiting:
+        if not ack._late:
+            return ack
+        late = late or ack
+    return late
+
+
+def _matches(sent: Any, event: Any) -> bool:
+    """Whether ``event`` can confirm ``sent``: it is about the same item, or does not say about which."""
+    wanted = getattr(sent, "item_id", None)
+    if wanted is None:
+        return True
+    item = getattr(event, "item", None)
+    named = getattr(item, "id", None) if item is not None else getattr(event, "item_id", None)
+    return named in (wanted, None, "")
+
+
+def _mentions(error: ServerError, sent: ClientEvent) -> bool:
+    """Whether an error that names no message speaks of this one: of its type, of one of its fields, by its code."""
+    code = f"{error.code or ''} {error.type or ''}"
+    if sent.type in f"{error.message or ''} {error.param or ''} {code}":
+        return True
+    if COLLISION in code:
+        return isinstance(sent, ResponseCreate)
+    if "_".join(sent.type.replace(".", "_").split("_")[-2:]) in code:
+        return True
+    field = (error.param or "").partition(".")[0].partition("[")[0]
+    return field in {a.name for a in fields_of(type(sent))} - {"type", "event_id", "extra"}
+
+
+def _mentions_any(error: ServerError) -> bool:
+    """Whether it speaks of messages that are not waiting: then it is about none that is."""
+    code = f"{error.code or ''} {error.type or ''}"
+    return any("_".join(cls.TYPE.replace(".", "_").split("_")[-2:]) in code for cls in _CONFIRMED_BY)
 
 
 def _stamped(create: Any) -> bool:
-    response: ResponseConfig | None = create.response
+    response = create.response
     return response is not None and STAMP in (response.metadata or {})
-
-
-def _created(candidates: list[Ack[Any]], event: ConversationItemAdded | ConversationItemCreated) -> Ack[Any] | None:
-    """The create of this item: by its id, else (some servers give ids of their own) the oldest of the same shape."""
-    item_id = getattr(event.item, "id", None)
-    for ack in candidates:
-        if ack.item_id == item_id:
-            return ack
-    shape = _shape(event.item)
-    return next((ack for ack in candidates if _shape(getattr(ack.event, "item", None)) == shape), None)
 
 
 def _shape(item: Any) -> tuple[Any, ...]:

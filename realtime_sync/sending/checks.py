@@ -44,8 +44,9 @@ from realtime_sync.events import (
     Truncation,
 )
 from realtime_sync.state.conversation import Conversation
-from realtime_sync.state.conversation.record import id_of
-from realtime_sync.state.input_buffer import InputBuffer, input_of
+from realtime_sync.state.conversation.record import item_id_of
+from realtime_sync.state.facts import Facts, voice_id
+from realtime_sync.state.input_buffer import InputBuffer
 
 __all__ = ["Checks"]
 
@@ -126,7 +127,7 @@ class Checks:
 
     def _create(self, event: ConversationItemCreate, fields: Mapping[str, Any]) -> None:
         _check_item(event.item, fields.get("item"), "item")
-        item_id = id_of(event.item)
+        item_id = item_id_of(event.item)
         if item_id is not None and not self._present(item_id):
             self._created_again.add(item_id)
         self._require_present(event.previous_item_id, "previous_item_id")
@@ -171,8 +172,7 @@ class Checks:
         self._check_session(event.session)
 
     def _check_session(self, config: SessionConfig) -> None:
-        detection, _ = input_of(config)
-        _check_detection(detection, "turn_detection")
+        _check_detection(Facts.of(config).turn_detection, "turn_detection")
         if isinstance(config, RealtimeSessionConfig):
             self._check_modalities(config.output_modalities)
             output = config.audio.output if config.audio is not None else None
@@ -201,7 +201,7 @@ class Checks:
     def _check_voice(self, voice: str | CustomVoice | None) -> None:
         if isinstance(voice, CustomVoice):
             _require(voice, "voice")
-        wanted, current = _voice_id(voice), _voice_id(_voice_of(self.config))
+        wanted, current = voice_id(voice), Facts.of(self.config).voice
         if self._conversation is None or not self._conversation.has_spoken or None in (wanted, current):
             return
         if wanted != current:
@@ -311,15 +311,3 @@ def _check_metadata(metadata: Mapping[str, Any]) -> None:
             raise InvalidEvent(f"response.metadata: {key!r} is longer than {_LONGEST_KEY} characters")
         if len(value) > _LONGEST_VALUE:
             raise InvalidEvent(f"response.metadata[{key!r}] is longer than {_LONGEST_VALUE} characters")
-
-
-def _voice_of(config: Any) -> str | CustomVoice | None:
-    if isinstance(config, FlatSessionConfig):
-        return config.voice
-    if isinstance(config, RealtimeSessionConfig) and config.audio is not None and config.audio.output is not None:
-        return config.audio.output.voice
-    return None
-
-
-def _voice_id(voice: str | CustomVoice | None) -> str | None:
-    return voice.id if isinstance(voice, CustomVoice) else voice

@@ -6,82 +6,116 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
-from realtime_sync.errors import RealtimeError
-from realtime_sync.events import ErrorEvent, ResponseCreated, ResponseDone, ServerEvent
+from realtime_sync._deadline import now
+from realtime_sync.errors import RealtimeError, ServerError
+from realtime_sync.events import (
+    Response,
+    ResponseConfig,
+    ResponseContentPartAdded,
+    ResponseCreate,
+    ResponseCreated,
+    ResponseDone,
+    ResponseFunctionCallArgumentsDone,
+    ResponseOutputItemAdded,
+    ResponseOutputItemDone,
+    ServerEvent,
+)
 from realtime_sync.events.base import or_none
-from realtime_sync.sending.acks import Ack, AckTable, id_of
+from realtime_sync.sending.acks import COLLISION, STAMP, Ack, AckTable, nothing_to_cancel
+from realtime_sync.state.responses import Responses, Run, response_id_of
 
-__all__ = ["Sequencer"]
+__all__ = ["RESPONDING", "Sequencer"]
 
-_COLLISION: Final = "conversation_already_has_active_response"
-_MOST_BESIDE: Final = 64
+RESPONDING: Final[tuple[type[ServerEvent], ...]] = (
+    ResponseCreated,
+    ResponseOutputItemAdded,
+    ResponseContentPartAdded,
+    ResponseFunctionCallArgumentsDone,
+    ResponseOutputItemDone,
+    ResponseDone,
+)
+"""The events that `Sequencer.apply` wants to see: those that show that a response has begun, but for the deltas, which
+come by the thousand."""
+
+UNANSWERED_S: Final = 3.0
+"""How long a create that the server does not answer holds up the next one, in seconds."""
+
+GIVEN_UP_S: Final = 2.0
+"""The same for a response that this side has cancelled, or whose create nobody waits for any more."""
+
+PROBE_S: Final = 10.0
+"""How long a create waits for the active response before it is tried all the same: its end may be lost."""
+
+RETRY_S: Final = (0.0, 0.5, 1.0, 2.0)
+"""After how many seconds a create that collided is tried again where no active response is known."""
+
 _log = logging.getLogger("realtime_sync")
 
 
 class _Waiting:
     """A create that has not been accepted yet."""
 
-    __slots__ = ("ack", "collided", "text")
+    __slots__ = ("abandoned", "ack", "collisions", "not_before", "patience_until", "text")
 
     def __init__(self, ack: Ack[Any], text: str) -> None:
         self.ack = ack
         self.text = text
-        self.collided = False
+        self.abandoned = False  # nobody waits for its response: it is cancelled when it begins
+        self.collisions = 0
+        self.not_before = 0.0
+        self.patience_until = 0.0  # while it is queued: when it is tried in any case; while it is sent: when it lapses
 
 
 class Sequencer:
     """Sends ``response.create`` when the default conversation is free.
 
-    The conversation is busy from the moment of sending, not only when the server has confirmed. A create that still
-    collides, with a response that the server began by itself, is sent once more when that one is done. Responses out
-    of band pass at once.
+    The conversation is busy from the moment of sending, not only when the server has confirmed. No claim on it lasts
+    for ever: a create that stays unanswered, a response that was cancelled and does not end, and one whose end got
+    lost are given up after a while. A server that is busy after all says so; the create is then sent once more.
+    Responses out of band pass at once.
 
-    ``submit`` and ``withdraw`` may be called from any thread, ``apply`` and ``retries`` from the dispatching one.
+    ``submit``, ``withdraw`` and ``abandon`` may be called from any thread, what takes in events from the dispatching
+    one. ``cancel`` is called, with the id of a response that nobody waits for, when it begins.
     """
 
-    def __init__(self, acks: AckTable, send: Callable[[str], None]) -> None:
+    def __init__(
+        self, acks: AckTable, responses: Responses, send: Callable[[str], None], cancel: Callable[[str | None], object]
+    ) -> None:
         self._acks = acks
+        self._responses = responses
         self._send = send
+        self._cancel = cancel
         self._lock = threading.Lock()  # guards all below; never held while sending
         self._queue: deque[_Waiting] = deque()
         self._sent: _Waiting | None = None  # on its way: neither confirmed nor refused yet
-        self._active = False
-        self._active_id: str | None = None
-        self._beside: deque[str | None] = deque(maxlen=_MOST_BESIDE)
+        self._guess: tuple[_Waiting, Run] | None = None  # confirmed by a response that may not be its own
 
     @property
     def busy(self) -> bool:
         """Whether a response runs on the default conversation or has been asked for."""
-        return self._active or self._sent is not None
-
-    @property
-    def active_id(self) -> str | None:
-        """The id of the response that runs on the default conversation."""
-        return self._active_id
+        return self._responses.active is not None or self._sent is not None
 
     def submit(self, ack: Ack[Any], text: str) -> None:
-        """Send ``text``, the JSON of the ``response.create`` that ``ack`` expects, now or when its turn comes."""
-        if _out_of_band(ack.event):
-            self._dispatch(ack, text)
-            return
+        """Send ``text``, the JSON of the ``response.create`` of ``ack``, now or when its turn comes."""
         waiting = _Waiting(ack, text)
+        if _out_of_band(ack.event):
+            self._dispatch(waiting)
+            return
         with self._lock:
-            if self.busy or self._queue:
+            if self._busy_locked() or self._queue:
+                waiting.patience_until = now() + PROBE_S
                 self._queue.append(waiting)
                 return
-            self._sent = waiting
-        try:
-            self._dispatch(ack, text)
-        except BaseException:
-            with self._lock:
-                self._sent = None
-            raise
+            self._claim_locked(waiting)
+        self._dispatch(waiting)
 
     def beside(self, response_id: str | None) -> bool:
-        """Whether this is one of our latest responses out of band."""
-        return response_id is not None and response_id in self._beside
+        """Whether this is a response out of band."""
+        run = self._responses.named(response_id) if response_id else None
+        return run is not None and run.beside
 
     def withdraw(self, ack: Ack[Any]) -> bool:
         """Forget a create that still waits for its turn; False when it has been sent."""
@@ -89,64 +123,174 @@ class Sequencer:
             for waiting in self._queue:
                 if waiting.ack is ack:
                     self._queue.remove(waiting)
-                    self._acks.discard(ack)
                     return True
         return False
 
-    def retries(self, event: ErrorEvent) -> bool:
-        """Whether this error is a collision that is handled here: then nobody needs to hear of it."""
-        sent, error = self._sent, or_none(event.error)
-        if sent is None or error is None or error.event_id != sent.ack.event_id or sent.collided:
-            return False
-        if _COLLISION not in (error.code, error.type):
-            return False
-        sent.collided = True
+    def abandon(self, ack: Ack[Any]) -> None:
+        """Nobody waits for the response of this create any more: it is cancelled should it begin."""
         with self._lock:
+            waiting = self._sent
+            if waiting is not None and waiting.ack is ack:
+                waiting.abandoned = True
+                waiting.patience_until = min(waiting.patience_until, now() + GIVEN_UP_S)
+
+    def tick(self) -> None:
+        """Look whether a claim has lapsed. Called when nothing has arrived for a moment."""
+        if self._queue:
+            self._next()
+
+    def fail_all(self, cause: RealtimeError) -> None:
+        """The connection has ended: what waits will never be sent."""
+        with self._lock:
+            failed, self._queue = self._queue, deque()
+        for waiting in failed:
+            waiting.ack._settle(None, cause)
+
+    # What the server says
+
+    def apply(self, event: ServerEvent) -> Run:
+        """Take in an event of a response."""
+        if isinstance(event, ResponseCreated):
+            run = None
+        else:
+            run = self._responses.ended_by(event) if isinstance(event, ResponseDone) else self._responses.of(event)
+        # One without any id that comes while nothing is alive, with a create under way, is the first of a new response.
+        if run is None or (run.over and self._sent is not None and not response_id_of(event)):
+            run = self._begin(event)
+        if isinstance(event, ResponseDone):
+            run = self._responses.end(event)
+            self._acks.ended(event, run)
+            self._next()
+        return run
+
+    def retries(self, error: ServerError, refused: Ack[Any] | None) -> bool:
+        """Whether this error is a collision that is handled here: then nobody needs to hear of it."""
+        if nothing_to_cancel(error):
+            self._responses.give_up()
+            self._next()
+            return False
+        if COLLISION not in (error.code, error.type):
+            return False
+        with self._lock:
+            waiting = self._sent
+            if (
+                refused is None
+                and self._guess is not None
+                and error.event_id in (None, "", self._guess[0].ack.event_id)
+            ):
+                waiting = self._take_back_locked()
+            if waiting is None or (refused is not None and refused is not waiting.ack):
+                return False
+            if self._responses.active is None and waiting.collisions >= len(RETRY_S):
+                return False
             self._sent = None
-            self._queue.appendleft(sent)
+            if waiting.abandoned:
+                self._acks.discard(waiting.ack)
+            else:
+                self._put_back_locked(waiting)
         self._next()
         return True
 
-    def apply(self, event: ServerEvent, settled: Ack[Any] | None) -> None:
-        """Take in a response that began or ended, or the refusal of a create; ``settled`` is the handle that the
-        event settled."""
+    def refused(self, ack: Ack[Any]) -> None:
+        """The server has refused this message: if it is the create under way, the conversation is free."""
         with self._lock:
-            ours = self._sent is not None and self._sent.ack is settled
-            if ours:
-                self._sent = None
-            if isinstance(event, ResponseCreated):
-                if settled is not None and _out_of_band(settled.event):
-                    self._beside.append(id_of(event.response))
-                else:
-                    self._active, self._active_id = True, id_of(event.response)
+            if self._sent is None or self._sent.ack is not ack:
                 return
-            if isinstance(event, ResponseDone):
-                done_id = id_of(event.response)
-                if None not in (done_id, self._active_id) and done_id != self._active_id:
-                    return
-                self._active, self._active_id = False, None
-            elif not ours:
-                return
+            self._sent = None
         self._next()
 
-    def _next(self) -> None:
+    def _begin(self, event: ServerEvent) -> Run:
+        response: Response | None = or_none(getattr(event, "response", None))
+        if response is None:
+            response = Response(id=response_id_of(event), status="in_progress")
         with self._lock:
-            if self.busy or not self._queue:
+            # The stamp of a create that was confirmed by a guess: here is the response that is really its own.
+            if self._guess is not None and (response.metadata or {}).get(STAMP) == self._guess[0].ack.event_id:
+                self._sent = self._take_back_locked()
+                self._acks.expect(self._sent.ack)
+        ack, guessed = self._acks.begun(event, response)
+        asked_by = ack.event_id if ack is not None else None
+        run = self._responses.begin(event, asked_by=asked_by, beside=ack is not None and _out_of_band(ack.event))
+        with self._lock:
+            waiting = self._sent
+            ours = waiting is not None and waiting.ack is ack
+            if ours:
+                self._sent = None
+            self._guess = (waiting, run) if waiting is not None and ours and guessed else None
+        if ours and waiting is not None and waiting.abandoned:
+            with suppress(RealtimeError):
+                self._cancel(run.id)
+        return run
+
+    def _take_back_locked(self) -> _Waiting:
+        """The create that was confirmed by a guess, to be confirmed anew: the server began that response by itself."""
+        assert self._guess is not None
+        (waiting, run), self._guess = self._guess, None
+        run.asked_by = None
+        self._acks.reopen(waiting.ack)
+        return waiting
+
+    def _put_back_locked(self, waiting: _Waiting) -> None:
+        """Try again: when the active response is done, or after a while where none is known."""
+        self._acks.discard(waiting.ack)
+        waiting.patience_until = now() + PROBE_S
+        if self._responses.active is None:
+            waiting.not_before = now() + RETRY_S[waiting.collisions]
+        waiting.collisions += 1
+        self._queue.appendleft(waiting)
+
+    # Sending
+
+    def _busy_locked(self) -> bool:
+        """Whether a claim on the conversation holds; one that has lapsed is given up."""
+        at = now()
+        sent, active = self._sent, self._responses.active
+        if sent is not None and at >= sent.patience_until:
+            sent.ack._late = True
+            if sent.abandoned:
+                self._acks.discard(sent.ack)
+            self._sent = sent = None
+        if active is not None and active.cancelled_at is not None and at >= active.cancelled_at + GIVEN_UP_S:
+            self._responses.give_up()
+            active = None
+        return sent is not None or active is not None
+
+    def _claim_locked(self, waiting: _Waiting) -> None:
+        waiting.patience_until = now() + UNANSWERED_S
+        self._sent = waiting
+
+    def _next(self) -> None:
+        """Send the next create, if it is its turn."""
+        with self._lock:
+            if not self._queue:
                 return
-            waiting = self._sent = self._queue.popleft()
+            waiting = self._queue[0]
+            busy = self._busy_locked()
+            if now() < waiting.not_before or (busy and now() < waiting.patience_until):
+                return
+            if self._responses.active is not None and busy:
+                _log.info("a response waited for %g s: it is asked for, whether or not another one is active", PROBE_S)
+            self._queue.popleft()
+            self._claim_locked(waiting)
+        try:
+            self._dispatch(waiting)
+        except RealtimeError as error:
+            _log.debug("a response that had waited for its turn could not be asked for: %s", error)
+            if not waiting.ack.done:
+                waiting.ack._settle(None, error)
+
+    def _dispatch(self, waiting: _Waiting) -> None:
+        self._acks.expect(waiting.ack)
         try:
             self._send(waiting.text)
-        except RealtimeError as error:  # the end of the connection fails the handle
-            _log.debug("a response that had waited for its turn could not be asked for: %s", error)
-
-    def _dispatch(self, ack: Ack[Any], text: str) -> None:
-        try:
-            self._send(text)
         except BaseException:
-            self._acks.discard(ack)
+            self._acks.discard(waiting.ack)
+            with self._lock:
+                if self._sent is waiting:
+                    self._sent = None
             raise
 
 
 def _out_of_band(create: Any) -> bool:
-    response = getattr(create, "response", None)
-    return response is not None and response.conversation == "none"
+    config: ResponseConfig | None = create.response if isinstance(create, ResponseCreate) else None
+    return config is not None and config.conversation == "none"

@@ -5,24 +5,18 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
 from realtime_sync.errors import InvalidEvent
 from realtime_sync.events import (
-    AudioPcm,
-    AudioPcma,
-    AudioPcmu,
     InputImage,
     InputText,
-    RealtimeSessionConfig,
-    SessionConfig,
-    TranscriptionSessionConfig,
-    TurnDetection,
     UserMessage,
 )
+from realtime_sync.state.facts import Sound
 
-__all__ = ["coded_audio", "turn_detection_of", "user_message"]
+__all__ = ["coded_audio", "user_message"]
 
 _MAGIC: Final = (
     (b"\x89PNG\r\n", "image/png"),
@@ -30,8 +24,6 @@ _MAGIC: Final = (
     (b"GIF8", "image/gif"),
     (b"RIFF", "image/webp"),
 )
-_G711_RATE_HZ: Final = 8000
-_PCM_RATE_HZ: Final = 24000
 
 
 def user_message(text: str | None, images: Iterable[str | os.PathLike[str] | bytes] = ()) -> UserMessage:
@@ -47,8 +39,8 @@ def user_message(text: str | None, images: Iterable[str | os.PathLike[str] | byt
     return UserMessage(content=content)
 
 
-def coded_audio(audio: Any, config: SessionConfig | None) -> bytes:
-    """``audio`` as bytes in the input format of the session.
+def coded_audio(audio: Any, sound: Sound) -> bytes:
+    """``audio`` as bytes in the format ``sound``, that of the session's input.
 
     A path, an open binary file or the bytes of a WAV file are converted from whatever rate they have. Other bytes are
     taken to be in the session's format already; arrays of 16-bit integers or of floats from -1 to 1 to be mono samples
@@ -57,28 +49,15 @@ def coded_audio(audio: Any, config: SessionConfig | None) -> bytes:
     from realtime_sync.audio import encode_pcma, encode_pcmu, read_wav  # only who speaks pays for their tables
     from realtime_sync.audio.pcm import pcm_bytes
 
-    wire_format = getattr(getattr(getattr(config, "audio", None), "input", None), "format", None)
-    codes: dict[Any, Callable[[bytes], bytes]] = {AudioPcmu: encode_pcmu, AudioPcma: encode_pcma}
-    code = codes.get(type(wire_format))
-    rate_hz = _G711_RATE_HZ if code else _PCM_RATE_HZ
-    if isinstance(wire_format, AudioPcm) and wire_format.rate:
-        rate_hz = wire_format.rate
+    code = {"pcmu": encode_pcmu, "pcma": encode_pcma}.get(sound.code or "")
     is_bytes = isinstance(audio, (bytes, bytearray, memoryview))
     if isinstance(audio, (str, os.PathLike)) or hasattr(audio, "read") or (is_bytes and bytes(audio[:4]) == b"RIFF"):
-        pcm = read_wav(audio, rate_hz=rate_hz)
+        pcm = read_wav(audio, rate_hz=sound.rate_hz)
     elif is_bytes:
         return bytes(audio)
     else:
         pcm = pcm_bytes(audio)
     return code(pcm) if code else pcm
-
-
-def turn_detection_of(config: SessionConfig | None) -> TurnDetection | None:
-    """How the session finds the turns of the user; ``None`` where it does not, or where that is unknown."""
-    if not isinstance(config, (RealtimeSessionConfig, TranscriptionSessionConfig)):
-        return None
-    heard = config.audio.input if config.audio is not None else None
-    return (heard.turn_detection or None) if heard is not None else None
 
 
 def _image_url(image: str | os.PathLike[str] | bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -12,15 +13,8 @@ from realtime_sync.delivery.ending import refusal
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import ConfigurationError, RealtimeError, RealtimeTimeout
 from realtime_sync.events import (
-    ErrorEvent,
-    ServerEvent,
     SessionConfig,
-    SessionCreated,
-    SessionUpdated,
-    TranscriptionSessionCreated,
-    TranscriptionSessionUpdated,
 )
-from realtime_sync.sending.acks import server_error
 from realtime_sync.session.session import RealtimeSession
 from realtime_sync.transport import MAX_MESSAGE_BYTES, open_transport
 from realtime_sync.transport.endpoint import resolve_endpoint
@@ -35,6 +29,12 @@ __all__ = ["CONNECT_TIMEOUT_S", "INBOX_LIMIT_BYTES", "connect"]
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """How long `connect` may take in all when it is not told otherwise, in seconds."""
+
+CONFIRM_S: Final = 2.0
+"""How long `connect` waits at least for the server to confirm the configuration, in seconds."""
+
+_PART_OF_LIMIT: Final = 0.25  # of what is left of the time limit: some servers never confirm
+_log = logging.getLogger("realtime_sync")
 
 INBOX_LIMIT_BYTES: Final = 256 * 2**20
 """How much text of events may wait to be consumed when nothing else is said: over an hour of audio."""
@@ -147,32 +147,31 @@ def connect(
 
 def _await_created(opened: RealtimeSession, deadline: Deadline) -> None:
     """Every session begins with ``session.created``; an error instead of it is a refusal."""
-    first = opened._peek(
-        lambda event: isinstance(event, (SessionCreated, TranscriptionSessionCreated, ErrorEvent)),
-        deadline,
-        "session.created (the connection itself is open)",
-    )
-    if isinstance(first, ErrorEvent):
-        raise server_error(first)
+    state, dispatcher = opened._state, opened._dispatcher
+    what = "session.created (the connection itself is open)"
+    dispatcher.preview(lambda: state.config is not None or opened._last_error is not None, deadline, what)
+    if state.config is None and opened._last_error is not None:
+        raise opened._last_error
 
 
 def _configure(opened: RealtimeSession, config: Mapping[str, Any], deadline: Deadline) -> None:
     ack = opened.update_session(config)
-
-    def answers(event: ServerEvent) -> bool:
-        if isinstance(event, ErrorEvent):
-            return server_error(event).event_id == ack.event_id
-        return isinstance(event, (SessionUpdated, TranscriptionSessionUpdated))
-
+    remaining = deadline.remaining()
+    patience_s = None if remaining is None else min(remaining, max(CONFIRM_S, remaining * _PART_OF_LIMIT))
     try:
-        answer = opened._peek(answers, deadline, "session.updated")
+        opened._dispatcher.preview(lambda: ack.done, Deadline(patience_s), "session.updated")
     except RealtimeTimeout as late:
-        raise RealtimeTimeout(
-            f"{late}: a server that never confirms needs connect() without session=, and update_session() after it"
-        ) from None
-    if isinstance(answer, ErrorEvent):
-        ack.exception()  # asked for: raised here
-        raise server_error(answer)
+        if opened._dispatcher.remarks.count:  # it said something else instead: that explains more than a warning
+            raise RealtimeTimeout(f"the server did not confirm the configuration of the session: {late}") from None
+        _log.warning(
+            "the server has not confirmed session.update within %g s: going on, though the configuration may not be in"
+            " force (a refusal that comes later is logged)",
+            patience_s,
+        )
+        return
+    error = ack.exception()
+    if error is not None:
+        raise error
 
 
 def _check_limits(

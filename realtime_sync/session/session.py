@@ -10,7 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from realtime_sync._deadline import Deadline
+from realtime_sync._deadline import Deadline, now
 from realtime_sync.codec import object_to_dict
 from realtime_sync.delivery.background import BackgroundPump
 from realtime_sync.delivery.connection import Connection, Tap
@@ -18,9 +18,10 @@ from realtime_sync.delivery.dispatcher import STATE, VISITOR, WAITER, Dispatcher
 from realtime_sync.delivery.ending import explain
 from realtime_sync.delivery.handlers import Handlers, Key, decorating, key_of
 from realtime_sync.delivery.inbox import Inbox
-from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, ServerError
+from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, RealtimeTimeout, ServerError
 from realtime_sync.events import (
     ErrorEvent,
+    MalformedEvent,
     ResponseConfig,
     ResponseCreated,
     ServerEvent,
@@ -28,10 +29,10 @@ from realtime_sync.events import (
     SessionUpdated,
     TurnDetection,
 )
-from realtime_sync.sending.acks import CONFIRMING, NOTHING_TO_CANCEL, Ack, AckTable, server_error
+from realtime_sync.sending.acks import ANSWERS, Ack, AckTable, nothing_to_cancel, server_error
 from realtime_sync.sending.outgoing import Outgoing
-from realtime_sync.sending.sequencer import Sequencer
-from realtime_sync.sending.user_input import coded_audio, turn_detection_of, user_message
+from realtime_sync.sending.sequencer import RESPONDING, Sequencer
+from realtime_sync.sending.user_input import coded_audio, user_message
 from realtime_sync.session.reply import Reply
 from realtime_sync.session.turn import TURN_TIMEOUT_S, Turn
 from realtime_sync.session.verbs import Sender
@@ -74,7 +75,8 @@ class RealtimeSession(Sender):
         state = SessionState(self._dispatcher)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
         outgoing = Outgoing(connection.send, self._acks, state, checks=checks, before_response=limit)
-        super().__init__(outgoing, Sequencer(self._acks, connection.send), state)
+        sequencer = Sequencer(self._acks, state.responses, connection.send, self.cancel_response)
+        super().__init__(outgoing, sequencer, state)
         self._handlers = Handlers(self._dispatcher)
         self._tool_runner: ToolRunner | None = None
         self._own_tools: Toolset | None = None
@@ -82,8 +84,14 @@ class RealtimeSession(Sender):
         self._runs = 0
         self._interrupters: tuple[Callable[[], Iterable[str | None]], ...] = ()
         self._last_error: ServerError | None = None
-        self._dispatcher.at_end.append(self._acks.fail_all)
-        self._dispatcher.subscribe(STATE, self._confirm, *CONFIRMING)
+        self._dispatcher.at_end += [self._acks.fail_all, sequencer.fail_all]
+        self._dispatcher.at_idle.append(sequencer.tick)
+        # First of all: what else keeps state asks which response an event belongs to.
+        self._dispatcher.subscribe(STATE, self._answered, *ANSWERS)
+        self._dispatcher.subscribe(STATE, self._responding, *RESPONDING)
+        self._dispatcher.subscribe(STATE, self._refused, ErrorEvent)
+        self._dispatcher.subscribe(STATE, self._malformed, MalformedEvent)
+        state.follow()
         self._abandon = weakref.finalize(self, connection.abandon)
 
     # What it is
@@ -112,7 +120,7 @@ class RealtimeSession(Sender):
     @property
     def id(self) -> str | None:
         """The server's id of the session."""
-        return getattr(self._state.config, "id", None)
+        return self._state.facts.id
 
     @property
     def closed(self) -> bool:
@@ -130,7 +138,8 @@ class RealtimeSession(Sender):
         `BargeIn` that is attached to the session flushes its player and truncates what was not heard. Nothing happens
         when the model is silent. Does not wait."""
         cancelled = [response_id for hook in self._interrupters for response_id in hook()]
-        active_id = self._sequencer.active_id  # None as long as the server has not confirmed: it cancels in order
+        active = self._state.responses.active
+        active_id = active.id if active is not None else None  # None: not confirmed yet; the server cancels in order
         if self._sequencer.busy and (active_id is None or active_id not in cancelled):
             self.cancel_response(active_id)
 
@@ -163,7 +172,7 @@ class RealtimeSession(Sender):
         """
         deadline = Deadline(timeout)
         if audio is not None:
-            self._speak(coded_audio(audio, self._state.config), deadline)
+            self._speak(coded_audio(audio, self._state.facts.input), deadline)
         message = user_message(text, images)
         if message.content:
             self.create_item(message)
@@ -197,13 +206,14 @@ class RealtimeSession(Sender):
 
     def _speak(self, coded: bytes, deadline: Deadline) -> None:
         """Make a user message of audio, past any turn detection."""
-        detection = turn_detection_of(self._state.config)
-        switched = self._detect_turns(None) if detection else None
+        facts = self._state.facts
+        detection = facts.turn_detection or None
+        switched = self.update_session(facts.with_detection(None)) if detection else None
         try:
             if switched:
-                self.clear_audio()
+                self.clear_audio().exception()  # a server that has no such event may say so: nobody needs to hear of it
             self.append_audio_bytes(coded)
-            self.commit_audio().result(deadline.remaining())
+            self._commit(deadline)
             if switched:
                 switched.result(deadline.remaining())
         except (ServerError, InvalidEvent):
@@ -215,17 +225,27 @@ class RealtimeSession(Sender):
             if switched and not self.closed:
                 self._detect_turns(detection)
 
+    def _commit(self, deadline: Deadline) -> None:
+        try:
+            self.commit_audio().result(deadline.remaining())
+        except RealtimeTimeout as late:
+            raise RealtimeTimeout(
+                f"{late}: a server that ends turns by silence alone takes no commit; append silence after the speech"
+                " and wait for next_reply() there"
+            ) from None
+
     def _detect_turns(self, detection: TurnDetection | None) -> Ack[SessionUpdated]:
         wanted = None if detection is None else object_to_dict(detection)
-        return self.update_session({"audio": {"input": {"turn_detection": wanted}}})
+        return self.update_session(self._state.facts.with_detection(wanted))
 
     def _turn(self, ack: Ack[ResponseCreated] | None, deadline: Deadline) -> Turn:
         return Turn(
             self._dispatcher,
+            self._state.responses,
+            self._sequencer,
             ack,
             deadline=deadline,
             cancel_response=self.cancel_response,
-            withdraw=self._sequencer.withdraw,
             follow=self._tool_runner.follow if self._tool_runner is not None else None,
         )
 
@@ -277,6 +297,7 @@ class RealtimeSession(Sender):
         if self._tool_runner is not None:
             self._tool_runner.close()
         options.setdefault("ignores", self._sequencer.beside)  # its calls are answered in the conversation alone
+        options.setdefault("responses", self._state.responses)
         runner = self._tool_runner = ToolRunner(self, toolset, **options)
         if announce:
             runner.announce()
@@ -437,28 +458,35 @@ class RealtimeSession(Sender):
     ) -> None:
         self.close()
 
-    # While it is being opened
-
-    def _peek(self, wanted: Callable[[ServerEvent], bool], deadline: Deadline, what: str) -> ServerEvent:
-        """The first event that is ``wanted``, left to be dispatched later; the configuration is noted already."""
-        event = self._dispatcher.peek(wanted, deadline, what)
-        self._state.note(event)
-        return event
-
     # What the dispatcher calls
 
-    def _confirm(self, event: ServerEvent) -> None:
-        if isinstance(event, ErrorEvent) and self._sequencer.retries(event):
+    def _answered(self, event: ServerEvent) -> None:
+        self._acks.apply(event)
+
+    def _responding(self, event: ServerEvent) -> None:
+        self._sequencer.apply(event)
+
+    def _malformed(self, event: MalformedEvent) -> None:
+        self._dispatcher.remarks.note(f"a message came that cannot be read ({event.error})")
+
+    def _refused(self, event: ErrorEvent) -> None:
+        self._last_error = error = server_error(event)
+        refused = self._acks.refusal_of(error)
+        if self._sequencer.retries(error, refused):
             return
-        settled = self._acks.apply(event)
-        self._sequencer.apply(event, settled)
-        if isinstance(event, ErrorEvent):
-            self._last_error = error = server_error(event)
-            handled = self._dispatcher.handles(ErrorEvent)
-            if settled is None and not handled and NOTHING_TO_CANCEL not in (error.code, error.type):
-                _log.warning("the server reports an error: %s", self._last_error)
-            elif settled is not None and handled:
-                settled.exception()  # somebody hears of it: its handle need not be asked
+        handled = self._dispatcher.handles(ErrorEvent)
+        if refused is not None:
+            self._acks.refuse(refused, error)
+            self._sequencer.refused(refused)
+            if handled:
+                refused.exception()  # somebody hears of it: its handle need not be asked
+        elif not nothing_to_cancel(error):
+            self._dispatcher.remarks.note(f"the server said: {error}")
+            run = self._state.responses.active
+            if run is not None:
+                run.error, run.error_at = error, now()
+            if not handled:
+                _log.warning("the server reports an error: %s", error)
 
     def _find_cause(self) -> RealtimeError | None:
         return explain(self._connection.cause, self._last_error, last=isinstance(self._connection.last, ErrorEvent))

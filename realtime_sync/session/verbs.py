@@ -74,8 +74,10 @@ class Sender:
 
         The server takes the whole update or none of it. ``session.update``.
         """
-        kind = getattr(self._state.config, "type", None) or RealtimeSessionConfig().type
-        return self.send({"type": SessionUpdate.TYPE, "session": {"type": kind, **object_to_dict(config)}})
+        fields = object_to_dict(config)
+        if not self._state.facts.flat:  # the older dialect has no type
+            fields.setdefault("type", self._state.facts.kind or RealtimeSessionConfig().type)
+        return self.send({"type": SessionUpdate.TYPE, "session": fields})
 
     def append_audio(self, audio: str) -> None:
         """Add base64 audio in the session's input format to the input buffer. Long audio is split; the server never

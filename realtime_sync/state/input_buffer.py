@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from realtime_sync._unset import UNSET
 from realtime_sync.events import (
-    AudioConfig,
     ClientEvent,
-    FlatSessionConfig,
     InputAudioBufferAppend,
     InputAudioBufferClear,
     InputAudioBufferCommit,
@@ -18,9 +15,10 @@ from realtime_sync.events import (
     SessionCreated,
     SessionUpdated,
 )
-from realtime_sync.state.conversation.lengths import base64_bytes, bytes_per_ms
+from realtime_sync.state.conversation.lengths import base64_bytes
+from realtime_sync.state.facts import Facts
 
-__all__ = ["InputBuffer", "input_of"]
+__all__ = ["InputBuffer"]
 
 
 class InputBuffer:
@@ -49,7 +47,7 @@ class InputBuffer:
         return self._bytes / self._bytes_per_ms
 
     def appended(self, size_bytes: int) -> None:
-        """So many bytes of audio were sent."""
+        """Take in ``size_bytes`` of audio that were sent."""
         if self._manual is False:
             self._counted = False
         self._bytes += size_bytes
@@ -83,19 +81,9 @@ class InputBuffer:
                 self._commits -= 1
 
     def _configure(self, config: SessionConfig) -> None:
-        detection, audio_format = input_of(config)
-        rate = bytes_per_ms(audio_format)
-        self._manual = None if detection is UNSET else detection is None
+        facts = Facts.of(config)
+        rate = facts.input.bytes_per_ms
+        self._manual = facts.manual
         if (self._manual is False and (self._bytes or self._commits)) or (self._bytes and rate != self._bytes_per_ms):
             self._counted = False
         self._bytes_per_ms = rate
-
-
-def input_of(config: Any) -> tuple[Any, Any]:
-    """Turn detection and format of the input in any dialect; `UNSET` is a turn detection that is not told."""
-    if isinstance(config, FlatSessionConfig):
-        return config.turn_detection, config.input_audio_format
-    audio = getattr(config, "audio", None)
-    if not isinstance(audio, AudioConfig) or audio.input is None:
-        return UNSET, None
-    return audio.input.turn_detection, audio.input.format

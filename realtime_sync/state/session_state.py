@@ -1,4 +1,4 @@
-"""What is known of a session: its configuration, its conversation, what it has used; kept up by the dispatcher."""
+"""What is known of a session: its configuration, its responses, its conversation, what it has used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import threading
 
 from realtime_sync.delivery.dispatcher import STATE, Dispatcher
 from realtime_sync.events import (
-    ServerEvent,
     SessionConfig,
     SessionCreated,
     SessionUpdated,
@@ -14,31 +13,49 @@ from realtime_sync.events import (
     TranscriptionSessionUpdated,
 )
 from realtime_sync.state.conversation import Conversation
+from realtime_sync.state.facts import Facts, merged
 from realtime_sync.state.input_buffer import InputBuffer
+from realtime_sync.state.responses import Responses
 from realtime_sync.state.usage import UsageTally
 
 __all__ = ["SessionState"]
+
+_Configuring = SessionCreated | SessionUpdated | TranscriptionSessionCreated | TranscriptionSessionUpdated
 
 
 class SessionState:
     """Folds events into state on the dispatching thread; any thread may look.
 
-    Deltas, which come by the thousand, are folded only from the first look at the conversation on.
+    Deltas, which come by the thousand, are folded only from the first look at the conversation on. `responses` is fed
+    by the session, which knows what was asked for.
     """
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self.config: SessionConfig | None = None
-        """The configuration in force, as the server last reported it."""
+        """The configuration in force, as the server last reported it; what a report leaves out is kept."""
+        self.facts = Facts()
+        """What `config` says."""
+        self.responses = Responses()
         self.buffer = InputBuffer()
         self.usage = UsageTally()
-        self._conversation = Conversation()
+        self._conversation = Conversation(self.responses)
         self._dispatcher = dispatcher
         self._lock = threading.Lock()  # guards _grows
         self._grows = False
-        dispatcher.subscribe(STATE, self._updated, SessionUpdated, TranscriptionSessionUpdated)
-        dispatcher.subscribe(STATE, self._conversation.apply, *Conversation.EVENTS)
-        dispatcher.subscribe(STATE, self.usage.apply, *UsageTally.EVENTS)
-        dispatcher.subscribe(STATE, self.buffer.apply, *InputBuffer.EVENTS)
+
+    def follow(self) -> None:
+        """Take in what is dispatched from now on."""
+        self._dispatcher.subscribe(
+            STATE,
+            self._configured,
+            SessionCreated,
+            SessionUpdated,
+            TranscriptionSessionCreated,
+            TranscriptionSessionUpdated,
+        )
+        self._dispatcher.subscribe(STATE, self._conversation.apply, *Conversation.EVENTS)
+        self._dispatcher.subscribe(STATE, self.usage.apply, *UsageTally.EVENTS)
+        self._dispatcher.subscribe(STATE, self.buffer.apply, *InputBuffer.EVENTS)
 
     @property
     def conversation(self) -> Conversation:
@@ -54,16 +71,8 @@ class SessionState:
         """The same, for a look that does not need the latest deltas."""
         return self._conversation
 
-    def note(self, event: ServerEvent) -> None:
-        """Take the configuration out of an event that will be dispatched later."""
-        if isinstance(
-            event, (SessionCreated, SessionUpdated, TranscriptionSessionCreated, TranscriptionSessionUpdated)
-        ):
-            self._updated(event)
-            self.buffer.apply(event)
-            self.usage.apply(event)  # a cost limit asks for the model before anything was dispatched
-
-    def _updated(
-        self, event: SessionCreated | SessionUpdated | TranscriptionSessionCreated | TranscriptionSessionUpdated
-    ) -> None:
-        self.config = event.session
+    def _configured(self, event: _Configuring) -> None:
+        # In this order: whoever reads the facts on another thread finds them no older than the configuration.
+        config = merged(self.config, event.session)
+        self.facts = Facts.of(config)
+        self.config = config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
@@ -10,7 +11,8 @@ import attrs
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import RealtimeError
 from realtime_sync.events import Response, ResponseCreated
-from realtime_sync.sending.acks import Ack, id_of
+from realtime_sync.sending.acks import Ack
+from realtime_sync.state.responses import Run, id_of
 from realtime_sync.tools.toolset import ToolCall
 
 if TYPE_CHECKING:
@@ -38,17 +40,32 @@ class ToolFailure:
     error: BaseException | None = None
 
 
+class Phase(Enum):
+    """How far a round has come."""
+
+    CALLING = "calling"
+    """Calls are open, or the response that asks has not ended."""
+    ASKING = "asking"
+    """All is answered: one thread asks for the following response, or finds that none is to follow."""
+    SETTLED = "settled"
+    """All is decided."""
+
+
+_MOVES: Final = {Phase.CALLING: {Phase.ASKING, Phase.SETTLED}, Phase.ASKING: {Phase.SETTLED}, Phase.SETTLED: set()}
+
+
 class ToolRound:
     """The calls and approvals that one response asks for, and the response that follows when all are answered.
 
     Any thread may look at it.
     """
 
-    def __init__(self, response_id: str | None) -> None:
-        self.response_id = response_id
-        """The id of the response that asks; ``None`` until a server that leaves it out tells it."""
-        self.settled = False
-        """Whether all is decided: `follow_up` will not change any more."""
+    def __init__(self, run: Run) -> None:
+        self.run: Final = run
+        """The response that asks."""
+        self.phase = Phase.CALLING
+        self.follows = True
+        """Whether a response is to follow: not when the response failed, or an answer could not be sent."""
         self.error: RealtimeError | None = None
         """Why the following response could not be asked for, or an answer not be sent; ``None`` when there was no such
         fault, also where no response was to follow."""
@@ -58,10 +75,23 @@ class ToolRound:
         self.open = 0  # calls and approvals whose answer has not been sent
         self.response: Response | None = None  # as it ended
         self.number = 1  # of the rounds that have followed upon each other
-        self.barren = False  # no response is to follow: the response failed, or an answer could not be sent
-        self.claimed = False  # some thread settles it
         self.sending = threading.Lock()  # held while the follow-up is asked for, so that nobody misses it
         self._follow_up: Ack[ResponseCreated] | None = None
+
+    @property
+    def response_id(self) -> str | None:
+        """The id of the response that asks; ``None`` until a server that leaves it out tells it."""
+        return self.run.id
+
+    @property
+    def settled(self) -> bool:
+        """Whether all is decided: `follow_up` will not change any more."""
+        return self.phase is Phase.SETTLED
+
+    def move(self, phase: Phase) -> None:
+        """Go on to ``phase``; staying is no move."""
+        assert phase is self.phase or phase in _MOVES[self.phase], (self.phase, phase)
+        self.phase = phase
 
     @property
     def follow_up(self) -> Ack[ResponseCreated] | None:
@@ -101,21 +131,15 @@ class Rounds:
     def __iter__(self) -> Iterator[ToolRound]:
         return iter(list(self._rounds))
 
-    def find(self, response_id: str | None) -> ToolRound | None:
-        """The round of a response. Where a server leaves the id out of some of its events, the latest round that is
-        open and does not contradict."""
-        for known in reversed(self._rounds):
-            unnamed = response_id is None or known.response_id is None
-            if known.response is None if unnamed else known.response_id == response_id:
-                known.response_id = known.response_id or response_id
-                return known
-        return None
+    def find(self, run: Run) -> ToolRound | None:
+        """The round of a response."""
+        return next((known for known in reversed(self._rounds) if known.run is run), None)
 
-    def open(self, response_id: str | None) -> ToolRound:
+    def open(self, run: Run) -> ToolRound:
         """The round of a response, a new one where there is none."""
-        known = self.find(response_id)
+        known = self.find(run)
         if known is None:
-            known = ToolRound(response_id)
+            known = ToolRound(run)
             self._rounds.append(known)
             if len(self._rounds) > _KEPT and self._rounds[0].settled:
                 del self._rounds[0]
@@ -126,9 +150,6 @@ class Rounds:
         lock held: it waits for a follow-up that is being sent."""
         for earlier in self:
             ack = earlier.follow_up if earlier is not latest else None
-            if (
-                ack is not None
-                and ack.confirmation is not None
-                and id_of(ack.confirmation.response) == latest.response_id
-            ):
+            begun = ack.confirmation if ack is not None else None
+            if begun is not None and id_of(begun.response) == latest.response_id:
                 latest.number = earlier.number + 1

@@ -27,8 +27,9 @@ from realtime_sync.events import (
 )
 from realtime_sync.events.base import or_none
 from realtime_sync.sending.acks import Ack
+from realtime_sync.state.responses import Responses, Run
 from realtime_sync.tools.results import output_text, read_arguments
-from realtime_sync.tools.rounds import Rounds, RunningCall, ToolFailure, ToolRound
+from realtime_sync.tools.rounds import Phase, Rounds, RunningCall, ToolFailure, ToolRound
 from realtime_sync.tools.shapes import BadArguments
 from realtime_sync.tools.toolset import Approve, FunctionSpec, ToolCall, ToolContext, Toolset
 from realtime_sync.tools.workers import Workers
@@ -84,7 +85,8 @@ class ToolRunner:
     you. ``on_call`` and ``on_output`` watch what is asked and answered. ``describe_failure`` makes the output of a
     call that failed, instead of ``{"error": message}``. ``options`` gives the options of the following response; by
     default it comes in the modalities of the one before. ``ignores`` is given the id of a response and says whether
-    its calls are none of the runner's business: out of band, say.
+    its calls are none of the runner's business: out of band, say. ``responses`` is what the session knows of its
+    responses; without it the runner follows them by itself.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class ToolRunner:
         describe_failure: Callable[[ToolFailure], Any] | None = None,
         options: Options | None = None,
         ignores: Callable[[str | None], bool] | None = None,
+        responses: Responses | None = None,
     ) -> None:
         if workers < 1 or queue_limit < 0 or (max_rounds is not None and max_rounds < 1):
             raise ConfigurationError("workers and max_rounds must be at least 1, queue_limit at least 0")
@@ -119,13 +122,16 @@ class ToolRunner:
         self._describe_failure = describe_failure
         self._options = options or self._same_modalities
         self._ignores = ignores
+        self._folds_responses = responses is None
+        self._responses = responses or Responses()
         self._workers = Workers(workers, queue_limit)
         self._changed = threading.Condition()  # guards all below, and the state of rounds and calls
         self._rounds = Rounds()
         self._watched: set[RunningCall] = set()
         self._watch: threading.Thread | None = None
         self._closed = False
-        self._handlers: Final[tuple[tuple[Any, Callable[[Any], None]], ...]] = (
+        self._handlers: Final[tuple[tuple[Any, Callable[[Any], object]], ...]] = (
+            (ResponseCreated, self._run_of),
             (ResponseFunctionCallArgumentsDone, self._arguments_done),
             (ResponseOutputItemDone, self._item_done),
             (ResponseDone, self._response_done),
@@ -145,7 +151,10 @@ class ToolRunner:
         For a caller that waits for the model's last word: wait until the round is ``settled``, then go on with its
         ``follow_up``. It may be called from any thread, and as soon as ``response.done`` is there.
         """
-        return self._end(response)
+        run = self._responses.find(response.id)
+        if run is None and self._folds_responses:
+            run = self._responses.begin(ResponseDone(response=response))
+        return self._end(response, None if run is None or self._is_ignored(run) else run)
 
     def close(self) -> None:
         """Answer no more calls. Those that run are cancelled and their results dropped. The end of the session does
@@ -158,9 +167,9 @@ class ToolRunner:
                 running.settled = True
             for known in self._rounds:
                 known.running.clear()
-                known.claimed = True
-                # At the end of the session, whoever waits for what follows is to hear of that end.
-                known.settled = known.settled or not self._session.closed
+                # At the end of the session it is not settled: whoever waits for what follows is to hear of that end.
+                if not known.settled:
+                    known.move(Phase.ASKING if self._session.closed else Phase.SETTLED)
             self._changed.notify_all()
         for running in cancelled:
             running.cancelled.set()
@@ -169,34 +178,39 @@ class ToolRunner:
 
     # What the model asks for
 
-    def _concerns(self, response_id: str | None) -> bool:
-        return self._ignores is None or not self._ignores(response_id)
+    def _run_of(self, event: Any) -> Run | None:
+        """The response that an event is about; ``None`` for one that is none of the runner's business."""
+        run = self._responses.fold(event) if self._folds_responses else self._responses.of(event)
+        return None if run is None or self._is_ignored(run) else run
+
+    def _is_ignored(self, run: Run) -> bool:
+        return self._ignores is not None and self._ignores(run.id)
 
     def _arguments_done(self, event: ResponseFunctionCallArgumentsDone) -> None:
         name, call_id = or_none(event.name), or_none(event.call_id)
         # This comes also for a call that was cut off. Text that is no whole object waits for the item to be done.
         if name is not None and call_id is not None and _is_whole(event.arguments):
-            self._offer(ToolCall(name, event.arguments, call_id, event.response_id))
+            self._offer(name, event.arguments, call_id, self._run_of(event))
 
     def _item_done(self, event: ResponseOutputItemDone) -> None:
-        self._take(event.item, event.response_id)
+        self._take(event.item, self._run_of(event))
 
     def _response_done(self, event: ResponseDone) -> None:
-        self._end(event.response)
+        self._end(or_none(event.response), self._run_of(event))
 
-    def _take(self, item: Any, response_id: str | None) -> None:
+    def _take(self, item: Any, run: Run | None) -> None:
         if isinstance(item, McpApprovalRequest):
-            self._offer_approval(item, response_id)
+            self._offer_approval(item, run)
         elif isinstance(item, FunctionCall) and item.status != "incomplete":
             if item.call_id is None:
                 _log.warning("the model calls %s without a call_id: it cannot be answered", item.name)
             else:
                 name, arguments = or_none(item.name) or "", or_none(item.arguments) or ""
-                self._offer(ToolCall(name, arguments, item.call_id, response_id))
+                self._offer(name, arguments, item.call_id, run)
 
-    def _open_round_locked(self, response_id: str | None, kind: str, new_id: str) -> ToolRound | None:
+    def _open_round_locked(self, run: Run, kind: str, new_id: str) -> ToolRound | None:
         """The round that something new belongs to; ``None`` when it is known already, or comes too late."""
-        found = None if self._closed else self._rounds.open(response_id)
+        found = None if self._closed else self._rounds.open(run)
         if found is None or found.response is not None:
             return None
         seen = found.call_ids if kind == "call" else found.approval_ids
@@ -206,12 +220,13 @@ class ToolRunner:
         found.open += 1
         return found
 
-    def _offer(self, call: ToolCall) -> None:
+    def _offer(self, name: str, arguments: str, call_id: str, run: Run | None) -> None:
         """Begin a call, unless it has begun already."""
-        if not self._concerns(call.response_id):
+        if run is None:
             return
+        call = ToolCall(name, arguments, call_id, run.id)
         with self._changed:
-            found = self._open_round_locked(call.response_id, "call", call.call_id)
+            found = self._open_round_locked(run, "call", call.call_id)
             if found is None:
                 return
             running = RunningCall(call, found)
@@ -228,20 +243,22 @@ class ToolRunner:
             if not self._workers.submit(lambda: self._run(running, spec)):
                 self._fail(running, "busy", "too many calls wait already; try again later")
 
-    def _end(self, response: Response | None) -> ToolRound | None:
+    def _end(self, response: Response | None, run: Run | None) -> ToolRound | None:
         """Take in the end of a response, once."""
+        if run is None:
+            return None
         response = response or Response()
         completed = response.status in ("completed", None)
         for item in response.output if completed else ():
-            self._take(item, response.id)
+            self._take(item, run)
         with self._changed:
-            found = self._rounds.find(response.id)
+            found = self._rounds.find(run)
             if found is None:
                 return None
             found.response = found.response or response
-            found.barren = found.barren or not completed
-            doomed = [] if completed else list(found.running)
-        for running in doomed:
+            found.follows = found.follows and completed
+            cancelled = [] if completed else list(found.running)
+        for running in cancelled:
             running.cancelled.set()
             ran = "while it ran; it may have had an effect" if running.thread is not None else "before it ran"
             self._fail(running, "cancelled", f"the call was cancelled with its response, {ran}")
@@ -305,7 +322,7 @@ class ToolRunner:
         text = output if isinstance(output, str) else self._described(output)
         ack = self._send(running.round, self._session.submit_function_output, running.call.call_id, text)
         if ack is not None:
-            if running.round.barren:
+            if not running.round.follows:
                 ack.exception()  # a server that has dropped the call may refuse: nobody needs to hear of it
             self._notify(self._on_output, running.call, text)
         self._close_one(running.round)
@@ -321,11 +338,11 @@ class ToolRunner:
 
     # Approvals of hosted tools
 
-    def _offer_approval(self, request: McpApprovalRequest, response_id: str | None) -> None:
-        if self._on_mcp_approval is None or not self._concerns(response_id):
+    def _offer_approval(self, request: McpApprovalRequest, run: Run | None) -> None:
+        if self._on_mcp_approval is None or run is None:
             return
         with self._changed:
-            found = self._open_round_locked(response_id, "approval", request.id)
+            found = self._open_round_locked(run, "approval", request.id)
         if found is None:
             return
         decide = self._on_mcp_approval
@@ -345,7 +362,7 @@ class ToolRunner:
             _log.exception("the decision on a call of %s failed", request.name)
         finally:
             item = {"type": "mcp_approval_response", "approval_request_id": request.id, "approve": approved}
-            if not found.barren:
+            if found.follows:
                 self._send(found, self._session.create_item, {**item, "reason": reason} if reason else item)
             self._close_one(found)
 
@@ -359,10 +376,10 @@ class ToolRunner:
     def _advance(self, found: ToolRound) -> None:
         """Ask for the following response, if it is time."""
         with self._changed:
-            if found.open or found.response is None or found.claimed:
+            if found.open or found.response is None or found.phase is not Phase.CALLING:
                 return
-            found.claimed = True
-        if self._auto_respond and not found.barren:
+            found.move(Phase.ASKING)
+        if self._auto_respond and found.follows:
             try:
                 config = self._options(found.response)
                 self._rounds.number(found)
@@ -375,7 +392,7 @@ class ToolRunner:
                 _log.warning("no response follows the tool calls: %s", error)
             except Exception:
                 _log.exception("no response follows the tool calls")
-        found.settled = True
+        found.move(Phase.SETTLED)
 
     def _same_modalities(self, response: Response) -> ResponseConfig | None:
         usual = getattr(self._session.config, "output_modalities", None)
@@ -391,7 +408,7 @@ class ToolRunner:
         except RealtimeError as error:
             _log.info("the answer to a tool call could not be sent: %s", error)
             found.error = found.error or error
-            found.barren = True
+            found.follows = False
         return None
 
     def _notify(self, hook: Callable[..., object] | None, *arguments: Any) -> None:

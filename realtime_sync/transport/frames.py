@@ -7,20 +7,9 @@ bytes: the JSON decoder checks its UTF-8, at a fraction of the cost of a second 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
-__all__ = [
-    "BINARY",
-    "CLOSE",
-    "PING",
-    "PONG",
-    "TEXT",
-    "CloseFrame",
-    "Frame",
-    "FrameParser",
-    "Violation",
-    "close_payload",
-]
+__all__ = ["BINARY", "CLOSE", "PING", "PONG", "TEXT", "Closed", "FrameParser", "Violation", "close_payload"]
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
@@ -28,10 +17,6 @@ BINARY: Final = 0x2
 CLOSE: Final = 0x8
 PING: Final = 0x9
 PONG: Final = 0xA
-
-Frame: TypeAlias = tuple[int, bytes]
-"""``(opcode, payload)`` of a whole message (`TEXT`, `BINARY`) or of a control frame (`CLOSE`, `PING`, `PONG`). A plain
-tuple: building one costs a tenth of any class."""
 
 _FIN: Final = 0x80
 _RESERVED: Final = 0x70
@@ -51,14 +36,14 @@ class Violation(Exception):
         self.code = code
 
 
-class CloseFrame(NamedTuple):
+class Closed(NamedTuple):
     """What a close frame says; ``code`` is 1005 where it says nothing."""
 
     code: int
     reason: str
 
     @classmethod
-    def parse(cls, payload: bytes) -> CloseFrame:
+    def parse(cls, payload: bytes) -> Closed:
         """Read the payload of a close frame. Raises `Violation` when it is malformed."""
         if not payload:
             return cls(1005, "")
@@ -81,13 +66,16 @@ def close_payload(code: int, reason: str = "") -> bytes:
 class FrameParser:
     """Turns received bytes, however they are cut, into whole messages and control frames.
 
-    ``max_message_bytes`` bounds a message before it is buffered: a header that announces more is refused at once. After
-    a violation `fault` is set and further bytes are ignored; after a close frame they are ignored too. Not thread-safe.
+    ``max_message_bytes`` bounds a message before it is buffered: a header that announces more is refused at once.
+    `controls` collects the control frames, as (opcode, payload), for the caller to take out. A close frame sets
+    `closed`, a violation `fault`; after either all further bytes are ignored. Not thread-safe.
     """
 
-    __slots__ = ("_buffer", "_closed", "_fin", "_max", "_message", "_need", "_rest", "fault")
+    __slots__ = ("_buffer", "_fin", "_max", "_message", "_need", "_rest", "closed", "controls", "fault")
 
     def __init__(self, max_message_bytes: int) -> None:
+        self.controls: list[tuple[int, bytes]] = []
+        self.closed: Closed | None = None
         self.fault: Violation | None = None
         self._max = max_message_bytes
         self._rest = b""  # an incomplete header, or control frame: below 135 bytes
@@ -95,26 +83,25 @@ class FrameParser:
         self._buffer = bytearray()  # its payload so far
         self._need = 0  # bytes still missing from the payload of its current frame
         self._fin = True  # whether that frame is its last
-        self._closed = False
 
     @property
     def idle(self) -> bool:
         """Whether no part of a frame or message is waiting for its rest."""
         return not (self._rest or self._message)
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """Take received bytes; return, in order, every message and control frame that they complete."""
-        frames: list[Frame] = []
-        if self.fault or self._closed:
-            return frames
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take received bytes; return the payload of each message that they complete, in order."""
+        messages: list[bytes] = []
+        if self.fault or self.closed:
+            return messages
         position = 0
         if self._need:
-            position = self._continue_payload(data, 0, frames)
+            position = self._continue_payload(data, 0, messages)
         elif self._rest:
             data = self._rest + data
             self._rest = b""
         end = len(data)
-        append = frames.append
+        append = messages.append
         try:
             while end - position >= 2:
                 length = data[position + 1]
@@ -129,22 +116,22 @@ class FrameParser:
                         break
                     stop = start + length
                     if stop <= end and length <= self._max:
-                        append((TEXT, data[start:stop]))
+                        append(data[start:stop])
                         position = stop
                         continue
-                moved = self._any_frame(data, position, frames)
+                moved = self._any_frame(data, position, messages)
                 if moved == position:
                     break
                 position = moved
         except Violation as violation:
             self.fault = violation
             self._buffer = bytearray()
-            return frames
+            return messages
         if position < end:
             self._rest = data[position:]
-        return frames
+        return messages
 
-    def _any_frame(self, data: bytes, position: int, frames: list[Frame]) -> int:
+    def _any_frame(self, data: bytes, position: int, messages: list[bytes]) -> int:
         """Take one frame, or the part of it that is there; return where to go on, ``position`` for "not yet"."""
         first, second = data[position], data[position + 1]
         opcode = first & 0x0F
@@ -159,10 +146,9 @@ class FrameParser:
                 return position
             payload = data[start:stop]
             if opcode == CLOSE:
-                CloseFrame.parse(payload)
-                self._closed = True
+                self.closed = Closed.parse(payload)
                 stop = len(data)
-            frames.append((opcode, payload))
+            self.controls.append((opcode, payload))
             return stop
         if len(self._buffer) + length > self._max:
             announced = len(self._buffer) + length
@@ -170,7 +156,7 @@ class FrameParser:
         self._message = self._message or opcode
         self._fin = first >= _FIN
         self._need = length
-        return self._continue_payload(data, start, frames)
+        return self._continue_payload(data, start, messages)
 
     def _check_head(self, first: int, second: int) -> None:
         opcode = first & 0x0F
@@ -192,19 +178,19 @@ class FrameParser:
         elif opcode != CONTINUATION and self._message:
             raise Violation(1002, "a new message inside an unfinished one")
 
-    def _continue_payload(self, data: bytes, start: int, frames: list[Frame]) -> int:
+    def _continue_payload(self, data: bytes, start: int, messages: list[bytes]) -> int:
         """Add to the payload of the current data frame what of it lies at ``start``; return where it ends."""
         stop = min(start + self._need, len(data))
         self._need -= stop - start
         complete = self._fin and not self._need
         if complete and not self._buffer:
-            frames.append((self._message, data[start:stop]))
+            messages.append(data[start:stop])
             self._message = 0
             return stop
         # A bytearray grows in amortized steps: each byte is copied a bounded number of times, however it is cut.
         self._buffer += memoryview(data)[start:stop]
         if complete:
-            frames.append((self._message, bytes(self._buffer)))
+            messages.append(bytes(self._buffer))
             self._message = 0
             self._buffer = bytearray()
         return stop

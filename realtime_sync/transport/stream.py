@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.errors import ConnectionClosed, HandshakeError, RealtimeError, RealtimeTimeout
+from realtime_sync.errors import ConnectionClosed, HandshakeError, RealtimeError, RealtimeTimeout, fork_error
 
 __all__ = ["Descriptor", "Readiness", "Stream", "TlsStream"]
 
@@ -55,8 +55,9 @@ class Readiness:
 class Descriptor:
     """The life of a socket: closed only when no thread is inside a call on it, so its number is never reused there.
 
-    It needs no lock: who enters shows itself first and looks for the end then, who closes does it the other way round.
-    An interrupt (Ctrl-C) can strike anywhere, and a signal handler may call `close`.
+    It needs no lock: `enter` registers its thread before it checks `closed`; `close` sets `closed` before it looks who
+    is registered. So at least one of the two sees the other. An interrupt (Ctrl-C) can come anywhere, and a signal
+    handler may call `close`.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -72,7 +73,7 @@ class Descriptor:
         Raises `ConnectionClosed` when `close` was called before, and in a fork.
         """
         if self._pid != os.getpid():
-            raise ConnectionClosed("the connection belongs to the process that opened it, not to its fork")
+            raise fork_error()
         self._inside.add(threading.get_ident())
         if self.closed:
             raise ConnectionClosed("the connection was closed on this side")
@@ -84,7 +85,7 @@ class Descriptor:
             self.socket.close()
 
     def close(self) -> None:
-        """End the connection at once, from any thread; who waits on it is woken, and nobody is waited for."""
+        """End the connection at once, from any thread. Wakes every thread that waits on it, and waits for none."""
         if self._pid != os.getpid():
             self.forget()  # a shutdown would end the connection of the parent
             return

@@ -1,15 +1,15 @@
-"""An open WebSocket: whole messages in, whole messages out, from any number of threads."""
+"""An open WebSocket on a socket: whole messages in, whole messages out, from any number of threads."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from realtime_sync._deadline import Deadline
-from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeError, RealtimeTimeout
-from realtime_sync.transport.frames import CLOSE, PING, PONG, TEXT, CloseFrame, Frame, FrameParser, close_payload
+from realtime_sync._deadline import Deadline, now
+from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeTimeout
+from realtime_sync.transport.websocket import WebSocket, error_of
 
 if TYPE_CHECKING:
     import ssl
@@ -20,6 +20,7 @@ __all__ = ["MAX_MESSAGE_BYTES", "Transport", "open_transport"]
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 USER_TIMEOUT_S: Final = 30.0
+_HOUR_S: Final = 3600.0
 
 
 def open_transport(
@@ -65,17 +66,14 @@ class Transport:
     def __init__(
         self, stream: Stream, address: str, response_headers: dict[str, str], received: bytes, max_message_bytes: int
     ) -> None:
-        from websocket import ABNF
-
         from realtime_sync.transport.stream import Readiness
 
         self.response_headers: Mapping[str, str] = response_headers
         self._address = address
         self._stream = stream
         self._descriptor = stream.descriptor
-        self._parser = FrameParser(max_message_bytes)
+        self._websocket = WebSocket(max_message_bytes)
         self._received = received  # what came along with the answer to the upgrade
-        self._close_frame: CloseFrame | None = None
         self._readiness = Readiness
         self._reading = Readiness(stream.descriptor.socket)
         # The turn to send a message guards _sending and _writing. Both locks know their owner: so that an interrupt
@@ -83,50 +81,46 @@ class Transport:
         self._turn = threading.RLock()
         self._sending = False
         self._writing = Readiness(stream.descriptor.socket)
-        # The stream's lock guards the rest: the control frames not yet in its queue, the newest of each kind; whether a
-        # close frame was among them, which ends our side; whether a thread is just writing.
-        self._control: dict[int, bytes] = {}
-        self._closing = False
+        # The stream's lock guards the rest: the writing side of the WebSocket, and whether a thread is just writing.
         self._pushing = False
         self._fault = ""  # why a sender gave the connection up
-        self._frame: Any = ABNF.create_frame
 
-    @property
-    def local_address(self) -> str | None:
-        """Our end of the connection as ``host:port``, for debugging; ``None`` once it is closed."""
-        return _shown(self._descriptor.socket.getsockname)
-
-    @property
-    def peer_address(self) -> str | None:
-        """The other end, the server or the proxy, as ``host:port``, for debugging; ``None`` once it is closed."""
-        return _shown(self._descriptor.socket.getpeername)
-
-    def receive(self, timeout_s: float) -> list[Frame] | None:
-        """Every whole message and control frame that has come, in order; the reader thread only.
-
-        Waits for bytes for at most ``timeout_s`` seconds and returns ``None`` when none came; ``[]`` means that a part
-        of a message did. Pings are not answered here. Raises `ConnectionClosed` after `close`, and `ConnectionLost`
-        when the stream has ended, failed, or broke the protocol; what came before that is returned first.
+    def keep_alive(self, interval_s: float | None, timeout_s: float) -> None:
+        """From now on `receive` pings the peer after ``interval_s`` seconds of silence (``None``: never) and counts the
+        connection as lost when it stays silent for ``timeout_s`` seconds more. The reader thread, or before it reads.
         """
+        self._websocket.keep_alive(interval_s, timeout_s, now())
+
+    def receive(self, timeout_s: float = _HOUR_S) -> list[bytes]:
+        """The payloads of the messages that have come whole, in order; the reader thread only.
+
+        Waits for bytes for at most ``timeout_s`` seconds, or until the keepalive has something to do. Empty when no
+        message is whole yet. Pings and the peer's close are answered here. At the end, when all messages before it have
+        been returned, raises `ConnectionLost`, or a plain `ConnectionClosed` when the peer said goodbye with code 1000
+        or this side has called `close`.
+        """
+        websocket = self._websocket
+        stream = self._stream
         try:
             self._descriptor.enter()
-            if self._received:
-                along, self._received = self._received, b""
-                return self._note(self._parser.feed(along))
-            if self._parser.fault:
-                raise self._violated()
-            deadline = Deadline(timeout_s)
-            stream = self._stream
-            while True:
-                if not stream.busy and not self._wait(deadline):
-                    return None
+            if websocket.end:
+                raise self._lost(None)
+            data: bytes | None = self._received
+            self._received = b""
+            while not data:
+                if not stream.busy and not self._wait(min(timeout_s, websocket.due_s - now())):
+                    websocket.tick(now())
+                    break
                 data = stream.read()
-                if data:
-                    return self._note(self._parser.feed(data))
-                if data is not None:
+                if data == b"":
                     raise self._lost(None)
-        except RealtimeError:
-            raise
+            messages = websocket.feed(data, now()) if data else []
+            if websocket.staged:
+                with suppress(OSError):  # what was received comes first; the next read meets the failure
+                    self._push()
+            if websocket.end and not messages:
+                raise self._lost(None)
+            return messages
         except (OSError, ValueError) as error:  # the latter of a socket that a signal handler has closed meanwhile
             raise self._lost(error) from error
         finally:
@@ -139,29 +133,18 @@ class Transport:
         and `ConnectionLost` when they pass in its middle: half a frame is out, so the connection is given up. After an
         interrupt (Ctrl-C) the message is sent whole or not at all: its rest goes ahead of whatever is sent next.
         """
-        frame = self._frame(text, TEXT).format()
+        frame = self._websocket.text(text)
         deadline = Deadline(timeout_s)
+        self._in_turn(deadline, self._send, frame)
+
+    def send_close(self, code: int = 1000, reason: str = "") -> None:
+        """Say goodbye with a close frame, as soon as it can go: it waits for the message in its way, and for the peer
+        to read, but the caller does not. After it nothing more is sent. Any thread. A failure shows at `receive`."""
         try:
             self._descriptor.enter()
-            if not self._turn.acquire(timeout=max(0.0, timeout_s)):
-                raise self._too_late(deadline)
-            self._send(frame, deadline)
-        finally:
-            try:  # noqa: SIM105  bare, so that no interrupt can strike before the turn is given back
-                self._turn.release()
-            except RuntimeError:
-                pass  # this thread did not get it
-            self._descriptor.leave()
-
-    def send_control(self, opcode: int, payload: bytes = b"") -> None:
-        """Send a ping, pong or close frame (at most 125 bytes) as soon as it can go; any thread, never blocks.
-
-        A frame that cannot go now waits for the message in its way, or for the peer to read, and a newer one of its
-        kind replaces it. After a close frame nothing more is sent. A failure shows at the next `receive`.
-        """
-        try:
-            self._descriptor.enter()
-            self._stage(opcode, payload)
+            self._websocket.close(code, reason)
+            with suppress(OSError):
+                self._push()
         finally:
             self._descriptor.leave()
 
@@ -169,67 +152,54 @@ class Transport:
         """Wait, ``timeout_s`` seconds at most, until all that was sent has left; whether it has. Any thread."""
         deadline = Deadline(timeout_s)
         try:
-            self._descriptor.enter()
-            if not self._turn.acquire(timeout=max(0.0, timeout_s)):
-                return False
-            while not self._push():
-                if deadline.expired:
-                    return False
-                self._wait_writable(deadline)
-        except RealtimeError:
-            raise
-        except (OSError, ValueError):
+            self._in_turn(deadline, self._drain)
+        except (RealtimeTimeout, ConnectionLost):
             return False
-        finally:
-            try:  # noqa: SIM105  as above
-                self._turn.release()
-            except RuntimeError:
-                pass
-            self._descriptor.leave()
         return True
 
     def close(self) -> None:
-        """Cut the connection at once, without a close frame; any thread, idempotent. Who waits in it is woken."""
+        """Cut the connection at once, without a close frame; any thread, idempotent. Wakes every thread that waits."""
         self._descriptor.close()
 
     def forget(self) -> None:
         """Release this process's copy of the connection after a fork, leaving it open for the parent."""
         self._descriptor.forget()
 
-    def _wait(self, deadline: Deadline) -> bool:
+    def _wait(self, wait_s: float) -> bool:
         """Wait for bytes, or for the peer to take what was left behind; False when the time is up."""
         # While a sender has its turn it writes everything; the reader steps in only for what has no sender.
-        left = bool(self._control or self._stream.unsent) and not self._sending
-        remaining = deadline.remaining()
-        if not self._reading.wait(remaining or 0.0, read=True, write=left and not self._stream.wants_read):
+        left = not self._sending and (bool(self._websocket.staged) or self._stream.unsent)
+        if not self._reading.wait(max(0.0, wait_s), read=True, write=left and not self._stream.wants_read):
             return False
         if left:
             with suppress(OSError):  # what was received comes first; the read meets the failure after it
                 self._push()
         return True
 
-    def _note(self, frames: list[Frame]) -> list[Frame]:
-        """Look at what the parser made: a violation is told to the peer, and raised when nothing came before it."""
-        fault = self._parser.fault
-        if fault:
-            self._stage(CLOSE, close_payload(fault.code))
-            if not frames:
-                raise self._violated()
-        elif frames and frames[-1][0] == CLOSE:
-            self._close_frame = CloseFrame.parse(frames[-1][1])
-        return frames
+    def _in_turn(self, deadline: Deadline, work: Callable[..., None], *args: Any) -> None:
+        """Call ``work`` with the deadline and ``args`` while no other thread sends. Raises `RealtimeTimeout` when the
+        others take too long."""
+        try:
+            self._descriptor.enter()
+            while not self._turn.acquire(timeout=deadline.slice()):
+                if deadline.expired:
+                    raise self._too_late(deadline)
+            work(deadline, *args)
+        except (RealtimeTimeout, ConnectionClosed):
+            raise
+        except (OSError, ValueError) as error:  # the latter of a socket that a signal handler has closed meanwhile
+            self._descriptor.shutdown()  # the reader comes to the end too, after what was received
+            raise self._lost(error) from error
+        finally:
+            # An interrupt (Ctrl-C) may come between any two steps, also when the turn has been taken and `acquire` has
+            # not said so yet. So it is given back without asking, and at once: the lock itself knows whose it is.
+            try:  # noqa: SIM105  suppress() would leave room for one more interrupt
+                self._turn.release()
+            except RuntimeError:
+                pass  # this thread did not get it
+            self._descriptor.leave()
 
-    def _stage(self, opcode: int, payload: bytes) -> None:
-        frame = self._frame(payload, opcode).format()
-        with self._stream.lock:
-            if self._closing:
-                return
-            self._closing = opcode == CLOSE
-            self._control[opcode] = frame
-        with suppress(OSError):
-            self._push()
-
-    def _send(self, frame: bytes, deadline: Deadline) -> None:
+    def _send(self, deadline: Deadline, frame: bytes) -> None:
         if self._sending:
             raise RealtimeTimeout("a signal handler cannot send while its own thread is sending; nothing was sent")
         try:
@@ -240,20 +210,21 @@ class Transport:
                     raise self._too_late(deadline)
                 self._wait_writable(deadline)
             with self._stream.lock:
-                if self._closing:
+                if self._websocket.closing:
                     raise ConnectionClosed(f"the connection to {self._address} is closing: nothing more can be sent")
                 self._stream.queue.append((frame, []))
             while not self._push():
                 if deadline.expired:
                     raise self._give_up(f"{self._address} stopped reading in the middle of a message", deadline)
                 self._wait_writable(deadline)
-        except RealtimeError:
-            raise
-        except (OSError, ValueError) as error:  # the latter of a socket that a signal handler has closed meanwhile
-            self._descriptor.shutdown()  # the reader comes to the end too, after what was received
-            raise self._lost(error) from error
         finally:
             self._sending = False
+
+    def _drain(self, deadline: Deadline) -> None:
+        while not self._push():
+            if deadline.expired:
+                raise self._too_late(deadline)
+            self._wait_writable(deadline)
 
     def _push(self) -> bool:
         """Write what can be written now; True when nothing is left."""
@@ -264,12 +235,10 @@ class Transport:
             try:
                 self._pushing = True
                 while stream.push_locked():
-                    if not self._control:
+                    frame = self._websocket.next_control() if self._websocket.staged else None
+                    if frame is None:
                         return True
-                    for opcode in (PONG, PING, CLOSE):
-                        frame = self._control.pop(opcode, None)
-                        if frame:
-                            stream.queue.append((frame, []))
+                    stream.queue.append((frame, []))
             finally:
                 self._pushing = False
         return False
@@ -290,31 +259,14 @@ class Transport:
         self._descriptor.shutdown()
         return ConnectionLost(self._fault)
 
-    def _violated(self) -> ConnectionLost:
-        fault = self._parser.fault
-        assert fault is not None
-        error = ConnectionLost(f"{self._address} broke the WebSocket protocol: it sent {fault}", code=fault.code)
-        error.__cause__ = fault
-        return error
-
     def _lost(self, error: OSError | ValueError | None) -> ConnectionClosed:
         """What the end of the stream, or its failure, means."""
         if self._descriptor.closed:
             return ConnectionClosed(f"the connection to {self._address} was closed on this side")
         if self._fault:
             return ConnectionLost(self._fault)
-        if self._close_frame:
-            code, reason = self._close_frame
-            kind = ConnectionClosed if code == 1000 else ConnectionLost
-            return kind(f"{self._address} closed the connection with code {code}", code=code, reason=reason)
+        if self._websocket.end:
+            return error_of(self._websocket.end, self._address)
         how = "ended" if error is None else f"failed ({getattr(error, 'strerror', None) or error})"
-        where = "" if self._parser.idle else " in the middle of a message"
+        where = "" if self._websocket.idle else " in the middle of a message"
         return ConnectionLost(f"the connection to {self._address} {how}{where}, without a close frame")
-
-
-def _shown(address_of: Any) -> str | None:
-    try:
-        host, port = address_of()[:2]
-    except OSError:
-        return None
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

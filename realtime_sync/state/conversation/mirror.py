@@ -16,14 +16,12 @@ from realtime_sync.events import (
     ConversationItemInputAudioTranscriptionSegment,
     ConversationItemRetrieved,
     ConversationItemTruncated,
-    FlatSessionConfig,
     InputAudioBufferCommitted,
     Item,
     McpListToolsCompleted,
     McpListToolsFailed,
     McpListToolsInProgress,
     OutputAudio,
-    RealtimeSessionConfig,
     ResponseContentPartAdded,
     ResponseContentPartDone,
     ResponseCreated,
@@ -46,24 +44,17 @@ from realtime_sync.events import (
     SessionConfig,
     SessionUpdated,
 )
+from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot
-from realtime_sync.state.conversation.lengths import base64_bytes, bytes_per_ms
+from realtime_sync.state.conversation.lengths import base64_bytes
 from realtime_sync.state.conversation.order import ItemOrder
-from realtime_sync.state.conversation.record import ARGUMENTS, ENDED, Record, id_of, status_of
+from realtime_sync.state.conversation.record import ARGUMENTS, ENDED, Record, item_id_of, status_of
+from realtime_sync.state.facts import Facts
+from realtime_sync.state.responses import Responses, Run
 
 __all__ = ["Conversation"]
 
-
-class _Run:
-    """One response. ``lasting`` says that it writes to the conversation."""
-
-    __slots__ = ("bytes_per_ms", "item_ids", "lasting", "status")
-
-    def __init__(self) -> None:
-        self.status: str | None = None
-        self.lasting = False
-        self.item_ids: list[str] = []
-        self.bytes_per_ms: float | None = None
+_MOST_COUNTED: Final = 256
 
 
 class Conversation:
@@ -73,6 +64,8 @@ class Conversation:
     It grows only by `apply`, on one thread. Every look at it gives what has been applied so far, from any thread, as
     objects that do not change afterwards. Responses beside the conversation are left out. An item without an id, from
     a server that gives none, cannot be mirrored. Audio is never kept.
+
+    ``responses`` is the fold of responses of the session; without it the mirror keeps one of its own.
     """
 
     EVENTS: ClassVar[tuple[type[ServerEvent], ...]]
@@ -84,15 +77,17 @@ class Conversation:
     AUDIO: ClassVar[tuple[type[ServerEvent], ...]]
     """The events that tell how long the model's speech is, after a call of `count_audio`."""
 
-    def __init__(self) -> None:
+    def __init__(self, responses: Responses | None = None) -> None:
+        self._folds_responses = responses is None
+        self._responses = responses or Responses()
         self._order = ItemOrder()
         self._records: dict[str, Record] = {}
         self._placed: set[str] = set()  # the records that belong to the conversation for sure
         self._gone: dict[str, None] = {}
-        self._runs: dict[str, _Run] = {}
         self._open: dict[tuple[str, int], list[str]] = {}  # where the deltas of a part go, for speed
         self._counts = False
         self._bytes_per_ms: float | None = None
+        self._counted: dict[str, float] = {}  # bytes a millisecond of the responses that are counted
         self.has_spoken = False
         """Whether the model has answered with audio, beside the conversation included: the voice is locked then."""
 
@@ -121,8 +116,7 @@ class Conversation:
         record = self._records.get(item_id)
         if record is None or item_id not in self._placed:
             return None
-        run = self._runs.get(record.response_id or "")
-        return record.entry(run.status if run is not None else None)
+        return record.entry(record.run.status if record.run is not None else None)
 
     def render(self) -> str:
         """The conversation as readable text, a line or more for each item: ``user: ...``, ``assistant: ...``."""
@@ -164,10 +158,9 @@ class Conversation:
     def count_audio(self, config: SessionConfig | None) -> None:
         """Count the model's speech from the next response on, given the configuration in force."""
         self._counts = True
-        if isinstance(config, FlatSessionConfig):
-            self._bytes_per_ms = bytes_per_ms(config.output_audio_format)
-        elif isinstance(config, RealtimeSessionConfig) and config.audio is not None:
-            self._bytes_per_ms = bytes_per_ms(config.audio.output and config.audio.output.format)
+        output = Facts.of(config).output
+        if output.code is not None:
+            self._bytes_per_ms = output.bytes_per_ms
 
     def _record(self, item_id: str | None) -> Record | None:
         """The record of an item, made when it is new; ``None`` for a deleted one."""
@@ -178,22 +171,21 @@ class Conversation:
             record = self._records[item_id] = Record(item_id)
         return record
 
-    def _of_response(self, item_id: str | None, response_id: str | None) -> Record | None:
+    def _run_of(self, event: Any) -> Run | None:
+        """The response that an event is about; ``None`` for events that are about none."""
+        if not hasattr(event, "response_id") and not isinstance(event, (ResponseCreated, ResponseDone)):
+            return None
+        return self._responses.fold(event) if self._folds_responses else self._responses.of(event)
+
+    def _of_response(self, item_id: str | None, run: Run | None) -> Record | None:
         """The record of an item of a response; ``None`` also for a late delta of one that left nothing."""
-        run = self._runs.get(response_id or "")
-        if run is not None and run.status is not None and not run.lasting and item_id not in self._records:
+        if run is not None and run.over and not run.lasting and item_id not in self._records:
             return None
         record = self._record(item_id)
-        if record is not None and record.response_id is None and response_id:
-            record.response_id = response_id
-            self._run(response_id).item_ids.append(record.id)
+        if record is not None and record.run is None and run is not None:
+            record.run = run
+            run.item_ids.append(record.id)
         return record
-
-    def _run(self, response_id: str) -> _Run:
-        run = self._runs.get(response_id)
-        if run is None:
-            run = self._runs[response_id] = _Run()
-        return run
 
     def _learn(self, record: Record, item: Item, *, final: bool, anew: bool = False) -> None:
         record.learn(item, final=final, anew=anew)
@@ -218,7 +210,7 @@ class Conversation:
     # Items
 
     def _item_added(self, event: ConversationItemAdded | ConversationItemCreated) -> None:
-        item_id = id_of(event.item)
+        item_id = item_id_of(event.item)
         if item_id in self._gone:  # the client has given the id to a new item
             del self._gone[item_id]
             self._order.forget(item_id)
@@ -227,17 +219,17 @@ class Conversation:
             return
         status = status_of(event.item)
         self._learn(record, event.item, final=status in ENDED)
-        may_lead = record.response_id is None and status != "in_progress"  # only a client adds at the beginning
+        may_lead = record.run is None and status != "in_progress"  # only a client adds at the beginning
         self._place(record, event.previous_item_id, may_lead=may_lead)
 
     def _item_done(self, event: ConversationItemDone) -> None:
-        record = self._record(id_of(event.item))
+        record = self._record(item_id_of(event.item))
         if record is not None:
             self._learn(record, event.item, final=True)
             self._place(record, event.previous_item_id)
 
     def _item_retrieved(self, event: ConversationItemRetrieved) -> None:
-        record = self._record(id_of(event.item))
+        record = self._record(item_id_of(event.item))
         if record is not None:
             self._learn(record, event.item, final=status_of(event.item) != "in_progress", anew=True)
             self._place(record)
@@ -268,28 +260,25 @@ class Conversation:
     # Responses
 
     def _response_created(self, event: ResponseCreated) -> None:
-        response_id = getattr(event.response, "id", None)
-        if not response_id:
-            return
-        response, run = event.response, self._run(response_id)
-        run.lasting = run.lasting or response.conversation_id is not None
-        if self._counts:
-            output = response.audio and response.audio.output
-            run.bytes_per_ms = bytes_per_ms(output and output.format) or self._bytes_per_ms
+        run = self._run_of(event)
+        if run is not None and run.id and self._counts:
+            rate = run.sound.bytes_per_ms if run.sound is not None else self._bytes_per_ms
+            if rate is not None:  # late deltas may follow the end: the oldest go when there are many
+                self._counted[run.id] = rate
+                if len(self._counted) > _MOST_COUNTED:
+                    del self._counted[next(iter(self._counted))]
 
     def _response_done(self, event: ResponseDone) -> None:
-        response_id = getattr(event.response, "id", None)
-        if not response_id:
+        run = self._run_of(event)
+        response = or_none(event.response)
+        if run is None or response is None:
             return
-        response, run = event.response, self._run(response_id)
-        run.lasting = run.lasting or response.conversation_id is not None
-        run.status = response.status or "completed"
         for item in response.output or ():
-            item_id = id_of(item)
+            item_id = item_id_of(item)
             known = self._records.get(item_id or "")
-            if known is not None and known.whole and known.response_id and item_id in self._placed:
+            if known is not None and known.whole and known.run is not None and item_id in self._placed:
                 continue  # the usual case: each item was told when it was done
-            record = self._of_response(item_id, response_id)
+            record = self._of_response(item_id, run)
             if record is not None:
                 self._learn(record, item, final=True)
                 if run.lasting:
@@ -303,18 +292,18 @@ class Conversation:
         run.item_ids = []
 
     def _output_item(self, event: ResponseOutputItemAdded | ResponseOutputItemDone) -> None:
-        record = self._of_response(id_of(event.item), event.response_id)
+        run = self._run_of(event)
+        record = self._of_response(item_id_of(event.item), run)
         if record is None:
             return
         final = isinstance(event, ResponseOutputItemDone) or status_of(event.item) in ENDED
         self._learn(record, event.item, final=final)
-        run = self._runs.get(event.response_id)
         if run is not None and run.lasting:
             self._place(record)
 
     def _part_added(self, event: ResponseContentPartAdded) -> None:
         self.has_spoken = self.has_spoken or isinstance(event.part, OutputAudio)
-        record = self._of_response(event.item_id, event.response_id)
+        record = self._of_response(event.item_id, self._run_of(event))
         if record is not None and event.part is not None:
             part = record.part(event.content_index)
             part.shown = part.shown or event.part
@@ -326,7 +315,7 @@ class Conversation:
 
     def _finish(self, event: Any, text: str | None, index: int | None = None) -> None:
         index = event.content_index if index is None else index
-        record = self._of_response(event.item_id, getattr(event, "response_id", None))
+        record = self._of_response(event.item_id, self._run_of(event))
         if record is not None:
             record.finish(index, text)
             self._close(record)
@@ -376,7 +365,7 @@ class Conversation:
                 self._begin(event, ARGUMENTS)
 
     def _begin(self, event: Any, index: int | None) -> None:
-        record = self._of_response(event.item_id, getattr(event, "response_id", None))
+        record = self._of_response(event.item_id, self._run_of(event))
         if record is None:
             return
         part = record.part(index)
@@ -387,14 +376,14 @@ class Conversation:
 
     def _audio_delta(self, event: ResponseOutputAudioDelta) -> None:
         self.has_spoken = True
-        run = self._runs.get(event.response_id)
+        rate = self._counted.get(event.response_id)
         record = self._records.get(event.item_id)
-        if run is None or record is None or run.bytes_per_ms is None:
+        if record is None or rate is None:
             return  # not counted from its beginning, or of unknown format
         part = record.part(event.content_index)
         if part.size_bytes is None:
             part.size_bytes = 0
-            part.bytes_per_ms = run.bytes_per_ms
+            part.bytes_per_ms = rate
             part.spoken = True
         part.size_bytes += base64_bytes(event.delta or "")
 

@@ -20,8 +20,9 @@ from realtime_sync.events import (
     UserMessage,
 )
 from realtime_sync.state.conversation.entry import ConversationEntry
+from realtime_sync.state.responses import Run
 
-__all__ = ["ARGUMENTS", "ENDED", "Part", "Record", "id_of", "status_of"]
+__all__ = ["ARGUMENTS", "ENDED", "Part", "Record", "item_id_of", "status_of"]
 
 ENDED: Final = frozenset({"completed", "incomplete"})
 """The statuses of an item that will not grow any more."""
@@ -83,10 +84,10 @@ class Part:
 
 
 class Record:
-    """What the events have told of one item, in any order. It is ``whole`` when it is final and lacks no text: nothing
-    that is said of it once more can be news."""
+    """What the events have told of one item, in any order. It is ``whole`` when it is final and lacks no text: then
+    hearing of it again changes nothing."""
 
-    __slots__ = ("error", "final", "id", "item", "outcome", "parts", "response_id", "segments", "whole")
+    __slots__ = ("error", "final", "id", "item", "outcome", "parts", "run", "segments", "whole")
 
     def __init__(self, item_id: str) -> None:
         self.id = item_id
@@ -94,7 +95,7 @@ class Record:
         self.final = False
         self.whole = False
         self.parts: dict[int, Part] = {}
-        self.response_id: str | None = None
+        self.run: Run | None = None  # the response that made it
         self.outcome: str | None = None
         self.error: TranscriptionError | None = None
         self.segments: dict[Any, ConversationItemInputAudioTranscriptionSegment] = {}
@@ -155,7 +156,7 @@ class Record:
             id=self.id,
             item=_changed(item, **changes) if changes else item,
             status=status,
-            response_id=self.response_id,
+            response_id=self.run.id if self.run is not None else None,
             audio_ms={index: ms for index, ms in lengths if ms is not None},
             transcription_error=None if any(part.final for part in self.parts.values()) else self.error,
             segments=tuple(sorted(self.segments.values(), key=lambda segment: segment.start or 0.0)),
@@ -173,7 +174,7 @@ class Record:
             return "completed" if response_status == "completed" else "incomplete"
         if self.final:
             return "completed"
-        if own is None and self.item is not None and self.response_id is None and self.outcome is None:
+        if own is None and self.item is not None and self.run is None and self.outcome is None:
             return "completed"  # added by the client, and the server tells no status
         return "in_progress"
 
@@ -193,7 +194,7 @@ class Record:
         return content
 
 
-def id_of(item: Any) -> str | None:
+def item_id_of(item: Any) -> str | None:
     """The id of any item, also of one whose type is not known; ``None`` when it has none."""
     found = item.extra.get("id") if isinstance(item, UnknownObject) else getattr(item, "id", None)
     return found if isinstance(found, str) and found else None

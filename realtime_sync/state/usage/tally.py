@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from realtime_sync.events import (
-    AudioConfig,
     ConversationItemInputAudioTranscriptionCompleted,
-    FlatSessionConfig,
-    InputTranscription,
     RateLimitsUpdated,
     ResponseDone,
     ServerEvent,
@@ -17,6 +14,7 @@ from realtime_sync.events import (
     SessionCreated,
     SessionUpdated,
 )
+from realtime_sync.state.facts import Facts
 from realtime_sync.state.usage.limits import RateLimits
 from realtime_sync.state.usage.prices import PriceTable
 from realtime_sync.state.usage.tokens import Used, used_by_response, used_by_transcription
@@ -117,11 +115,6 @@ class UsageTally:
         self._transcription_by_model[self.transcription_model] = known + used
 
     def _configure(self, config: SessionConfig | None) -> None:
-        self.model = getattr(config, "model", None) or self.model
-        transcription = None
-        if isinstance(config, FlatSessionConfig):
-            transcription = config.input_audio_transcription
-        elif isinstance(audio := getattr(config, "audio", None), AudioConfig) and audio.input is not None:
-            transcription = audio.input.transcription
-        if isinstance(transcription, InputTranscription):
-            self.transcription_model = transcription.model or self.transcription_model
+        facts = Facts.of(config)
+        self.model = facts.model or self.model
+        self.transcription_model = facts.transcription_model or self.transcription_model
