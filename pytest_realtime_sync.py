@@ -41,10 +41,9 @@ def realtime_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     from realtime_sync.local import LocalServer
 
     options = _options(request.node)
-    key = options.setdefault("api_key", "sk-of-the-local-server")
     with LocalServer(strict=False, **{name: value for name, value in options.items() if name != "strict"}) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", key or "sk-any")
+        monkeypatch.setenv("OPENAI_API_KEY", options.get("api_key") or "sk-of-the-local-server")
         # A proxy of the person who runs the tests has no way to this machine.
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.setenv(name, ",".join(filter(None, (os.environ.get(name), _LOOPBACK))))
