@@ -67,13 +67,15 @@ def test_the_mirror_shows_what_the_server_retrieves(quirks: Quirks, deltas: bool
             session.wait_for(HEARD)
         entries = list(conversation)
         session.delete_item(entries[1].id).result()
-        spoken = next(entry for entry in entries if entry.audio_ms and entry.text == "One.")
-        before = spoken.audio_ms[0]
+        # The older dialect does not tell the rate, so that nobody can count.
+        counted = not quirks.beta_names
+        spoken = next(entry for entry in entries if entry.role == "assistant" and entry.text == "One.")
+        before = spoken.audio_ms[0] if counted else 300
         session.truncate_item(spoken.id, 0, before - 100).result()
 
         mirrored = conversation.snapshot()
         assert set(mirrored.gone) == {entries[1].id}
-        assert mirrored[spoken.id].audio_ms == {0: before - 100}
+        assert not counted or mirrored[spoken.id].audio_ms == {0: before - 100}
         for entry in mirrored:
             assert entry.item == bare(session.retrieve_item(entry.id).result().item)
         assert mirrored.render().splitlines() == [

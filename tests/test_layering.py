@@ -54,7 +54,8 @@ EXCEPTIONS: dict[tuple[str, str], str] = {}
 OWNERS: dict[str, set[str]] = {
     "websocket": {"transport"},
     "python_socks": {"transport"},
-    "ssl": {"transport"},
+    # The local server ends TLS; only the transport begins it.
+    "ssl": {"transport", "local"},
     # The local server listens; only the transport dials.
     "socket": {"transport", "local"},
     "select": {"transport"},

@@ -9,8 +9,7 @@ import pytest
 
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.config import (
-    default_realtime_session,
-    default_transcription_session,
+    default_session,
     merge_response,
     merge_session,
     silence_ms,
@@ -19,7 +18,7 @@ from realtime_sync.local.config import (
 
 @pytest.fixture
 def config() -> dict[str, Any]:
-    return default_realtime_session("sess_1", "gpt-realtime", 1_700_000_000, 24_000)
+    return default_session("realtime", "sess_1", "gpt-realtime", 1_700_000_000, 24_000)
 
 
 def turn_detection(config: dict[str, Any]) -> Any:
@@ -123,6 +122,6 @@ def test_eagerness_stands_for_silence() -> None:
 
 
 def test_a_transcription_session_has_input_only() -> None:
-    config = default_transcription_session("sess_1", 1, 24_000)
+    config = default_session("transcription", "sess_1", "", 1, 24_000)
     assert config["object"] == "realtime.transcription_session"
     assert set(config["audio"]) == {"input"}

@@ -48,7 +48,7 @@ def test_items_go_where_they_are_put(conversation: Conversation) -> None:
 
 
 def test_ids_are_taken_once_and_places_must_exist(conversation: Conversation) -> None:
-    with refused("invalid_value", "item.id"):
+    with refused("item_create_duplicate_item_id"):
         conversation.add(user("a"))
     with refused("invalid_value", "previous_item_id"):
         conversation.add(user("d"), "nowhere")
@@ -100,13 +100,14 @@ def test_items_of_the_client_are_completed_and_keep_their_audio_apart() -> None:
     content = [{"type": "input_audio", "transcript": None}]
     assert item.shown() == {
         "id": "item_1",
+        "object": "realtime.item",
         "type": "message",
         "role": "user",
         "status": "completed",
         "content": content,
     }
     assert item.audio_ms == 100
-    assert item.whole()["content"][0]["audio"] == audio
+    assert item.whole()["content"] == [{**content[0], "audio": audio, "format": "pcm16"}]
     raw["content"] = [{"type": "input_audio", "audio": "???"}]
     with refused("invalid_value", "item.content[0].audio"):
         item_from_client(raw, str, AudioFormat(), "item")

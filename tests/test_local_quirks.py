@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from local_raw import RawClient, done_of, quiet, text_of, tone, types
 
+from realtime_sync.audio import encode_pcmu
 from realtime_sync.codec import decode_server_event
 from realtime_sync.events import MalformedEvent, UnknownEvent
 from realtime_sync.local import LocalServer, Quirks, ToolCall
@@ -32,6 +33,93 @@ def test_the_older_names() -> None:
             assert not isinstance(decode_server_event(event), (UnknownEvent, MalformedEvent))
 
 
+def test_a_flat_configuration_is_understood_and_shown() -> None:
+    server, client = connected(Quirks(beta_names=True), lambda turn: "Hello.")
+    flat = {
+        "modalities": ["text", "audio"],
+        "voice": "alloy",
+        "speed": 1.25,
+        "input_audio_format": "g711_ulaw",
+        "output_audio_format": "pcm16",
+        "input_audio_transcription": {"model": "whisper-1"},
+        "input_audio_noise_reduction": {"type": "near_field"},
+        "turn_detection": None,
+        "max_response_output_tokens": 100,
+        "temperature": 0.7,
+        "instructions": "Be brief.",
+        "tool_choice": "none",
+    }
+    with server, client:
+        assert client.session["modalities"] == ["audio", "text"]
+        assert client.session["input_audio_format"] == "pcm16"
+        assert client.session["turn_detection"]["type"] == "server_vad"
+        assert client.session["temperature"] == 0.8
+        assert not {"audio", "output_modalities", "type", "max_output_tokens"} & set(client.session)
+        client.send("session.update", session=flat)
+        session = client.expect("session.updated")["session"]
+        transcription = {"model": "whisper-1", "language": None, "prompt": None}
+        changed = {"modalities": ["audio", "text"], "input_audio_transcription": transcription}
+        assert {name: session[name] for name in flat} == {**flat, **changed}
+        # It is heeded as well: no turn is detected, and the commit is transcribed from eight-bit audio.
+        client.append(encode_pcmu(tone(600, 8_000) + quiet(800, 8_000)))
+        client.send("input_audio_buffer.commit")
+        assert types(client.until("conversation.item.input_audio_transcription.completed"))[0].endswith("committed")
+        client.send("response.create", response={"modalities": ["text"], "max_response_output_tokens": 50})
+        events = client.response()
+        assert "response.text.delta" in types(events)
+        response = done_of(events)
+        assert (response["modalities"], response["max_output_tokens"]) == (["text"], 50)
+        assert (response["voice"], response["output_audio_format"]) == ("alloy", "pcm16")
+        assert response["output"][0]["content"][0]["type"] == "text"
+
+
+def test_text_of_the_assistant_in_the_older_dialect() -> None:
+    server, client = connected(Quirks(beta_names=True), lambda turn: str(turn.items[-1]["content"][0]["type"]))
+    with server, client:
+        item = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "Hello."}]}
+        assert client.add(item)["content"][0]["type"] == "text"
+        client.send("response.create", response={"modalities": ["text"], "input": [item]})
+        assert text_of(done_of(client.response())) == "output_text"
+
+
+@pytest.mark.parametrize(
+    ("session", "param"),
+    [
+        ({"voices": "alloy"}, "session.voices"),
+        ({"voice": "nobody"}, "session.voice"),
+        ({"turn_detection": {"type": "server_vad", "threshold": 7}}, "session.turn_detection.threshold"),
+        ({"input_audio_format": "mp3"}, "session.input_audio_format.type"),
+        ({"modalities": ["smell"]}, "session.modalities[0]"),
+        ({"temperature": 5}, "session.temperature"),
+    ],
+)
+def test_what_the_older_dialect_does_not_know_is_refused_by_its_name(session: Any, param: str) -> None:
+    server, client = connected(Quirks(beta_names=True))
+    with server, client:
+        client.send("session.update", session=session)
+        assert client.error()["param"] == param
+
+
+def test_transcription_in_the_older_dialect() -> None:
+    server = LocalServer(transcripts=["said"], quirks=Quirks(beta_names=True)).start()
+    with server, RawClient(server, "intent=transcription", created=False, checked=False) as client:
+        assert client.expect("transcription_session.created")["session"]["input_audio_transcription"] is None
+        session = {"input_audio_transcription": {"model": "whisper-1"}, "turn_detection": None}
+        client.send("transcription_session.update", session=session)
+        updated = client.expect("transcription_session.updated")["session"]
+        assert (updated["turn_detection"], updated["input_audio_transcription"]["model"]) == (None, "whisper-1")
+        client.append(tone(300))
+        client.send("input_audio_buffer.commit")
+        assert client.until("conversation.item.input_audio_transcription.completed")[-1]["transcript"] == "said"
+
+
+def test_the_settings_of_today_are_understood_beside() -> None:
+    server, client = connected(Quirks(beta_names=True))
+    with server, client:
+        client.send("session.update", session={"type": "realtime", "audio": {"output": {"voice": "ash", "speed": 1.5}}})
+        assert client.expect("session.updated")["session"]["voice"] == "ash"
+
+
 def test_nothing_is_confirmed() -> None:
     server, client = connected(Quirks(confirm=False), ["Hello."])
     with server, client:
@@ -43,7 +131,7 @@ def test_nothing_is_confirmed() -> None:
         client.send("response.create")
         events = client.response()
         # What the model adds is no confirmation.
-        assert types(events)[:3] == ["response.created", "response.output_item.added", "conversation.item.added"]
+        assert types(events)[:3] == ["response.created", "rate_limits.updated", "response.output_item.added"]
 
 
 def test_turn_detection_is_no_confirmation() -> None:
@@ -95,11 +183,14 @@ def test_a_lenient_server_takes_what_it_does_not_know() -> None:
     with server, client:
         updated = client.update(turn_sensitivity="high", output_modalities=["text"])
         assert updated["output_modalities"] == ["text"]
+        assert "turn_sensitivity" not in updated
         client.send("session.update", session={"instructions": "no type"})
         assert client.expect("session.updated")["session"]["instructions"] == "no type"
         client.send("conversation.item.create", item=5)
         assert client.error()["code"] == "invalid_type"
         assert text_of(client.ask("hello")) == "You said: hello"
+        content = [{"type": "output_audio", "transcript": "from another conversation"}]
+        client.add({"type": "message", "role": "assistant", "content": content})
 
 
 def test_another_rate() -> None:

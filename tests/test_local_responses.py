@@ -15,8 +15,8 @@ from realtime_sync._deadline import now
 from realtime_sync.local import Failure, Gate, LocalServer, McpApproval, McpToolCall, Reply, Say, ToolCall, tone_speech
 
 TEXT = ["text"]
-OPENED = ["response.created", "response.output_item.added", "conversation.item.added"]
-CLOSED = ["conversation.item.done", "response.output_item.done", "response.done", "rate_limits.updated"]
+OPENED = ["response.created", "rate_limits.updated", "response.output_item.added", "conversation.item.added"]
+CLOSED = ["conversation.item.done", "response.output_item.done", "response.done"]
 
 
 def asked(replies: Any, **response: Any) -> list[dict[str, Any]]:
@@ -44,7 +44,7 @@ def test_a_text_response() -> None:
     ]
     deltas = [event["delta"] for event in events if event["type"] == "response.output_text.delta"]
     assert deltas == ["Hi", " there,", " friend!"]
-    created, added, in_conversation, part = events[:4]
+    created, _, added, in_conversation, part = events[:5]
     assert created["response"]["status"] == "in_progress"
     assert created["response"]["output"] == []
     assert created["response"]["usage"] is None
@@ -117,7 +117,7 @@ def test_several_function_calls_in_one_response() -> None:
         "conversation.item.done",
         "response.output_item.done",
     ]
-    assert types(events)[-15:] == ["response.output_item.done", *call, *call, *CLOSED[2:]]
+    assert types(events)[-14:] == ["response.output_item.done", *call, *call, *CLOSED[2:]]
     done = [event for event in events if event["type"] == "response.function_call_arguments.done"]
     assert [event["name"] for event in done] == ["get_weather", "get_time"]
     assert [json.loads(event["arguments"]) for event in done] == [{"city": "Paris", "unit": "celsius"}, {}]
@@ -138,7 +138,7 @@ def test_items_of_a_response_form_a_chain() -> None:
 
 def test_a_response_may_be_empty() -> None:
     events = asked([None])
-    assert types(events) == ["response.created", "response.done", "rate_limits.updated"]
+    assert types(events) == ["response.created", "rate_limits.updated", "response.done"]
     assert done_of(events)["output"] == []
 
 
@@ -165,7 +165,7 @@ def test_mcp_calls_and_approvals() -> None:
     ]
     events = asked([outputs], output_modalities=TEXT)
     names = types(events)
-    assert names[3:7] == [
+    assert names[4:8] == [
         "response.mcp_call_arguments.delta",
         "response.mcp_call_arguments.done",
         "response.mcp_call.in_progress",
@@ -223,7 +223,9 @@ def test_the_token_limit_cuts(modality: str) -> None:
 
 
 def test_a_script_that_is_over_fails_the_response() -> None:
-    assert done_of(asked([]))["status_details"]["error"]["code"] == "script_exhausted"
+    with LocalServer([]) as server, RawClient(server) as client:
+        assert client.ask("hello")["status_details"]["error"]["code"] == "script_exhausted"
+        assert ["no reply left" in str(failure) for failure in server.failures] == [True]
 
 
 def test_cancel_closes_what_is_open_and_keeps_what_was_said() -> None:
@@ -235,7 +237,7 @@ def test_cancel_closes_what_is_open_and_keeps_what_was_said() -> None:
         gate.wait_reached(TIMEOUT_S)
         client.send("response.cancel")
         events = client.response()
-        assert types(events)[-6:] == ["response.output_text.done", "response.content_part.done", *CLOSED]
+        assert types(events)[-5:] == ["response.output_text.done", "response.content_part.done", *CLOSED]
         response = done_of(events)
         assert response["status"] == "cancelled"
         assert response["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
@@ -257,9 +259,8 @@ def test_cancel_before_anything_was_said() -> None:
         client.send("response.create")
         client.expect("response.created")
         client.send("response.cancel")
-        done = client.expect("response.done")["response"]
+        done = client.expect("rate_limits.updated", "response.done")["response"]
         assert (done["status"], done["output"]) == ("cancelled", [])
-        client.expect("rate_limits.updated")
         assert text_of(client.ask("again")) == "two"
 
 
@@ -295,7 +296,7 @@ def test_cancel_races_with_the_end() -> None:
             client.send("response.cancel")
             client.send("input_audio_buffer.clear")
             events = client.until("input_audio_buffer.cleared")
-            if "rate_limits.updated" not in types(events):
+            if "response.done" not in types(events):
                 events += client.response()
             ends = [event for event in events if event["type"] == "response.done"]
             refused = [event for event in events if event["type"] == "error"]
@@ -360,7 +361,7 @@ def test_many_responses_at_once_stay_apart() -> None:
             client.send("response.create", response={"conversation": "none", "metadata": {"topic": str(number)}})
         barrier.wait(TIMEOUT_S)
         events: list[dict[str, Any]] = []
-        while sum(event["type"] == "rate_limits.updated" for event in events) < 8:
+        while sum(event["type"] == "response.done" for event in events) < 8:
             events.append(client.recv())
         done = [event["response"] for event in events if event["type"] == "response.done"]
         for response in done:
@@ -376,7 +377,7 @@ def test_responses_at_once_are_bounded() -> None:
     with LocalServer(lambda turn: gate.wait(TIMEOUT_S) and "x") as server, RawClient(server) as client:
         for _ in range(64):
             client.send("response.create", response=aside)
-            client.expect("response.created")
+            client.expect("response.created", "rate_limits.updated")
         client.send("response.create", response=aside)
         assert client.error()["code"] == "rate_limit_exceeded"
         gate.set()
@@ -493,7 +494,48 @@ def test_rate_limits_go_down() -> None:
         left = []
         for _ in range(2):
             client.send("response.create")
-            limits = {limit["name"]: limit for limit in client.response()[-1]["rate_limits"]}
+            limits = {limit["name"]: limit for limit in client.response()[1]["rate_limits"]}
             left.append((limits["requests"]["remaining"], limits["tokens"]["remaining"]))
             assert limits["tokens"]["remaining"] < limits["tokens"]["limit"]
         assert left[1] < left[0]
+
+
+def test_rate_limits_come_at_the_beginning_and_can_be_scripted() -> None:
+    low = [{"name": "requests", "limit": 10, "remaining": 0, "reset_seconds": 6.5}]
+    script = [Reply("known at once", rate_limits=low), lambda turn: Reply("later", rate_limits=low), "counted"]
+    with LocalServer(script) as server, RawClient(server) as client:
+        client.update(output_modalities=TEXT)
+        told = []
+        for _ in script:
+            client.send("response.create")
+            events = client.response()
+            told.append([event["rate_limits"] for event in events if event["type"] == "rate_limits.updated"])
+            assert events[1]["type"] == "rate_limits.updated"
+        assert told[0] == [low]
+        assert told[1][1] == low
+        assert [limit["name"] for limit in told[2][0]] == ["requests", "tokens"]
+
+
+def test_a_gate_before_a_response_holds_nothing_else() -> None:
+    gate = Gate("response.created")
+    with LocalServer(["one", "two"], gates=[gate]) as server, RawClient(server) as client:
+        client.update(output_modalities=TEXT)
+        client.send("response.create")
+        gate.wait_reached(TIMEOUT_S)
+        client.say("the conversation goes on")
+        client.send("response.create")
+        assert client.error()["code"] == "conversation_already_has_active_response"
+        gate.open()
+        assert types(client.response())[0] == "response.created"
+
+
+def test_a_response_that_is_cancelled_behind_its_gate_was_created() -> None:
+    gate = Gate("response.created")
+    with LocalServer(["one", "two"], gates=[gate]) as server, RawClient(server) as client:
+        client.send("response.create")
+        gate.wait_reached(TIMEOUT_S)
+        client.send("response.cancel")
+        done = client.expect("response.created", "rate_limits.updated", "response.done")["response"]
+        assert done["status"] == "cancelled"
+        gate.open()
+        assert text_of(client.ask("again")) == "two"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
@@ -10,7 +9,8 @@ import pytest
 from realtime_sync.errors import ConfigurationError, RealtimeTimeout
 from realtime_sync.local import Failure, Gate, McpApproval, Reply, Say, ToolCall, Turn
 from realtime_sync.local.default_reply import default_reply
-from realtime_sync.local.script import Replies, Script, as_reply
+from realtime_sync.local.replies import Replies, Transcripts
+from realtime_sync.local.script import as_reply
 
 WEATHER = {
     "type": "function",
@@ -33,26 +33,26 @@ def turn(text: str = "", *more: dict[str, Any], tools: Any = (), tool_choice: An
 
 
 def claimed(replies: Replies) -> Any:
-    return replies.claim()(turn())
+    return replies.claim().answer(turn())
 
 
 def test_a_script_is_handed_out_in_order_and_then_fails() -> None:
-    replies = Replies(["one", Reply("two"), lambda turn: turn.number], default_reply)
+    replies = Replies(["one", Reply("two"), lambda turn: turn.number])
     assert [claimed(replies) for _ in range(3)] == ["one", Reply("two"), 1]
     assert claimed(replies).code == "script_exhausted"
 
 
 def test_iterators_and_functions_are_scripts_too() -> None:
-    assert claimed(Replies(iter("x"), default_reply)) == "x"
-    assert claimed(Replies(lambda turn: f"number {turn.number}", default_reply)) == "number 1"
-    assert claimed(Replies(None, lambda turn: "default")) == "default"
+    assert claimed(Replies(iter("x"))) == "x"
+    assert claimed(Replies(lambda turn: f"number {turn.number}")) == "number 1"
+    assert claimed(Replies(None)) == "Hello! What can I do for you?"
 
 
 def test_a_string_is_no_script() -> None:
     with pytest.raises(ConfigurationError, match="list"):
-        Replies("hello", default_reply)
+        Replies("hello")
     with pytest.raises(ConfigurationError, match="list"):
-        Script(b"hello")
+        Transcripts(b"hello")
 
 
 @pytest.mark.parametrize(
@@ -85,25 +85,19 @@ def test_arguments_may_be_broken_on_purpose() -> None:
 
 def test_a_gate_holds_the_event_it_counts() -> None:
     gate = Gate("response.done", nth=2)
-    passed = []
 
-    def pass_by() -> None:
-        for name in ("response.done", "response.created", "response.done", "response.done"):
-            gate.hold(name, lambda: False)
-            passed.append(name)
-
-    thread = threading.Thread(target=pass_by)
-    thread.start()
-    gate.wait_reached(20)
-    assert passed == ["response.done", "response.created"]
+    names = ("response.done", "response.created", "response.done", "response.done")
+    assert [gate.arrive(name) for name in names] == [False, False, True, False]
+    gate.wait_reached(0)
+    assert not gate.opened
     gate.open()
-    thread.join(20)
-    assert len(passed) == 4
+    assert gate.opened
 
 
-def test_a_gate_lets_go_of_what_has_ended() -> None:
+def test_a_gate_that_is_open_already_holds_nothing() -> None:
     gate = Gate("response.done")
-    gate.hold("response.done", lambda: True)
+    gate.open()
+    assert not gate.arrive("response.done")
     gate.wait_reached(0)
 
 

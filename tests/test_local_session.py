@@ -182,6 +182,7 @@ def test_items_are_added_where_they_belong(client: RawClient) -> None:
         assert event["previous_item_id"] is None
         assert event["item"] == {
             "id": "mine",
+            "object": "realtime.item",
             "type": "message",
             "status": "completed",
             "role": "system",
@@ -199,7 +200,12 @@ def test_items_are_added_where_they_belong(client: RawClient) -> None:
 @pytest.mark.parametrize(
     ("item", "previous", "code", "param"),
     [
-        ({"id": "taken", "type": "message", "role": "user", "content": []}, None, "invalid_value", "item.id"),
+        (
+            {"id": "taken", "type": "message", "role": "user", "content": []},
+            None,
+            "item_create_duplicate_item_id",
+            None,
+        ),
         ({"type": "message", "role": "user", "content": []}, "nowhere", "invalid_value", "previous_item_id"),
         ({"type": "function_call_output", "call_id": "c", "output": "1"}, None, "invalid_tool_call_id", None),
         (
@@ -207,6 +213,12 @@ def test_items_are_added_where_they_belong(client: RawClient) -> None:
             None,
             "invalid_value",
             "item.content[0].audio",
+        ),
+        (
+            {"type": "message", "role": "assistant", "content": [{"type": "output_audio", "transcript": "x"}]},
+            None,
+            "invalid_value",
+            "item.content[0].type",
         ),
     ],
 )
@@ -232,7 +244,6 @@ def test_every_kind_of_item_is_taken(client: RawClient) -> None:
             ],
         },
         {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "x"}]},
-        {"type": "message", "role": "assistant", "content": [{"type": "output_audio", "transcript": "x"}]},
         {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "call_a"},
         {"type": "function_call_output", "call_id": "call_a", "output": "done"},
         {"type": "mcp_approval_request", "id": "m1", "server_label": "s", "name": "n", "arguments": "{}"},

@@ -6,8 +6,9 @@ Needs the extra ``local``.
 from __future__ import annotations
 
 from realtime_sync.local.quirks import Quirks
-from realtime_sync.local.records import Request
-from realtime_sync.local.script import Failure, Gate, McpApproval, McpToolCall, Reply, Say, ToolCall, Turn
+from realtime_sync.local.records import RefusedEvent
+from realtime_sync.local.request import LogEntry, Request
+from realtime_sync.local.script import Failure, Gate, McpApproval, McpToolCall, Reply, Say, ToolCall, Transcript, Turn
 from realtime_sync.local.server import LocalServer
 from realtime_sync.local.speech import describe_audio, tone_speech
 
@@ -15,13 +16,16 @@ __all__ = [
     "Failure",
     "Gate",
     "LocalServer",
+    "LogEntry",
     "McpApproval",
     "McpToolCall",
     "Quirks",
+    "RefusedEvent",
     "Reply",
     "Request",
     "Say",
     "ToolCall",
+    "Transcript",
     "Turn",
     "describe_audio",
     "tone_speech",

@@ -1,95 +1,123 @@
-"""Who may connect, and to what: the upgrade request."""
+"""Who may connect, and to what: keys, and the upgrade request."""
 
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any, Final
+
+import attrs
 
 from realtime_sync.local.checks import Refusal
+from realtime_sync.local.client_secrets import ClientSecrets, IssuedSecret
+from realtime_sync.local.config import Kind
+from realtime_sync.local.http import Answer, Head
 from realtime_sync.local.quirks import Quirks
-from realtime_sync.local.records import Request
-from realtime_sync.local.session import Kind
+from realtime_sync.local.request import Request
 
-if TYPE_CHECKING:
-    from websockets.http11 import Request as HttpRequest
-    from websockets.http11 import Response as HttpResponse
-    from websockets.sync.server import ServerConnection
-
-__all__ = ["http_error", "http_fault", "kind_and_model", "later_fault", "request_of", "subprotocol"]
+__all__ = ["Admitted", "Door", "error_answer", "kind_and_model", "request_of", "subprotocol"]
 
 _SECRETS: Final = frozenset({"authorization", "api-key", "api_key", "cookie", "key", "sec-websocket-protocol", "token"})
 _KEY_PROTOCOL: Final = "openai-insecure-api-key."
 
 
-def request_of(http: HttpRequest) -> Request:
+@attrs.frozen
+class Admitted:
+    """A connection that is upgraded: to be turned away at once where there is a ``fault``, else to be served.
+    ``secret`` is the client secret that it showed."""
+
+    request: Request
+    fault: Refusal | None
+    secret: IssuedSecret | None
+
+
+@attrs.frozen
+class Door:
+    """Decides about keys and upgrade requests."""
+
+    api_key: str | None
+    secrets: ClientSecrets
+    quirks: Quirks
+
+    def check_key(self, head: Head) -> IssuedSecret | None:
+        """What the key that is shown was issued for, where it is a client secret; raises `Refusal` for a wrong one."""
+        offered = _offered_key(head)
+        secret = None if offered is None else self.secrets.find(offered)
+        if secret is not None or self.api_key is None:
+            return secret
+        if offered is None:
+            raise Refusal(None, "Missing bearer or basic authentication in header")
+        if not hmac.compare_digest(offered.encode(), self.api_key.encode()):
+            raise Refusal("invalid_api_key", "Incorrect API key provided.")
+        return None
+
+    def admit(self, head: Head, request: Request) -> Admitted | Answer:
+        """Let an upgrade request pass, or answer it with an HTTP status."""
+        if not is_realtime(head.path):
+            return error_answer(404, Refusal(None, f"Invalid URL ({head.method} {head.path})"))
+        try:
+            secret = self.check_key(head)
+        except Refusal as fault:
+            return Admitted(request, fault, None) if self.quirks.late_authentication else error_answer(401, fault)
+        return Admitted(request, self._later_fault(request, secret), secret)
+
+    def _later_fault(self, request: Request, secret: IssuedSecret | None) -> Refusal | None:
+        """What is wrong with a request that the real server upgrades first and turns away then."""
+        if request.headers.get("openai-beta") == "realtime=v1" and not self.quirks.beta_names:
+            message = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
+            return Refusal("beta_api_shape_disabled", message)
+        kind, model = kind_and_model(request, secret)
+        if secret is not None and kind != secret.kind:
+            return Refusal("invalid_value", f"The client secret is for a {secret.kind} session.")
+        if kind == "transcription" and model:
+            return Refusal("invalid_model", "You must not provide a model parameter for transcription sessions.")
+        if kind != "transcription" and not model and "call_id" not in request.query and not self.quirks.lenient:
+            return Refusal("missing_model", "You must provide a model parameter.")
+        return None
+
+
+def is_realtime(path: str) -> bool:
+    """Whether a path is one of the two that are upgraded."""
+    return path.rstrip("/").endswith(("/realtime", "/realtime/translations"))
+
+
+def request_of(head: Head, number: int) -> Request:
     """The record of an upgrade request, its secrets hidden."""
-    url = urlsplit(http.path)
-    query = {name: _hidden(name, value) for name, value in parse_qsl(url.query, keep_blank_values=True)}
-    headers = {name.lower(): _hidden(name, value) for name, value in http.headers.raw_items()}
-    return Request(url.path, query, headers)
+    query = {name: _hidden(name, value) for name, value in head.query}
+    headers = {name.lower(): _hidden(name, value) for name, value in head.headers}
+    return Request(head.path, query, headers, number)
 
 
-def http_fault(http: HttpRequest, request: Request, api_key: str | None) -> tuple[Refusal | None, int]:
-    """Why a request is answered with an HTTP status in the place of the upgrade, and with which."""
-    if not request.path.rstrip("/").endswith(("/realtime", "/realtime/translations")):
-        return Refusal(None, f"Invalid URL (GET {request.path})"), 404
-    if api_key is None:
-        return None, 101
-    offered = _offered_key(http)
-    if offered is None:
-        return Refusal(None, "Missing bearer or basic authentication in header"), 401
-    if not hmac.compare_digest(offered.encode(), api_key.encode()):
-        return Refusal("invalid_api_key", "Incorrect API key provided."), 401
-    return None, 101
-
-
-def later_fault(request: Request, quirks: Quirks) -> Refusal | None:
-    """What is wrong with a request that the real server upgrades first and turns away then."""
-    if request.headers.get("openai-beta") == "realtime=v1" and not quirks.beta_names:
-        message = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
-        return Refusal("beta_api_shape_disabled", message)
-    kind, model = kind_and_model(request)
-    if kind == "transcription" and model:
-        return Refusal("invalid_model", "You must not provide a model parameter for transcription sessions.")
-    if kind != "transcription" and not model and "call_id" not in request.query and not quirks.lenient:
-        return Refusal("missing_model", "You must provide a model parameter.")
-    return None
-
-
-def kind_and_model(request: Request) -> tuple[Kind, str]:
-    """The kind of session that a request asks for, and its model (Azure's deployment)."""
+def kind_and_model(request: Request, secret: IssuedSecret | None = None) -> tuple[Kind, str]:
+    """The kind of session that a request asks for, and its model (Azure's deployment, or that of the secret)."""
     model = request.query.get("model") or request.query.get("deployment") or ""
+    if secret is not None and not model:
+        model = secret.session.get("model", "")
     if request.path.rstrip("/").endswith("/translations"):
         return "translation", model
-    return "transcription" if request.query.get("intent") == "transcription" else "realtime", model
+    by_secret = secret is not None and secret.kind == "transcription"
+    return "transcription" if by_secret or request.query.get("intent") == "transcription" else "realtime", model
 
 
-def http_error(websocket: ServerConnection, status: int, fault: Refusal) -> HttpResponse:
-    """The JSON answer to a request that is refused."""
-    error = {"message": fault.message, "type": fault.type, "param": None, "code": fault.code}
-    response = websocket.respond(status, json.dumps({"error": error}, indent=2))
-    del response.headers["Content-Type"]
-    response.headers["Content-Type"] = "application/json"
-    response.headers["x-request-id"] = f"req_{websocket.id.hex}"
-    return response
+def error_answer(status: int, fault: Refusal) -> Answer:
+    """A refusal as the answer to a request."""
+    error = {"message": fault.message, "type": fault.type, "param": fault.param, "code": fault.code}
+    return Answer(status, {"error": error})
 
 
-def subprotocol(_: ServerConnection, offered: Sequence[Any]) -> Any:
+def subprotocol(_: Any, offered: Sequence[Any]) -> Any:
     """The one subprotocol that is spoken, where a browser offers it."""
     return "realtime" if "realtime" in offered else None
 
 
-def _offered_key(http: HttpRequest) -> str | None:
+def _offered_key(head: Head) -> str | None:
     """The key of a request: as a bearer token, in Azure's header, or in a browser's subprotocol."""
-    scheme, _, token = http.headers.get("Authorization", "").partition(" ")
+    scheme, _, token = (head.get("authorization") or "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return token.strip()
-    if "api-key" in http.headers:
-        return http.headers["api-key"]
-    offered = ",".join(http.headers.get_all("Sec-WebSocket-Protocol")).split(",")
+    if (key := head.get("api-key")) is not None:
+        return key
+    offered = ",".join(head.get_all("sec-websocket-protocol")).split(",")
     keys = [name.strip().removeprefix(_KEY_PROTOCOL) for name in offered if name.strip().startswith(_KEY_PROTOCOL)]
     return keys[0] if keys else None
 

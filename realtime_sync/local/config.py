@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from realtime_sync.local.checks import Refusal
 
 __all__ = [
-    "default_realtime_session",
-    "default_transcription_session",
-    "default_translation_session",
+    "Kind",
+    "default_session",
     "merge_response",
     "merge_session",
     "require_voice",
@@ -18,6 +17,7 @@ __all__ = [
 ]
 
 JsonObject = dict[str, Any]
+Kind = Literal["realtime", "transcription", "translation"]
 
 _INSTRUCTIONS: Final = "Answer briefly and in a friendly tone."
 _SERVER_VAD: Final[Mapping[str, Any]] = {
@@ -41,8 +41,29 @@ _SILENCE_MS_BY_EAGERNESS: Final = {"low": 1200, "medium": 700, "high": 300, "aut
 _WHOLE: Final = frozenset({"noise_reduction", "prompt", "reasoning", "tool_choice", "tracing", "truncation"})
 
 
-def default_realtime_session(session_id: str, model: str, expires_at: int, rate_hz: int) -> JsonObject:
-    """The effective configuration of a conversation before any update."""
+_UNDERSTOOD: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(
+        ("type", "model", "output_modalities", "instructions", "tools", "tool_choice", "max_output_tokens")
+    ),
+    **dict.fromkeys(("tracing", "truncation", "prompt", "include", "parallel_tool_calls", "reasoning", "temperature")),
+    "audio": {
+        "input": dict.fromkeys(("format", "transcription", "noise_reduction", "turn_detection")),
+        "output": dict.fromkeys(("format", "voice", "speed", "language")),
+    },
+}
+"""The settings that an update can change, and the settings in them."""
+
+
+def default_session(kind: Kind, session_id: str, model: str, expires_at: float, rate_hz: int) -> JsonObject:
+    """The effective configuration of a session before any update. ``expires_at`` is in seconds since 1970."""
+    if kind == "realtime":
+        return _realtime_session(session_id, model, int(expires_at), rate_hz)
+    if kind == "transcription":
+        return _transcription_session(session_id, int(expires_at), rate_hz)
+    return _translation_session(session_id, model, int(expires_at))
+
+
+def _realtime_session(session_id: str, model: str, expires_at: int, rate_hz: int) -> JsonObject:
     return {
         "type": "realtime",
         "object": "realtime.session",
@@ -62,8 +83,7 @@ def default_realtime_session(session_id: str, model: str, expires_at: int, rate_
     }
 
 
-def default_transcription_session(session_id: str, expires_at: int, rate_hz: int) -> JsonObject:
-    """The effective configuration of a transcription session before any update."""
+def _transcription_session(session_id: str, expires_at: int, rate_hz: int) -> JsonObject:
     return {
         "type": "transcription",
         "object": "realtime.transcription_session",
@@ -74,8 +94,7 @@ def default_transcription_session(session_id: str, expires_at: int, rate_hz: int
     }
 
 
-def default_translation_session(session_id: str, model: str, expires_at: int) -> JsonObject:
-    """The effective configuration of a translation session before any update."""
+def _translation_session(session_id: str, model: str, expires_at: int) -> JsonObject:
     return {
         "type": "translation",
         "id": session_id,
@@ -109,7 +128,7 @@ def merge_session(current: JsonObject, update: Mapping[str, Any], *, voice_locke
         raise Refusal("invalid_value", kinds, "session.type")
     if update.get("model") not in (None, current.get("model")):
         raise Refusal("invalid_value", "Cannot update the model of a session after it was created.", "session.model")
-    merged = _merged(current, update)
+    merged = _merged(current, _understood(update))
     if voice_locked:
         require_voice(current, merged["audio"]["output"]["voice"])
     return merged
@@ -119,6 +138,15 @@ def require_voice(session: JsonObject, voice: Any) -> None:
     """Refuse a voice other than the session's."""
     if voice != session["audio"]["output"]["voice"]:
         raise Refusal("cannot_update_voice", "Cannot update a conversation's voice if assistant audio is present.")
+
+
+def _understood(update: Mapping[str, Any], known: Mapping[str, Any] = _UNDERSTOOD) -> JsonObject:
+    """An update without the settings that this server has no idea of: a lenient one accepts them, and no more."""
+    result = {name: value for name, value in update.items() if name in known}
+    for name, below in known.items():
+        if below and isinstance(result.get(name), dict):
+            result[name] = _understood(result[name], below)
+    return result
 
 
 def _merged(current: Any, update: Mapping[str, Any]) -> JsonObject:

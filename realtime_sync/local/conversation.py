@@ -17,6 +17,9 @@ from realtime_sync.local.sound import AudioFormat
 __all__ = ["Conversation", "StoredItem", "item_from_client"]
 
 _AUDIO_PARTS: Final = ("input_audio", "output_audio")
+_OBJECTS: Final = frozenset({"message", "function_call", "function_call_output"})
+# A retrieved part names its format as the older dialect did.
+_FORMAT_NAMES: Final = {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
 
 
 @attrs.define
@@ -45,13 +48,18 @@ class StoredItem:
 
     def shown(self) -> dict[str, Any]:
         """The item as most events carry it: a copy, without audio."""
-        return copy.deepcopy(self.data)
+        data = copy.deepcopy(self.data)
+        if data["type"] in _OBJECTS:
+            data = {"id": data.pop("id"), "object": "realtime.item", **data}
+        return data
 
     def whole(self) -> dict[str, Any]:
         """The item with its audio in base64."""
         data = self.shown()
         for index, audio in self.audio.items():
-            data["content"][index]["audio"] = base64.b64encode(audio).decode()
+            part = data["content"][index]
+            part["audio"] = base64.b64encode(audio).decode()
+            part["format"] = _FORMAT_NAMES[self.audio_format.type]
         return data
 
 
@@ -107,7 +115,8 @@ class Conversation:
         """Put an item behind another, at the end (``None``) or at the beginning (``root``); the id of the one that
         now stands before it. Raises `Refusal` for an id that is taken, a place or a tool call that is not there."""
         if self.find(item.id) is not None:
-            raise Refusal("invalid_value", f"An item with id '{item.id}' already exists.", "item.id")
+            message = f"Error adding item: an item with id '{item.id}' already exists."
+            raise Refusal("item_create_duplicate_item_id", message)
         if item.data["type"] == "function_call_output":
             self._require_call(item.data["call_id"])
         index = len(self._items)

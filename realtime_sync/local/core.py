@@ -12,11 +12,15 @@ from typing import Any, Final
 
 import attrs
 
+from realtime_sync.errors import ConfigurationError
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.conversation import Conversation
+from realtime_sync.local.faults import Faults
 from realtime_sync.local.outbox import Outbox
 from realtime_sync.local.quirks import Quirks
-from realtime_sync.local.script import Gate, Replies, Script
+from realtime_sync.local.replies import Claim, Replies, Transcripts
+from realtime_sync.local.request import Request
+from realtime_sync.local.script import Gate
 from realtime_sync.local.speech import Speaker, Transcriber
 
 __all__ = ["Core", "Ids", "Options"]
@@ -24,6 +28,8 @@ __all__ = ["Core", "Ids", "Options"]
 JsonObject = dict[str, Any]
 _LOG: Final = logging.getLogger("realtime_sync.local")
 _MOST_THREADS: Final = 64
+# A gate may be of many sessions, so it is looked at and notifies none.
+_GATE_POLL_S: Final = 0.005
 
 
 class Ids:
@@ -43,20 +49,23 @@ class Ids:
         return f"{prefix}_{self._server}{number:04d}"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True, eq=False)
 class Options:
-    """What a server was started with, as far as its sessions need it."""
+    """What a server was started with, as far as its sessions need it. The scripts may be replaced at any time."""
 
     replies: Replies
-    transcripts: Script | None
+    transcripts: Transcripts | None
     transcriber: Transcriber
     speaker: Speaker
     speed: float | None
+    latency_s: float
     expires_after_s: float
     quirks: Quirks
     mcp_tools: dict[str, Sequence[JsonObject]]
     gates: list[Gate]
     failed: Callable[[BaseException], None]
+    refused: Callable[[JsonObject | str | bytes | None, Refusal, Request], None]
+    faults: Faults
     ids: Ids
 
 
@@ -68,17 +77,18 @@ class Core:
     `lock`, so that the order of events is the order of changes.
     """
 
-    def __init__(self, config: JsonObject, outbox: Outbox, options: Options) -> None:
+    def __init__(self, config: JsonObject, outbox: Outbox, options: Options, request: Request) -> None:
         # Guards everything that a session holds (configuration, conversation, input audio, responses) and the order
         # of the outbox. Re-entrant, since what takes it calls each other. Nobody waits for the network while holding
-        # it; a test's gate may stop its holder, which freezes the session as a test wants it.
-        self.lock = threading.RLock()
+        # it, and who stands at a gate lets go of it in `wait_open`: whatever that held up goes on meanwhile.
+        self.lock = threading.Condition(threading.RLock())
         self.config = config
         self.conversation = Conversation(options.ids.new("conv"))
         self.voice_locked = False
         self._ended = False
         self.outbox = outbox
         self.options = options
+        self.request = request
         self._name = threading.current_thread().name
         self._threads: list[threading.Thread] = []
 
@@ -102,7 +112,7 @@ class Core:
 
     def tell(self, event_type: str, /, *, confirms: bool = False, **fields: Any) -> None:
         """Send an event once the gates let it pass."""
-        self.hold(event_type, lambda: self.ended)
+        self.wait_open(self.arrive(event_type), lambda: self.ended)
         self.emit(event_type, confirms=confirms, **fields)
 
     def answer(self, event_type: str, /, **fields: Any) -> None:
@@ -113,15 +123,30 @@ class Core:
         """Send an ``error`` event that names the client's event."""
         self.tell("error", error=refusal.shown(event_id))
 
-    def hold(self, event_type: str, ended: Callable[[], bool]) -> None:
-        """Stop at the server's gates for this event while they are shut."""
-        for gate in tuple(self.options.gates):
-            gate.hold(event_type, ended)
+    def arrive(self, event_type: str) -> list[Gate]:
+        """The server's gates that are shut in front of this event."""
+        return [gate for gate in tuple(self.options.gates) if gate.arrive(event_type)]
+
+    def wait_open(self, gates: Sequence[Gate], ended: Callable[[], bool]) -> None:
+        """Stand at these gates until they are open or it has ended. The lock is released meanwhile, however often the
+        caller has taken it: state may be another one afterwards."""
+        if not gates:
+            return
+        with self.lock:
+            while not ended() and not all(gate.opened for gate in gates):
+                self.lock.wait(_GATE_POLL_S)
 
     def report(self, error: Exception) -> None:
         """Log what a reply function, a transcriber or anything else raised, and keep it for tests."""
         _LOG.error("the local server failed on %s", threading.current_thread().name, exc_info=error)
         self.options.failed(error)
+
+    def claim_reply(self) -> Claim:
+        """The next reply of this connection's script, or of the server's."""
+        claim = (self.request.replies or self.options.replies).claim()
+        if claim.exhausted:
+            self.options.failed(ConfigurationError("the script has no reply left for a response that was asked for"))
+        return claim
 
     def run_aside(self, name: str, target: Callable[[], None]) -> None:
         """Run something on a thread of its own; raises `Refusal` when too many run already."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from realtime_sync._deadline import Deadline
@@ -20,7 +20,18 @@ from realtime_sync.local.output import (
     text_deltas,
     text_item,
 )
-from realtime_sync.local.script import Failure, McpApproval, McpToolCall, Output, Reply, Say, ToolCall, Turn, as_reply
+from realtime_sync.local.script import (
+    Failure,
+    Gate,
+    McpApproval,
+    McpToolCall,
+    Output,
+    Reply,
+    Say,
+    ToolCall,
+    Turn,
+    as_reply,
+)
 from realtime_sync.local.sound import AudioFormat
 from realtime_sync.local.usage import Tokens, usage_of
 
@@ -48,6 +59,7 @@ class Generation:
         context: Tokens,
         cached: Tokens,
         on_end: Callable[[Generation], None],
+        rate_limits: Sequence[Mapping[str, Any]],
     ) -> None:
         self.core = core
         self.id = core.new_id("resp")
@@ -57,6 +69,8 @@ class Generation:
         self.sounded_s = 0.0
         self._cached = cached
         self._on_end = on_end
+        self._rate_limits = rate_limits
+        self._announced = False
         self._ended = threading.Event()
         self._reply = _NO_REPLY
         self._items: list[OutputItem] = []
@@ -73,13 +87,24 @@ class Generation:
         return self._ended.is_set()
 
     def announce(self) -> None:
-        """Send ``response.created``."""
-        self.core.emit("response.created", response=self._shown("in_progress", None, None))
+        """Send ``response.created`` and the rate limits, with the session's lock held; once."""
+        if not self._announced:
+            self._announced = True
+            self.core.emit("response.created", response=self._shown("in_progress", None, None))
+            self.core.emit("rate_limits.updated", rate_limits=self._rate_limits)
 
-    def run(self, source: Callable[[Turn], Any], turn: Turn) -> None:
-        """Generate the response: the body of its thread."""
+    def run(self, source: Callable[[Turn], Any], turn: Turn, gates: Sequence[Gate] = ()) -> None:
+        """Generate the response: the body of its thread. ``gates`` stand in front of its announcement."""
         try:
+            self.core.wait_open(gates, self._ended.is_set)
+            with self.core.lock:
+                if self.ended:
+                    raise _Ended
+                self.announce()
             self._reply = as_reply(source(turn))
+            if self._reply.rate_limits not in (None, self._rate_limits):
+                with self._before(("rate_limits.updated",)):
+                    self.core.emit("rate_limits.updated", rate_limits=self._reply.rate_limits)
             self._pause(self._reply.delay_s)
             for output in self._reply.items():
                 self._make(output)
@@ -194,6 +219,7 @@ class Generation:
         if self.ended:
             return
         self._ended.set()
+        self.announce()
         if self._open is not None:
             self._open.close("incomplete")
             self._open = None
@@ -205,9 +231,8 @@ class Generation:
     def _before(self, event_types: Sequence[str]) -> Iterator[None]:
         """Wait for the gates and for room on the wire, then hold the lock for events of these types."""
         for event_type in event_types:
-            for gate in self._reply.gates:
-                gate.hold(event_type, self._ended.is_set)
-            self.core.hold(event_type, self._ended.is_set)
+            own = [gate for gate in self._reply.gates if gate.arrive(event_type)]
+            self.core.wait_open(own + self.core.arrive(event_type), self._ended.is_set)
         self.core.outbox.wait_for_room(self._ended.is_set)
         with self.core.lock:
             if self.ended:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from realtime_sync._deadline import SLICE_S
+from realtime_sync._deadline import SLICE_S, Deadline
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
@@ -22,16 +22,21 @@ class Outbox:
 
     Whoever holds the session's lock puts without ever blocking on the network; the thread that sends waits for the
     peer alone. A producer that can wait asks `wait_for_room` first, which keeps the queue short when the peer does
-    not read. All methods may be called from any thread.
+    not read. Each message is told to ``note`` when it is put, and takes ``latency_s`` on its way. All methods may be
+    called from any thread.
     """
 
-    def __init__(self, websocket: ServerConnection, name: str) -> None:
+    def __init__(
+        self, websocket: ServerConnection, name: str, note: Callable[[str | bytes], None], latency_s: float = 0.0
+    ) -> None:
         self._websocket = websocket
+        self._note = note
+        self._latency_s = latency_s
         # Guards the four below and is notified of every change.
         self._changed = threading.Condition()
-        self._queue: deque[str | bytes] = deque()
+        self._queue: deque[tuple[Deadline, str | bytes]] = deque()
         self._waiting_bytes = 0
-        self._close: tuple[int, str] | None = None
+        self._close: tuple[Deadline, int, str] | None = None
         self._ended = False
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.thread.start()
@@ -45,14 +50,15 @@ class Outbox:
         """Send a message after those already here; without effect once a close was put."""
         with self._changed:
             if self._close is None and not self._ended:
-                self._queue.append(message)
+                self._note(message)
+                self._queue.append((Deadline(self._latency_s), message))
                 self._waiting_bytes += len(message)
                 self._changed.notify_all()
 
     def close(self, code: int, reason: str) -> None:
         """Close the connection once everything before is sent."""
         with self._changed:
-            self._close = self._close or (code, reason)
+            self._close = self._close or (Deadline(self._latency_s), code, reason)
             self._changed.notify_all()
 
     def end(self) -> None:
@@ -73,19 +79,27 @@ class Outbox:
 
         try:
             while (batch := self._next()) is not None:
-                for message in batch:
+                for due, message in batch:
+                    self._wait_until(due)
                     self._websocket.send(message)
                     with self._changed:
                         self._waiting_bytes -= len(message)
                         self._changed.notify_all()
             if self._close is not None:
-                self._websocket.close(*self._close)
+                due, code, reason = self._close
+                self._wait_until(due)
+                self._websocket.close(code, reason)
         except ConnectionClosed:
             pass
         finally:
             self.end()
 
-    def _next(self) -> list[str | bytes] | None:
+    def _wait_until(self, due: Deadline) -> None:
+        if self._latency_s:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended, due.remaining())
+
+    def _next(self) -> list[tuple[Deadline, str | bytes]] | None:
         with self._changed:
             while not self._queue and not self._ended and self._close is None:
                 self._changed.wait()

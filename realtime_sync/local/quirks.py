@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import attrs
+
+from realtime_sync.local.beta import event_in_beta
 
 __all__ = ["Quirks"]
 
 JsonObject = dict[str, Any]
-
-_BETA_NAMES: Final = {
-    "response.output_text.delta": "response.text.delta",
-    "response.output_text.done": "response.text.done",
-    "response.output_audio.delta": "response.audio.delta",
-    "response.output_audio.done": "response.audio.done",
-    "response.output_audio_transcript.delta": "response.audio_transcript.delta",
-    "response.output_audio_transcript.done": "response.audio_transcript.done",
-}
-_BETA_PARTS: Final = {"output_text": "text", "output_audio": "audio"}
 
 
 @attrs.frozen(kw_only=True)
 class Quirks:
     """Departures of other servers from the protocol, all off by default.
 
-    ``beta_names`` sends the event and content part names of the retired dialect, and accepts its header;
+    ``beta_names`` speaks the retired dialect: its event and content part names and flat configurations go out, both
+    they and those of today are understood, and its header is accepted;
     ``confirm`` off leaves out whatever only confirms a client event (session.updated, conversation.item.added, ...);
     ``item_created_only`` sends one ``conversation.item.created`` in the place of added and done; ``whole_arguments``
     sends function arguments without deltas; ``code_in_type`` puts an error's code into its ``type``;
@@ -62,27 +55,10 @@ class Quirks:
             event = {**event, "error": self._error(event["error"])}
         if not self.event_ids:
             event = {name: value for name, value in event.items() if name != "event_id"}
-        return self._in_beta(event) if self.beta_names else event
+        return event_in_beta(event) if self.beta_names else event
 
     def _error(self, error: JsonObject) -> JsonObject | str:
         if self.error_as_string:
             message: str = error["message"]
             return message
         return {**error, "type": error["code"] or error["type"], "code": None} if self.code_in_type else error
-
-    def _in_beta(self, event: JsonObject) -> JsonObject:
-        event = {**event, "type": _BETA_NAMES.get(event["type"], event["type"])}
-        if "item" in event:
-            event["item"] = _renamed_parts(event["item"])
-        if "response" in event:
-            output = [_renamed_parts(item) for item in event["response"]["output"]]
-            event["response"] = {**event["response"], "output": output}
-        return event
-
-
-def _renamed_parts(item: JsonObject) -> JsonObject:
-    parts = item.get("content")
-    if parts is None:
-        return item
-    renamed = [{**part, "type": _BETA_PARTS.get(part["type"], part["type"])} for part in parts]
-    return {**item, "content": renamed}

@@ -23,8 +23,8 @@ from realtime_sync.local.checks import Refusal
 from realtime_sync.local.config import merge_session
 from realtime_sync.local.conversation import item_from_client
 from realtime_sync.local.core import Core
-from realtime_sync.local.listening import Listening
 from realtime_sync.local.sound import AudioFormat
+from realtime_sync.local.user_audio import UserAudio
 
 __all__ = ["Requests"]
 
@@ -39,13 +39,13 @@ class Requests(ClientEventVisitor[None]):
 
     def __init__(self, core: Core) -> None:
         self._core: Final = core
-        self._listening = Listening(core)
-        self._responses = self._listening.responses
+        self._user_audio = UserAudio(core)
+        self._responses = self._user_audio.responses
 
     @property
-    def listening(self) -> Listening:
+    def user_audio(self) -> UserAudio:
         """The user's audio."""
-        return self._listening
+        return self._user_audio
 
     def default(self, event: ClientEvent) -> None:
         """Refuse what this kind of session does not know, and what cannot be read."""
@@ -57,7 +57,7 @@ class Requests(ClientEventVisitor[None]):
         before = core.config
         update = event_to_dict(event)["session"]
         core.config = merge_session(before, update, voice_locked=core.voice_locked)
-        self._listening.configure(before)
+        self._user_audio.configure(before)
         core.answer("session.updated", session=core.config)
         known = [tool for tool in before.get("tools", ()) if tool["type"] == "mcp"]
         for tool in core.config.get("tools", ()):
@@ -66,15 +66,15 @@ class Requests(ClientEventVisitor[None]):
 
     def visit_input_audio_buffer_append(self, event: InputAudioBufferAppend) -> None:
         """Take audio; only turn detection answers it."""
-        self._listening.append(event.audio)
+        self._user_audio.append(event.audio)
 
     def visit_input_audio_buffer_commit(self, event: InputAudioBufferCommit) -> None:
         """Make a user message of the audio."""
-        self._listening.commit()
+        self._user_audio.commit()
 
     def visit_input_audio_buffer_clear(self, event: InputAudioBufferClear) -> None:
         """Forget the audio."""
-        self._listening.clear()
+        self._user_audio.clear()
         self._core.answer("input_audio_buffer.cleared")
 
     def visit_conversation_item_create(self, event: ConversationItemCreate) -> None:
@@ -84,7 +84,7 @@ class Requests(ClientEventVisitor[None]):
         audio_format = AudioFormat.of(core.config["audio"]["input"]["format"])
         item = item_from_client(raw, core.new_id, audio_format, "item")
         previous = core.conversation.add(item, event.previous_item_id)
-        self._listening.user_acted()
+        self._user_audio.user_acted()
         for event_type in ("conversation.item.added", "conversation.item.done"):
             core.answer(event_type, previous_item_id=previous, item=item.shown())
 
@@ -110,7 +110,7 @@ class Requests(ClientEventVisitor[None]):
 
     def visit_response_create(self, event: ResponseCreate) -> None:
         """Start a response."""
-        self._listening.user_acted()
+        self._user_audio.user_acted()
         self._responses.create(event_to_dict(event).get("response") or {})
 
     def visit_response_cancel(self, event: ResponseCancel) -> None:

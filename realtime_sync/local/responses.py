@@ -11,9 +11,9 @@ from realtime_sync.local.config import merge_response
 from realtime_sync.local.conversation import StoredItem, item_from_client
 from realtime_sync.local.core import Core
 from realtime_sync.local.generation import Generation
-from realtime_sync.local.hearing import Hearing
 from realtime_sync.local.script import Turn
 from realtime_sync.local.sound import AudioFormat
+from realtime_sync.local.transcription import Transcription
 from realtime_sync.local.usage import Tokens, context_tokens
 
 __all__ = ["Responses"]
@@ -29,9 +29,9 @@ class Responses:
     session's lock.
     """
 
-    def __init__(self, core: Core, hearing: Hearing, on_end: Callable[[float], None]) -> None:
+    def __init__(self, core: Core, transcription: Transcription, on_end: Callable[[float], None]) -> None:
         self._core = core
-        self._hearing = hearing
+        self._transcription = transcription
         self._on_end = on_end
         self._running: dict[str, Generation] = {}
         self._active: Generation | None = None
@@ -58,17 +58,20 @@ class Responses:
             items = self._context(settings)
             context = context_tokens(settings, items)
             cached = context.cached_after(self._context_before)
-            generation = Generation(core, settings, context, cached, self._ended)
             self._count += 1
             turn = self._turn(settings, items)
-            source = core.options.replies.claim()
-            core.hold("response.created", lambda: core.ended)
+            claim = core.claim_reply()
+            limits = self._rate_limits(context) if claim.rate_limits is None else claim.rate_limits
+            generation = Generation(core, settings, context, cached, self._ended, limits)
+            gates = [gate for name in ("response.created", "rate_limits.updated") for gate in core.arrive(name)]
             # The thread can emit nothing before response.created: this one holds the lock.
-            core.run_aside(generation.id, lambda: generation.run(source, turn))
+            core.run_aside(generation.id, lambda: generation.run(claim.answer, turn, gates))
             self._running[generation.id] = generation
             if in_conversation:
                 self._active = generation
-            generation.announce()
+            # Where a gate is shut the thread waits in front of it, and nobody else does.
+            if not gates:
+                generation.announce()
 
     def create_for_turn(self) -> None:
         """Start the response to a turn that was detected; after the active one where there is one."""
@@ -102,7 +105,6 @@ class Responses:
     def _ended(self, generation: Generation) -> None:
         del self._running[generation.id]
         self._tokens_spent += generation.context.total + generation.output_tokens.total
-        self._send_rate_limits()
         if not generation.in_conversation:
             return
         self._active = None
@@ -111,16 +113,16 @@ class Responses:
         if self._turn_waits:
             self.create_for_turn()
 
-    def _send_rate_limits(self) -> None:
+    def _rate_limits(self, context: Tokens) -> list[dict[str, Any]]:
+        """What is left once a response with this context has begun."""
         limits = (
             ("requests", _REQUEST_LIMIT, self._count),
-            ("tokens", _TOKEN_LIMIT, self._tokens_spent),
+            ("tokens", _TOKEN_LIMIT, self._tokens_spent + context.total),
         )
-        shown = [
+        return [
             {"name": name, "limit": limit, "remaining": max(0, limit - spent), "reset_seconds": 60.0}
             for name, limit, spent in limits
         ]
-        self._core.emit("rate_limits.updated", rate_limits=shown)
 
     def _context(self, settings: Mapping[str, Any]) -> Sequence[StoredItem]:
         """What the model reads: the conversation, or the items that the request brings along."""
@@ -151,5 +153,6 @@ class Responses:
             number=self._count,
             audio=audio_format.to_pcm(audio),
             rate_hz=audio_format.rate_hz,
-            hear=lambda: self._hearing.heard(said) if said is not None else "",
+            request=self._core.request,
+            hear=lambda: self._transcription.heard(said) if said is not None else "",
         )

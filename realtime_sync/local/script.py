@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import attrs
 
-from realtime_sync._deadline import SLICE_S
 from realtime_sync.errors import ConfigurationError, RealtimeTimeout
 
 __all__ = [
@@ -18,12 +17,11 @@ __all__ = [
     "McpApproval",
     "McpToolCall",
     "Output",
-    "Replies",
     "Reply",
     "ReplySource",
     "Say",
-    "Script",
     "ToolCall",
+    "Transcript",
     "Turn",
     "as_reply",
 ]
@@ -36,8 +34,9 @@ class Gate:
 
     ``Gate("response.done")`` stops the response in front of that event, ``Gate("response.output_audio.delta", nth=3)``
     in front of the third of these. `wait_reached` returns once the server stands there, `open` lets it go on. A gate
-    holds once. It lets go by itself when the response is cancelled or the connection ends; what a cancel itself sends
-    is never held. All methods may be called from any thread.
+    holds once, and only what comes behind the event on its way: a response, a transcript, or the answers to the
+    client; the others go on. It lets go by itself when the response is cancelled or the connection ends; what a cancel
+    itself sends is never held. All methods may be called from any thread.
     """
 
     def __init__(self, event_type: str, nth: int = 1) -> None:
@@ -58,17 +57,21 @@ class Gate:
         """Let the event go out; before the server comes here it means that it need not stop."""
         self._opened.set()
 
-    def hold(self, event_type: str, ended: Callable[[], bool]) -> None:
-        """Called by the server before it sends an event: block while it is the one to hold."""
+    def arrive(self, event_type: str) -> bool:
+        """Called by the server before it sends an event: whether that is the one to hold, and the gate is shut."""
         if event_type != self.event_type:
-            return
+            return False
         with self._lock:
             self._seen += 1
             if self._seen != self.nth:
-                return
+                return False
         self._reached.set()
-        while not ended() and not self._opened.wait(SLICE_S / 4):
-            pass
+        return not self._opened.is_set()
+
+    @property
+    def opened(self) -> bool:
+        """Whether the event may go out."""
+        return self._opened.is_set()
 
 
 @attrs.frozen
@@ -125,6 +128,18 @@ class Failure:
     type: str = "server_error"
 
 
+@attrs.frozen
+class Transcript:
+    """What one commit of the user's audio says, for ``transcripts``; a plain string is short for it.
+
+    ``text`` may be a `Failure`: the audio could not be understood. A transcript comes right after its commit, before
+    the response to it; with ``late`` it comes after the next ``response.done`` of the conversation.
+    """
+
+    text: str | Failure
+    late: bool = attrs.field(default=False, kw_only=True)
+
+
 Output = str | Say | ToolCall | McpToolCall | McpApproval
 """One item of a response; a string is a message."""
 
@@ -138,7 +153,9 @@ class Reply:
     ``incomplete`` ends it as incomplete with that reason (``content_filter``). ``delay_s`` is waited before the first
     item, ``chunk_delay_s`` before each delta. ``gates`` hold single events back. ``late_deltas`` so many deltas still
     go out when the response is cancelled, as those that were on their way already. ``stream`` makes the items while
-    they are sent: strings from it are pieces of one message.
+    they are sent: strings from it are pieces of one message. ``rate_limits`` are the limits that
+    ``rate_limits.updated`` tells at the beginning of the response, each with ``name``, ``limit``, ``remaining`` and
+    ``reset_seconds``; ``None`` has the server count.
     """
 
     text: str | None = None
@@ -152,6 +169,7 @@ class Reply:
     gates: Sequence[Gate] = attrs.field(default=(), kw_only=True)
     late_deltas: int = attrs.field(default=0, kw_only=True)
     stream: Iterator[Output] | None = attrs.field(default=None, kw_only=True)
+    rate_limits: Sequence[Mapping[str, Any]] | None = attrs.field(default=None, kw_only=True)
 
     def items(self) -> Iterator[Output]:
         """The items of the response in order, those of ``stream`` left out."""
@@ -189,8 +207,8 @@ class Turn:
 
     ``items`` is the conversation, or the ``input`` of the response where it has its own; ``session`` the effective
     configuration; ``response`` the effective settings of this response (instructions, modalities, tools, metadata);
-    ``number`` counts the responses of the connection from 1. ``audio`` is the audio of the last user message as
-    16-bit little-endian mono PCM at ``rate_hz``, empty where it has none.
+    ``number`` counts the responses of the connection from 1; ``request`` is the `Request` of the connection. ``audio``
+    is the audio of the last user message as 16-bit little-endian mono PCM at ``rate_hz``, empty where it has none.
     """
 
     items: Sequence[JsonObject]
@@ -199,6 +217,7 @@ class Turn:
     number: int
     audio: bytes = attrs.field(repr=False)
     rate_hz: int
+    request: Any = attrs.field(default=None, kw_only=True, repr=False)
     _hear: Callable[[], str] = attrs.field(repr=False)
 
     @property
@@ -227,41 +246,3 @@ class Turn:
 
 ReplySource = Iterable[Any] | Callable[[Turn], Any] | None
 """What decides the replies: nothing (a friendly default), a script (one entry for each response) or a function."""
-
-
-class Script:
-    """Entries handed out one after the other, to any thread."""
-
-    def __init__(self, entries: Iterable[Any]) -> None:
-        if isinstance(entries, (str, bytes)):
-            raise ConfigurationError("a script of one entry is a list with the entry in it, not the entry itself")
-        self._entries = iter(entries)
-        # Guards _entries: the sessions of a server share it.
-        self._lock = threading.Lock()
-
-    def next(self, otherwise: Any) -> Any:
-        """The next entry, ``otherwise`` when there is none left."""
-        with self._lock:
-            return next(self._entries, otherwise)
-
-
-class Replies:
-    """Hands the replies out, one for each response, in the order in which the responses are created. An entry of a
-    script may be a function of the turn itself."""
-
-    def __init__(self, source: ReplySource, default: Callable[[Turn], Any]) -> None:
-        self._function = default if source is None else source if callable(source) else None
-        self._script = Script(()) if source is None or callable(source) else Script(source)
-
-    def claim(self) -> Callable[[Turn], Any]:
-        """The next reply, as a function of the turn."""
-        if self._function is not None:
-            return self._function
-        entry = self._script.next(_EXHAUSTED)
-        if callable(entry):
-            function: Callable[[Turn], Any] = entry
-            return function
-        return lambda turn: entry
-
-
-_EXHAUSTED: Final = Failure("The script of the local server has no reply left.", code="script_exhausted")

@@ -6,41 +6,43 @@ import json
 import math
 import threading
 import time
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync.codec import decode_client_event
-from realtime_sync.local.checks import Refusal
-from realtime_sync.local.config import (
-    default_realtime_session,
-    default_transcription_session,
-    default_translation_session,
-)
+from realtime_sync.local.beta import event_from_beta, param_in_beta
+from realtime_sync.local.checks import Refusal, number
+from realtime_sync.local.config import Kind, default_session, merge_session
 from realtime_sync.local.core import Core, Options
+from realtime_sync.local.faults import ScriptedRefusal
 from realtime_sync.local.outbox import Outbox
+from realtime_sync.local.request import Request
 from realtime_sync.local.requests import Requests
 from realtime_sync.local.shapes import check_request, check_translation_request
 from realtime_sync.local.translation import TranslationRequests
 
-__all__ = ["Kind", "Session", "parse_frame"]
-
-Kind = Literal["realtime", "transcription", "translation"]
+__all__ = ["Session", "parse_frame"]
 
 
 class Session:
-    """A session of one kind: takes the messages of its client and lets the rest happen."""
+    """A session of one kind: takes the messages of its client and lets the rest happen. ``preset`` is the configuration
+    that came with the key."""
 
-    def __init__(self, kind: Kind, model: str, outbox: Outbox, options: Options) -> None:
-        session_id = options.ids.new("sess")
-        expires_at = int(time.time() + options.expires_after_s)
-        rate_hz = options.quirks.rate_hz
-        if kind == "realtime":
-            config = default_realtime_session(session_id, model, expires_at, rate_hz)
-        elif kind == "transcription":
-            config = default_transcription_session(session_id, expires_at, rate_hz)
-        else:
-            config = default_translation_session(session_id, model, expires_at)
-        self._core = Core(config, outbox, options)
+    def __init__(
+        self,
+        kind: Kind,
+        model: str,
+        outbox: Outbox,
+        options: Options,
+        request: Request,
+        preset: Mapping[str, Any] | None = None,
+    ) -> None:
+        expires_at = time.time() + options.expires_after_s
+        config = default_session(kind, options.ids.new("sess"), model, expires_at, options.quirks.rate_hz)
+        if preset:
+            config = merge_session(config, {name: value for name, value in preset.items() if name != "model"})
+        self._core = Core(config, outbox, options, request)
         self._expiry = Deadline(options.expires_after_s)
         self._check = check_translation_request if kind == "translation" else check_request
         self._requests: Requests | TranslationRequests
@@ -50,20 +52,28 @@ class Session:
         """Send ``session.created``."""
         self._core.tell("session.created", session=self._core.config)
 
-    def receive(self, raw: dict[str, Any] | Refusal) -> None:
-        """Handle one message of the client, as `parse_frame` made it."""
+    def receive(self, raw: dict[str, Any] | Refusal, frame: str | bytes) -> None:
+        """Handle one message of the client, as `parse_frame` made it of its frame."""
         core = self._core
         event_id = None
+        told = raw if isinstance(raw, dict) else frame
         try:
             if isinstance(raw, Refusal):
                 raise raw
             event_id = raw["event_id"] if isinstance(raw.get("event_id"), str) else None
+            fault = core.request.faults.take(raw.get("type")) or core.options.faults.take(raw.get("type"))
+            if fault is not None:
+                raise fault
             raw = self._checked(raw)
             core.outbox.wait_for_room(lambda: core.ended)
             event = decode_client_event(raw)
             with core.lock:
                 event.accept(self._requests)
+        except ScriptedRefusal as fault:
+            core.refuse(fault, event_id)
         except Refusal as refusal:
+            # Before the client is told, so that whoever sees the error finds this.
+            core.options.refused(told, refusal, core.request)
             core.refuse(refusal, event_id)
         except Exception as error:
             core.report(error)
@@ -73,7 +83,7 @@ class Session:
     @property
     def next_deadline_s(self) -> float | None:
         """Seconds until `on_time` wants to be called; ``None`` when it never does again."""
-        if isinstance(self._requests, Requests) and self._requests.listening.watches_silence:
+        if isinstance(self._requests, Requests) and self._requests.user_audio.watches_silence:
             # When a silence begins is known to other threads first, so it is looked for.
             return self._expiry.slice(SLICE_S)
         return self._expiry.remaining()
@@ -85,9 +95,9 @@ class Session:
             self.expire()
         elif isinstance(self._requests, Requests):
             with self._core.lock:
-                idle = self._requests.listening.idle
+                idle = self._requests.user_audio.idle
                 if idle is not None and idle.expired:
-                    self._requests.listening.idle_timeout()
+                    self._requests.user_audio.idle_timeout()
 
     def expire(self) -> None:
         """End the session as at its time limit: an error, then close code 1001."""
@@ -101,21 +111,40 @@ class Session:
         """Act as if the user had been silent for as long as ``idle_timeout_ms`` says."""
         if isinstance(self._requests, Requests):
             with self._core.lock:
-                self._requests.listening.idle_timeout()
+                self._requests.user_audio.idle_timeout()
 
     def end(self) -> list[threading.Thread]:
         """The connection is gone: stop everything. The threads that have yet to notice."""
         threads = self._core.end()
         if isinstance(self._requests, Requests):
-            self._requests.listening.responses.abandon()
+            self._requests.user_audio.responses.abandon()
         return threads
 
     def _checked(self, raw: dict[str, Any]) -> dict[str, Any]:
-        lenient = self._core.options.quirks.lenient
+        quirks = self._core.options.quirks
+        lenient = quirks.lenient
+        if quirks.beta_names:
+            return self._checked_beta(raw)
         if lenient and isinstance(raw.get("session"), dict):
             raw = {**raw, "session": {"type": self._core.config["type"], **raw["session"]}}
         self._check(raw, lenient=lenient)
         return raw
+
+    def _checked_beta(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """An event of the older dialect as one of today."""
+        event = event_from_beta(raw)
+        # Two settings of it that nothing has come after: they are known, and that is all.
+        settings = event.get("session" if event.get("type") == "session.update" else "response")
+        temperature = settings.pop("temperature", None) if isinstance(settings, dict) else None
+        try:
+            if temperature is not None:
+                number(0.6, 1.2)(temperature, "session.temperature", False)
+            self._check(event, lenient=self._core.options.quirks.lenient)
+        except Refusal as refusal:
+            raise Refusal(refusal.code, refusal.message, param_in_beta(refusal.param, raw), type=refusal.type) from None
+        if temperature is not None and event["type"] == "session.update":
+            event["session"] = {**event["session"], "temperature": temperature}
+        return event
 
 
 def _finite(text: str) -> float:

@@ -61,6 +61,7 @@ from realtime_sync.events import (
 from realtime_sync.events.facts import Fact, facts_of
 from realtime_sync.local.checks import (
     Check,
+    Refusal,
     anything,
     array,
     boolean,
@@ -203,7 +204,20 @@ _USER_PARTS: Final[Mapping[str, Check]] = {
     "input_audio": _of(InputAudio, "audio"),
     "input_image": _of(InputImage, "image_url", detail=choice("auto", "low", "high")),
 }
-_ASSISTANT_PARTS: Final[Mapping[str, Check]] = {"output_text": _of(OutputText), "output_audio": _of(OutputAudio)}
+
+
+def _speech_of_the_assistant(value: Any, path: str, lenient: bool) -> None:
+    """The model's speech comes from the model alone, except where a compatible server is generous."""
+    if not lenient:
+        message = "Invalid value: 'output_audio'. An assistant message of yours holds text: use 'output_text'."
+        raise Refusal("invalid_value", message, f"{path}.type")
+    _of(OutputAudio)(value, path, lenient)
+
+
+_ASSISTANT_PARTS: Final[Mapping[str, Check]] = {
+    "output_text": _of(OutputText),
+    "output_audio": _speech_of_the_assistant,
+}
 
 
 def _message(cls: type[WireObject], parts: Mapping[str, Check]) -> Check:

@@ -76,7 +76,7 @@ class TranslationRequests(ClientEventVisitor[None]):
         core = self._core
         heard = core.options.transcriber(audio, SPEAKER_RATE_HZ)
         self._number += 1
-        reply = as_reply(core.options.replies.claim()(self._turn(audio, heard)))
+        reply = as_reply(core.claim_reply().answer(self._turn(audio, heard)))
         if core.config["audio"]["input"]["transcription"] is not None:
             for word in words_of(heard):
                 core.emit("session.input_transcript.delta", delta=word, elapsed_ms=elapsed_ms)
@@ -110,5 +110,6 @@ class TranslationRequests(ClientEventVisitor[None]):
             number=self._number,
             audio=audio,
             rate_hz=SPEAKER_RATE_HZ,
+            request=self._core.request,
             hear=lambda: heard,
         )

@@ -27,6 +27,7 @@ from realtime_sync.events import (
 )
 from realtime_sync.events.base import or_none
 from realtime_sync.sending.acks import Ack
+from realtime_sync.state.facts import Facts
 from realtime_sync.state.responses import Responses, Run
 from realtime_sync.tools.results import output_text, read_arguments
 from realtime_sync.tools.rounds import Phase, Rounds, RunningCall, ToolFailure, ToolRound
@@ -395,10 +396,14 @@ class ToolRunner:
         found.move(Phase.SETTLED)
 
     def _same_modalities(self, response: Response) -> ResponseConfig | None:
-        usual = getattr(self._session.config, "output_modalities", None)
-        if response.output_modalities is None or response.output_modalities == usual:
+        # The older dialect has another name for them.
+        modalities = response.output_modalities or response.extra.get("modalities")
+        usual = Facts.of(self._session.config)
+        if modalities is None or set(modalities) == set(usual.modalities or ()):
             return None
-        return ResponseConfig(output_modalities=response.output_modalities)
+        if usual.flat:
+            return ResponseConfig(extra={"modalities": modalities})
+        return ResponseConfig(output_modalities=modalities)
 
     def _send(self, found: ToolRound, verb: Callable[..., Ack[Any]], *arguments: Any) -> Ack[Any] | None:
         try:

@@ -10,19 +10,19 @@ from realtime_sync.local.audio_buffer import InputAudioBuffer, decode_audio
 from realtime_sync.local.config import silence_ms
 from realtime_sync.local.conversation import StoredItem
 from realtime_sync.local.core import Core
-from realtime_sync.local.hearing import Hearing
 from realtime_sync.local.responses import Responses
 from realtime_sync.local.sound import AudioFormat
+from realtime_sync.local.transcription import Transcription
 from realtime_sync.local.vad import EnergyVad
 
-__all__ = ["Listening"]
+__all__ = ["UserAudio"]
 
 _KEPT_SILENCE_MS: Final = 60_000
 _SEMANTIC_THRESHOLD: Final = 0.5
 _SEMANTIC_PREFIX_MS: Final = 300
 
 
-class Listening:
+class UserAudio:
     """Takes the audio of the client, finds the turns in it and lets them be answered.
 
     All methods want the session's lock to be held.
@@ -30,8 +30,8 @@ class Listening:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._hearing = Hearing(core)
-        self.responses = Responses(core, self._hearing, self._response_ended)
+        self._transcription = Transcription(core)
+        self.responses = Responses(core, self._transcription, self._response_ended)
         self._buffer = InputAudioBuffer(self._format())
         self._vad: EnergyVad | None = None
         self._vad_begin_ms = 0
@@ -80,7 +80,9 @@ class Listening:
         self._listen_anew()
 
     def _response_ended(self, sounded_s: float) -> None:
-        """The model has spoken: from now on the user's silence counts, until it was asked for once."""
+        """The model has spoken: late transcripts come, and from now on the user's silence counts, until it was asked
+        for once."""
+        self._transcription.tell_late()
         detection = self._core.config["audio"]["input"]["turn_detection"] or {}
         idle_ms = detection.get("idle_timeout_ms")
         speed = self._core.options.speed
@@ -161,4 +163,4 @@ class Listening:
         tell("input_audio_buffer.committed", previous_item_id=previous, item_id=item_id)
         for event_type in ("conversation.item.added", "conversation.item.done"):
             tell(event_type, previous_item_id=previous, item=item.shown())
-        self._hearing.committed(item)
+        self._transcription.committed(item)

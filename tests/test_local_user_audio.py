@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from local_raw import TIMEOUT_S, RawClient, b64, done_of, quiet, text_of, tone, types
 
 from realtime_sync.audio import encode_pcma, encode_pcmu
-from realtime_sync.local import Failure, Gate, LocalServer, Reply
+from realtime_sync.local import Failure, Gate, LocalServer, Reply, Transcript
 
 TURN = quiet(400) + tone(600) + quiet(600)
 COMMITTED = ["input_audio_buffer.committed", "conversation.item.added", "conversation.item.done"]
@@ -53,6 +54,7 @@ def test_a_commit_makes_a_message_and_no_response(client: RawClient) -> None:
     item = client.expect(COMMITTED[2])["item"]
     assert item == {
         "id": committed["item_id"],
+        "object": "realtime.item",
         "type": "message",
         "status": "completed",
         "role": "user",
@@ -265,7 +267,7 @@ def test_silence_is_measured_from_the_end_of_the_response(monkeypatch: pytest.Mo
     # The protocol's least timeout is 5 s; here one second of it takes a millisecond.
     from realtime_sync._deadline import Deadline
 
-    monkeypatch.setattr("realtime_sync.local.listening.Deadline", lambda seconds: Deadline(seconds / 1_000))
+    monkeypatch.setattr("realtime_sync.local.user_audio.Deadline", lambda seconds: Deadline(seconds / 1_000))
     with LocalServer(["Hello!", "Are you there?"]) as server, RawClient(server) as client:
         detecting(client, idle_timeout_ms=5_000)
         client.send("response.create")
@@ -376,6 +378,65 @@ def test_a_broken_transcriber_fails_the_transcription_alone(transcriber: Any, to
         client.send("response.create")
         assert text_of(done_of(client.response())) == "I go on."
         assert [str(failure) for failure in server.failures] == [told]
+
+
+def turn_of(client: RawClient) -> list[str]:
+    """The types of the events of one turn of speech, whose transcript comes at its end at the latest."""
+    client.append(TURN)
+    names: list[str] = []
+    while not {"response.done", f"{TRANSCRIBED}.completed"} <= set(names):
+        names.append(client.recv()["type"])
+    return names
+
+
+@pytest.mark.parametrize("options", [{}, {"transcripts": ["one two"] * 20}])
+def test_each_run_has_the_same_order(options: Any) -> None:
+    """A transcript that is known at the commit comes between that and the response."""
+    with LocalServer(**options) as server, RawClient(server) as client:
+        client.update(output_modalities=["text"], audio={"input": {"transcription": {"model": "gpt-4o-transcribe"}}})
+        turns = [turn_of(client) for _ in range(20)]
+        assert turns == [turns[0]] * 20
+        after = turns[0][turns[0].index("conversation.item.done") + 1 :]
+        assert after.index(f"{TRANSCRIBED}.completed") + 1 == after.index("response.created")
+
+
+def test_a_late_transcript_comes_after_the_response() -> None:
+    script = [Transcript("one two", late=True), Transcript(Failure("Too noisy."), late=True), "three"]
+    with LocalServer(["a", "b", "c"], transcripts=script) as server, RawClient(server) as client:
+        client.update(output_modalities=["text"], audio={"input": {"transcription": {"model": "whisper-1"}}})
+        for end in (["delta", "completed"], ["failed"]):
+            client.append(TURN)
+            assert transcripts(client.response()) == []
+            client.expect(*(f"{TRANSCRIBED}.{name}" for name in end))
+        client.append(TURN)
+        assert len(transcripts(client.response())) == 2
+
+
+def test_a_transcript_of_a_session_without_responses_is_never_late() -> None:
+    script = [Transcript("one", late=True)]
+    with LocalServer(transcripts=script) as server, RawClient(server, "intent=transcription") as client:
+        session = {"type": "transcription", "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+        client.send("session.update", session=session)
+        client.append(TURN)
+        assert client.until(f"{TRANSCRIBED}.completed")[-1]["transcript"] == "one"
+
+
+def test_a_gate_before_the_response_does_not_hold_the_transcript() -> None:
+    asked = threading.Event()
+
+    def transcriber(pcm: bytes, rate_hz: int) -> str:
+        asked.wait(TIMEOUT_S)
+        return "heard"
+
+    gate = Gate("response.created")
+    with LocalServer(["Reply."], transcriber=transcriber, gates=[gate]) as server, RawClient(server) as client:
+        client.update(output_modalities=["text"], audio={"input": {"transcription": {"model": "whisper-1"}}})
+        client.append(TURN)
+        gate.wait_reached(TIMEOUT_S)
+        asked.set()
+        assert "response.created" not in types(client.until(f"{TRANSCRIBED}.completed"))
+        gate.open()
+        client.response()
 
 
 def test_a_transcript_may_come_after_the_reply() -> None:
