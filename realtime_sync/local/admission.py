@@ -15,6 +15,7 @@ from realtime_sync.local.config import Kind
 from realtime_sync.local.http import Answer, Head
 from realtime_sync.local.proxy import Dialled
 from realtime_sync.local.quirks import Quirks
+from realtime_sync.local.replay import Talk
 from realtime_sync.local.request import Request
 
 __all__ = ["Admitted", "Door", "error_answer", "kind_and_model", "refusal_of", "request_of", "subprotocol"]
@@ -26,12 +27,14 @@ _KEY_PROTOCOL: Final = "openai-insecure-api-key."
 @attrs.frozen
 class Admitted:
     """A connection that is upgraded: to be turned away at once where there is a ``fault``, else to be served.
-    ``secret`` is the client secret that it showed, ``dialled`` the real server's end where it is passed on."""
+    ``secret`` is the client secret that it showed, ``dialled`` the real server's end where it is passed on, ``talk``
+    what is to be played."""
 
     request: Request
     fault: Refusal | None = None
     secret: IssuedSecret | None = None
     dialled: Dialled | None = None
+    talk: Talk | None = None
 
 
 @attrs.frozen

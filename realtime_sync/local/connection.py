@@ -116,8 +116,8 @@ class Connection:
         admitted, options, request = self._admitted, self._options, self._request
         if admitted.dialled is not None:
             return Proxied(admitted.dialled, self.outbox)
-        if options.next_talk is not None:
-            return Replay(options.next_talk(), self.outbox, options.failed, options.replay_speed)
+        if admitted.talk is not None:
+            return Replay(admitted.talk, self.outbox, options.failed, options.replay_speed)
         kind, model = kind_and_model(request, admitted.secret)
         preset = admitted.secret.session if admitted.secret is not None else None
         return Session(kind, model, self.outbox, options, request, preset)

@@ -18,7 +18,6 @@ from realtime_sync.local.conversation import Conversation
 from realtime_sync.local.faults import Faults
 from realtime_sync.local.outbox import Outbox
 from realtime_sync.local.quirks import Quirks
-from realtime_sync.local.replay import Talk
 from realtime_sync.local.replies import Claim, Replies, Transcripts
 from realtime_sync.local.request import Request
 from realtime_sync.local.script import Gate
@@ -68,7 +67,6 @@ class Options:
     refused: Callable[[JsonObject | str | bytes | None, Refusal, Request], None]
     faults: Faults
     ids: Ids
-    next_talk: Callable[[], Talk] | None = None
     replay_speed: float | None = None
 
 

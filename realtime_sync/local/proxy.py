@@ -20,6 +20,7 @@ __all__ = ["Dialled", "Proxied", "Upstream"]
 
 JsonObject = dict[str, Any]
 _TIMEOUT_S: Final = 10.0
+_CLOSE_TIMEOUT_S: Final = 2.0
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _PASSED_ON: Final = ("openai-beta", "openai-organization", "openai-project", "openai-safety-identifier", "user-agent")
 _ENDPOINTS: Final = ("/realtime/translations", "/realtime")
@@ -57,13 +58,14 @@ class Upstream:
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key}"
         try:
-            websocket = connect(
+            websocket: Any = connect(
                 url,
                 additional_headers=headers,
                 user_agent_header=None,
                 compression=None,
                 max_size=_MOST_BYTES,
                 open_timeout=_TIMEOUT_S,
+                close_timeout=_CLOSE_TIMEOUT_S,
                 ping_interval=None,
             ).__enter__()
         except InvalidStatus as refused:

@@ -6,8 +6,10 @@ import itertools
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
+
+import attrs
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
@@ -149,6 +151,7 @@ class LocalServer:
         if record is not None and upstream is None:
             raise ConfigurationError("record writes down what is said to an upstream: give that too")
         self._recorder = Recorder(record) if isinstance(record, (str, os.PathLike)) else record
+        self._talks: Iterator[Talk] = iter(())
         self._upstream = None
         if upstream is not None:
             key = upstream_key if upstream_key is not None else os.environ.get("OPENAI_API_KEY")
@@ -159,7 +162,8 @@ class LocalServer:
 
     @classmethod
     def replay(cls, path: str | os.PathLike[str], *, speed: float | None = None, **options: Any) -> Self:
-        """A server that plays its part of a recording to any client, the connections of it in turn.
+        """A server that plays its part of a recording to any client, the connections of it in turn; after the last it
+        begins again, or passes on to the ``upstream`` where one is given.
 
         What clients send is compared with the recording: ids that they make up may be others, audio counts by its
         length. The first difference closes the connection with code 4000, says in an error where it is, and is kept
@@ -171,7 +175,8 @@ class LocalServer:
             raise ConfigurationError("speed must be above 0; None is as fast as possible")
         talks = [Talk(messages) for messages in Recording.load(path).connections]
         server = cls(**options)
-        server._options.next_talk = itertools.cycle(talks).__next__
+        # What comes after them is new where there is somebody to ask; else they begin again.
+        server._talks = iter(talks) if server._upstream is not None else itertools.cycle(talks)
         server._options.replay_speed = speed
         return server
 
@@ -360,11 +365,17 @@ class LocalServer:
             if answer is None or answer.status != 101:
                 request.status = None if answer is None else answer.status
                 return answer
-        admitted = self._door.admit(head, request) if self._upstream is None else self._pass_on(head, request)
+        with self._lock:
+            talk = next(self._talks, None)
+        if talk is None and self._upstream is not None:
+            admitted = self._pass_on(head, request)
+        else:
+            admitted = self._door.admit(head, request)
         if isinstance(admitted, Answer):
             request.status = admitted.status
             self._keep_refusal(None, refusal_of(admitted), request)
-        return admitted
+            return admitted
+        return attrs.evolve(admitted, talk=talk)
 
     def _pass_on(self, head: Head, request: Request) -> Admitted | Answer:
         assert self._upstream is not None
