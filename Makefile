@@ -6,11 +6,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 # Options for pytest or for the benchmarks, e.g. make test ARGS="-k codec"
 ARGS ?=
 
-.PHONY: demo test lint format types bench clean help
+.PHONY: demo test lint format types generate bench clean help
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo | test | lint | format | types | bench | clean   (see CONTRIBUTING.md)"
+	@echo "make demo | test | lint | format | types | generate | bench | clean   (see CONTRIBUTING.md)"
 
 $(BIN)/python:
 	@set -e; python="$(PYTHON)"; [ -n "$$python" ] || python=$$(scripts/find-python); \
@@ -44,6 +44,10 @@ format: $(VENV)/.installed-dev
 
 types: $(VENV)/.installed-dev
 	@$(BIN)/mypy
+
+# After an event class was added: the constants and the visitors.
+generate: $(VENV)/.installed-dev
+	@$(BIN)/python scripts/generate.py
 
 bench: $(VENV)/.installed-dev
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -53,6 +53,9 @@ class FakeTransport:
             raise error_of(self.websocket.end, "the test")
         return messages
 
+    def redact(self, text: str) -> str:
+        return text.replace("sk-of-the-test", "<redacted>")
+
     def send_text(self, text: str | bytes, timeout_s: float) -> None:
         if self.send_fault is not None:
             if isinstance(self.send_fault, ConnectionClosed):

@@ -71,7 +71,7 @@ def refused(table: AckTable, event: ErrorEvent) -> Ack[Any] | None:
 
 
 def begun(table: AckTable, event: ResponseCreated) -> Ack[Any] | None:
-    return table.begun(event, event.response)[0]
+    return table.begun(event)[0]
 
 
 def update() -> SessionUpdate:
@@ -196,7 +196,7 @@ def test_the_stamp_tells_a_response_from_others(table: AckTable) -> None:
     ack = sent(table, stamped("1"), "1")
     assert not begun(table, created("of somebody else", stamp="7"))
     assert not ack.done
-    assert table.begun(created("mine", stamp="1"), created("mine", stamp="1").response) == (ack, False)
+    assert table.begun(created("mine", stamp="1")) == (ack, False)
     assert ack.result().response.id == "mine"
 
 
@@ -214,7 +214,7 @@ def test_a_server_that_echoes_no_metadata_confirms_in_order_which_is_a_guess(tab
     first, second = sent(table, stamped("1"), "1"), sent(table, ResponseCreate(), "2")
     assert begun(table, created("a")) is second, "one without a stamp can only be confirmed in order"
     assert not first.done
-    assert table.begun(created("b"), created("b").response) == (first, True)
+    assert table.begun(created("b")) == (first, True)
     table.reopen(first)
     assert not first.done
     assert first.confirmation is None
@@ -223,7 +223,7 @@ def test_a_server_that_echoes_no_metadata_confirms_in_order_which_is_a_guess(tab
 def test_a_response_whose_beginning_was_not_told_confirms_all_the_same(table: AckTable) -> None:
     ack = sent(table, stamped("1"), "1")
     item = ResponseOutputItemAdded(response_id="r", output_index=0, item=message("i"))
-    assert table.begun(item, Response(id="r"))[0] is ack
+    assert table.begun(item)[0] is ack
     assert isinstance(ack.result(), ResponseCreated)
     assert ack.result().response.id == "r"
 

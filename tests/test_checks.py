@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from effort import examples
+from fakes import FakeSession
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,12 +21,18 @@ from realtime_sync.state.input_buffer import InputBuffer
 NOTHING: Any = None
 
 
+class Knowing(Checks):
+    """Checks with a configuration to be given to each call."""
+
+    config: Any = None
+
+
 def refusal(checks: Checks, event: Any) -> str:
     """What is said against an event, given as a mapping or as an object; empty when nothing is."""
     typed = decode_client_event(event) if isinstance(event, dict) else event
     assert not isinstance(typed, e.MalformedEvent), typed
     try:
-        checks.check(typed, event if isinstance(event, dict) else None)
+        checks.check(typed, getattr(checks, "config", None), event if isinstance(event, dict) else None)
     except InvalidEvent as error:
         return str(error)
     return ""
@@ -35,7 +42,7 @@ def realtime(voice: Any = "sage", **fields: Any) -> e.RealtimeSessionConfig:
     return e.RealtimeSessionConfig(audio=e.AudioConfig(output=e.AudioOutput(voice=voice)), **fields)
 
 
-def knowing(*told: e.ServerEvent, config: Any = None, counting: bool = False) -> Checks:
+def knowing(*told: e.ServerEvent, config: Any = None, counting: bool = False) -> Knowing:
     conversation = Conversation()
     if counting:
         conversation.count_audio(
@@ -43,7 +50,7 @@ def knowing(*told: e.ServerEvent, config: Any = None, counting: bool = False) ->
         )
     for event in told:
         conversation.apply(event)
-    checks = Checks(conversation, InputBuffer())
+    checks = Knowing(conversation, InputBuffer())
     checks.config = config
     return checks
 
@@ -229,6 +236,31 @@ BAD: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("event", "said"), BAD, ids=[said for _, said in BAD])
 def test_what_the_server_would_refuse_is_refused_before(event: dict[str, Any], said: str) -> None:
     assert said in refusal(Checks(), event)
+
+
+def test_all_faults_are_told_with_their_places() -> None:
+    event = realtime_update(
+        audio={"input": {"turn_detection": {**vad, "threshold": 2}}, "output": {"voice": {}, "speed": 9}},
+        tools=[{"type": "function"}, {"type": "mcp"}],
+        prompt={"variables": {"a": {"type": "input_text"}}},
+    )
+    assert refusal(Checks(), event).split("; ") == [
+        "session.audio.input.turn_detection.threshold is 2: it must be from 0 to 1",
+        "session.audio.output.voice.id is missing",
+        "session.audio.output.speed is 9: it must be from 0.25 to 1.5",
+        "session.tools[0].name is missing",
+        "session.tools[1].server_label is missing",
+        "session.prompt.id is missing",
+        "session.prompt.variables['a'].text is missing",
+    ]
+    several = respond(output_modalities=["text", "audio"], metadata={"k": 5, "l" * 65: "v" * 513})
+    assert refusal(Checks(), several).split("; ") == [
+        "response.output_modalities cannot be text and audio together: ['audio'] comes with its transcript, ['text'] is"
+        " text alone",
+        "response.metadata['k'] is int: its values must be str",
+        f"response.metadata['{'l' * 65}'] is longer than 512 characters",
+        f"response.metadata: '{'l' * 65}' is longer than 64 characters",
+    ]
 
 
 def test_objects_are_checked_like_mappings() -> None:
@@ -473,3 +505,19 @@ def test_the_buffer_never_claims_less_than_there_is(detecting: bool, steps: list
             buffer.apply(under_way.pop(0))
         claimed = buffer.ms
         assert claimed is None or claimed * 48 >= real
+
+
+# What the codec would forgive a server
+
+
+def test_fields_of_the_wrong_kind_are_not_sent() -> None:
+    with FakeSession() as fake:
+        odd = respond(instructions=5, max_output_tokens=[1], input=[None])
+        with pytest.raises(InvalidEvent) as caught:
+            fake.session.send(odd)
+        assert str(caught.value) == (
+            "this is no client event: response.instructions: expected str, got int; response.input[0]: expected an"
+            " object, got null; response.max_output_tokens: expected int or str, got list"
+        )
+        with pytest.raises(InvalidEvent, match="has no `type`"):
+            fake.session.send({})

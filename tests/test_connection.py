@@ -15,7 +15,14 @@ from fakes import SESSION, FakeSession, FakeTransport
 
 from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.inbox import Inbox
-from realtime_sync.errors import ConfigurationError, ConnectionClosed, ConnectionLost, InboxOverflow, RealtimeTimeout
+from realtime_sync.errors import (
+    ConfigurationError,
+    ConnectionClosed,
+    ConnectionLost,
+    HandshakeError,
+    InboxOverflow,
+    RealtimeTimeout,
+)
 from realtime_sync.events import SessionCreated, UnknownEvent
 from realtime_sync.transport.frames import CLOSE, PING, PONG, close_payload
 
@@ -269,6 +276,24 @@ def test_taps_see_both_directions_and_a_failing_one_is_removed(rig: Rig, caplog:
     assert len(seen) == 2
 
 
+def test_what_the_server_repeats_is_redacted_by_the_transport(rig: Rig) -> None:
+    assert rig.connection.redact("bad key sk-of-the-test") == "bad key <redacted>"
+
+
+def test_without_a_thread_the_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    wire = FakeTransport()
+    connection = Connection(wire, Inbox(100))  # type: ignore[arg-type]
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(HandshakeError, match="could not be started: can't start new thread"):
+            connection.start()
+    assert wire.closed.is_set()
+    connection.close()
+
+
 def test_abandon_ends_at_once_without_a_goodbye() -> None:
     rig = Rig()
     rig.connection.abandon()
@@ -316,7 +341,7 @@ def test_a_signal_handler_may_close_wherever_it_strikes() -> None:
     closed: list[bool] = []
 
     def on_signal(*_: object) -> None:
-        rig.connection.close()
+        rig.connection.close(timeout_s=0.05)
         closed.append(rig.connection.ended)
 
     previous = signal.signal(signal.SIGINT, on_signal)

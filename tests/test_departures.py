@@ -194,7 +194,7 @@ ROWS = (
     # The create
     *(Row(f"refused-{name}", say(error), "refusal", BUSY) for name, error in _UNNAMED.items()),
     Row("refused-named", named_refusal(BUSY), "refusal", BUSY),
-    Row("unanswered", say(), "either"),
+    Row("unanswered", say(), "either", only=FEW | SLOW),
     Row("answered-late", drop(), "either", then=comes_late, only=ECHOING),
     # The model dies
     Row("died", DIED, "either"),
@@ -211,13 +211,13 @@ ROWS = (
     Row("error-for-all", chain(DIED, lambda e: [*e.answer, refusal(BUSY)]), "either", BUSY, only=FEW),
     # The end
     Row("done-lost", drop("response.done"), "either"),
-    Row("done-not-json", instead_of("response.done", '{"type": "response.done", "response": {'), "either"),
+    Row("done-not-json", instead_of("response.done", '{"type": "response.done", "response": {'), "either", only=FEW),
     Row("done-without-type", edit("response.done", remove("type")), "either", only=FEW),
     Row("done-without-response", edit("response.done", remove("response")), "reply"),
     Row("done-null", edit("response.done", put("response", value=None)), "reply"),
     Row("done-a-list", edit("response.done", put("response", value=[])), "reply"),
     Row("done-without-id", edit("response.done", remove("response", "id")), "reply"),
-    Row("done-of-another-id", edit("response.done", put("response", "id", value="resp_other")), "either"),
+    Row("done-of-another-id", edit("response.done", put("response", "id", value="resp_other")), "either", only=FEW),
     # The beginning
     Row("no-created", drop("response.created"), "reply"),
     Row("done-only", keep("response.done"), "reply"),
@@ -834,7 +834,7 @@ ITEMS: dict[str, Change] = {
     "silent": say(),
     "own-ids": _own_ids,
     "twice": lambda exchange: [*exchange.answer, *exchange.answer],
-    "refused": say(refusal("no such item")),
+    "refused": say(refusal("no such item", param="item.content")),
 }
 CANCELS: dict[str, Change] = {
     "not-active": drop(),

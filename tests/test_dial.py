@@ -468,6 +468,9 @@ def test_a_mute_proxy() -> None:
     [
         (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\nnope", "HTTP 502"),
         (b"HTTP/1.1 403 No\r\n\r\n", "HTTP 403"),
+        (b"HTTP/1.1 502 x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"-2\r\n" * 16_000, "HTTP 502"),
+        (b"HTTP/1.1 502 x\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "HTTP 502"),
+        (b"HTTP/1.1 503 x\r\nRetry-After: Wed, 21 Oct 99999999999 07:28:00 GMT\r\n\r\n", "HTTP 503"),
         (b"", "closed the connection before its answer"),
         (b"\x16\x03\x01nonsense\r\n\r\n", "does not answer in HTTP"),
         (b"HTTP/1.0 200 OK\r\n\r\nearly", "bytes of its own"),

@@ -331,7 +331,25 @@ def test_no_tls_is_needed_nearby(host: str) -> None:
     assert resolved(base_url=f"http://{host}:1/v1", api_key=KEY).url == f"ws://{host}:1/v1/realtime"
 
 
-@pytest.mark.parametrize("host", ["x.test", "8.8.8.8", "[2606:4700::1111]", "local.test"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "x.test",
+        "8.8.8.8",
+        "8.8.8.8.",
+        "[2606:4700::1111]",
+        "local.test",
+        # All of these are 8.8.8.8 to the system's look-up.
+        "134744072",
+        "0x08080808",
+        "0x8.0x8.0x8.0x8",
+        "010.8.8.8",
+        "8.526344",
+        "134744072.",
+        "[::ffff:8.8.8.8]",
+        "１３４７４４０７２",  # noqa: RUF001  digits of full width, which are looked up as plain ones
+    ],
+)
 def test_credentials_do_not_travel_in_clear_text(host: str) -> None:
     assert "unencrypted" in refusal(base_url=f"http://{host}/v1", api_key=KEY)
     assert "unencrypted" in refusal({"OPENAI_API_KEY": KEY}, base_url=f"ws://{host}/v1")
@@ -339,6 +357,28 @@ def test_credentials_do_not_travel_in_clear_text(host: str) -> None:
     found = resolved(base_url=f"http://{host}/v1", api_key=KEY, allow_insecure=True)
     assert found.url == f"ws://{host}/v1/realtime"
     assert resolved(base_url=f"http://{host}/v1").url == f"ws://{host}/v1/realtime"
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "0xa.1", "[::ffff:10.0.0.1]", "localhost."])
+def test_other_spellings_of_what_is_near(host: str) -> None:
+    assert resolved(base_url=f"http://{host}/v1", api_key=KEY).url == f"ws://{host}/v1/realtime"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Authorization", "X-Auth-Token", "api-key", "X-API-Key", "Cookie", "Ocp-Apim-Subscription-Key", "X-Client-Secret"],
+)
+def test_credentials_in_any_header_and_in_the_query_are_guarded(name: str) -> None:
+    url = "http://x.test/v1"
+    assert "unencrypted" in refusal(base_url=url, headers={name: "secret"})
+    assert "unencrypted" in refusal(base_url=url, query={name: "secret"})
+    assert "unencrypted" in refusal(base_url=f"{url}?{name}=secret")
+    assert resolved(base_url=url, headers={name: "x"}, query={name: "y"}, allow_insecure=True)
+
+
+def test_what_is_no_credential_may_travel_in_clear_text() -> None:
+    harmless = {"X-Trace-Id": "1", "User-Agent": "me", "X-Region": "eu"}
+    assert resolved(base_url="http://x.test/v1?sign=no", model="m", headers=harmless, query={"language": "de"})
 
 
 def test_a_repr_shows_no_credential() -> None:

@@ -10,47 +10,12 @@ from multiprocessing import get_context
 from typing import Any
 
 import pytest
+from raising import EXAMPLES, Derived, fail
 
 from realtime_sync import errors
-from realtime_sync.codec import decode_server_event
 from realtime_sync.errors import (
-    AuthenticationError,
-    BudgetExceeded,
-    ConfigurationError,
-    ConnectionClosed,
-    ConnectionLost,
-    HandshakeError,
-    InboxOverflow,
-    InvalidEvent,
     RealtimeError,
-    RealtimeTimeout,
-    ResponseFailed,
-    ServerError,
-    SessionExpired,
 )
-
-SERVER = ServerError("no such item", type="invalid_request_error", code="not_found", param="item_id", event_id="ev_1")
-DONE: Any = decode_server_event(
-    b'{"type": "response.done", "response": {"id": "r", "status": "failed", "vendor": 1,'
-    b' "output": [{"type": "message", "id": "i", "content": []}]}}'
-)
-
-EXAMPLES: list[RealtimeError] = [
-    RealtimeError("root"),
-    ConfigurationError("no key"),
-    HandshakeError("refused", status=503, body="busy", request_id="req_1", retry_after_s=1.5),
-    AuthenticationError("refused", status=401),
-    RealtimeTimeout("late"),
-    ConnectionClosed("closed", code=1000, reason="bye", error=SERVER),
-    ConnectionLost("lost"),
-    SessionExpired("over", code=1001, reason="expired", error=SERVER),
-    InboxOverflow("too much", limit_bytes=10),
-    InvalidEvent("wrong"),
-    SERVER,
-    ServerError(None),
-    ResponseFailed("failed", status="failed", details={"reason": "x"}, response=DONE.response),
-    BudgetExceeded("spent", cost=1.5, max_cost=1.0),
-]
 
 
 def kinds(root: type[RealtimeError]) -> Iterator[type[RealtimeError]]:
@@ -85,18 +50,6 @@ def test_pickled_and_back_nothing_is_lost(error: RealtimeError, protocol: int) -
 def test_copied(error: RealtimeError) -> None:
     assert state_of(copy.copy(error)) == state_of(error)
     assert state_of(copy.deepcopy(error)) == state_of(error)
-
-
-class Derived(InboxOverflow):
-    """As a user might derive one, with another signature."""
-
-    def __init__(self, where: str) -> None:
-        super().__init__(f"overflow in {where}", limit_bytes=5)
-        self.where = where
-
-
-def fail(number: int) -> None:
-    raise Derived("there") if number == len(EXAMPLES) else EXAMPLES[number]
 
 
 def test_raised_in_a_worker_process_they_arrive() -> None:

@@ -245,6 +245,7 @@ KEY = "not-to-be-seen"
         RealtimeSessionConfig(tools=[{"type": "mcp", "authorization": KEY, "headers": {"a": KEY}}]),  # type: ignore[list-item]
         RealtimeSessionConfig(extra={"client_secret": {"value": KEY}, "api_key": KEY}),
         UnknownEvent(type="x", raw={"tools": [{"authorization": KEY}]}),
+        UnknownEvent(type="x", raw={"sent": {"Proxy-Authorization": KEY, "X-API-Key": KEY}}),
         MalformedEvent(raw={"session": {"client_secret": {"value": KEY}}}, error="x"),
     ],
     ids=lambda value: type(value).__name__,

@@ -25,7 +25,7 @@ ROOT = Path(realtime_sync.__file__).parent
 FACADE = "__init__"
 ROWS: list[set[str]] = [
     # What everything rests on.
-    {"errors", "_unset", "_version"},
+    {"errors", "_secrets", "_unset", "_version"},
     {"_deadline", "_limits"},
     # What goes over the wire.
     {"events"},
@@ -61,7 +61,8 @@ OWNERS: dict[str, set[str]] = {
     "socket": {"transport", "local"},
     "select": {"transport"},
     "selectors": {"transport"},
-    **{f"{PACKAGE}.events.base.{name}": {"events"} for name in ("wire", "server_event", "client_event")},
+    f"{PACKAGE}.events.base.wire": {"events"},
+    f"{PACKAGE}.events.family.Family": {"events"},
     "cattrs": {"codec"},
     "orjson": {"codec"},
     "websockets": {"local"},

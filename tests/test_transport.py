@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -985,6 +986,53 @@ def test_a_fork_can_neither_use_nor_end_the_connection() -> None:
         assert os.waitpid(pid, 0)[1] == 0
         transport.send_text("still here", WAIT_S)
         assert receive(transport, 1) == [b"still here"]
+
+
+class Interrupts:
+    """A trace function that raises KeyboardInterrupt at the n-th line of the transport's code; counts them all."""
+
+    def __init__(self, at: int | None) -> None:
+        self.lines = 0
+        self._at = at
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
+        return self._line if "/realtime_sync/transport/" in frame.f_code.co_filename else None
+
+    def _line(self, frame: FrameType, event: str, arg: object) -> Any:
+        if event == "line":
+            self.lines += 1
+            if self.lines == self._at:
+                raise KeyboardInterrupt
+        return self._line
+
+
+@both
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # a socket that is dropped between two lines closes itself
+def test_an_interrupt_while_opening_leaves_nothing_open(tls: bool) -> None:
+    if sys.gettrace() is not None:
+        pytest.skip("another tracer is at work")
+
+    def opened_at(url: str, at: int | None) -> int:
+        tracer = Interrupts(at)
+        context = client_context()
+        sys.settrace(tracer)
+        try:
+            transport = open_transport(url, {}, deadline=Deadline(WAIT_S), ssl_context=context, proxy=None)
+        finally:
+            sys.settrace(None)
+        transport.close()
+        return tracer.lines
+
+    with RawServer(Peer.wait_gone, tls=server_context() if tls else None) as server:
+        lines = opened_at(server.url, None)
+        assert lines > 100
+        for at in range(1, lines, 3):
+            with suppress(KeyboardInterrupt):
+                opened_at(server.url, at)
+        gc.collect()
+        for thread in server._threads[1:]:  # each ends when its client has closed
+            thread.join(WAIT_S)
+            assert not thread.is_alive()
 
 
 def test_a_dropped_transport_is_collected() -> None:

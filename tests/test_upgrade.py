@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -13,10 +14,19 @@ from typing import Any
 import pytest
 import websocket
 from servers import WAIT_S, Peer, RawServer, accept_of
+from servers import frame as server_frame
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.errors import AuthenticationError, ConfigurationError, HandshakeError, RealtimeTimeout
+from realtime_sync.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionLost,
+    HandshakeError,
+    RealtimeTimeout,
+)
 from realtime_sync.transport import open_transport
+from realtime_sync.transport.endpoint import resolve_endpoint
+from realtime_sync.transport.frames import CLOSE, close_payload
 from realtime_sync.transport.http import retry_after_s
 from realtime_sync.transport.target import Target
 
@@ -270,6 +280,108 @@ def test_a_body_that_never_ends_does_not_hold_the_error_up(timeout_s: float) -> 
     error = refused(stall, timeout_s=timeout_s)
     assert (error.status, error.body) == (401, "begun")
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http("500 x", b"-2\r\n" * 16_000, CHUNKED, length=False),
+        http("500 x", b"", "Content-Length: " + "9" * 5000, length=False),
+        http("503 x", b"", "Retry-After: Wed, 21 Oct 99999999999 07:28:00 GMT"),
+        http("503 x", b"", "Retry-After: Wed, 21 Oct 2035 07:28:00 +99999999999999"),
+        http("500 x", b"[" * 60_000),
+        http("500 x", b'{"message": ' + b"9" * 60_000 + b"}"),
+        http("500 x", b'"\\ud800"'),
+    ],
+)
+def test_a_hostile_refusal_is_a_refusal(answer: bytes) -> None:
+    started = time.monotonic()
+    error = refused(answer)
+    assert error.status in (500, 503)
+    assert error.retry_after_s is None
+    assert str(error).encode()
+    assert time.monotonic() - started < 10
+
+
+# What a traceback shows
+
+SECRET_QUERY = "key-of-the-query"
+
+
+def shown(error: BaseException) -> str:
+    """The traceback with the local variables of each function of the library, as Sentry or ``pytest -l`` show it."""
+    trace = traceback.TracebackException.from_exception(error, capture_locals=True)
+    text: list[str] = []
+    for part in (trace, trace.__cause__, trace.__context__):
+        if part is not None:
+            text += part.format_exception_only()
+            text += [f"{frame.name}: {frame.locals}" for frame in part.stack if "/tests/" not in frame.filename]
+    return "\n".join(text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (http("401 No", b"wrong key", "x-request-id: r"), AuthenticationError),
+        (b"SSH-2.0\r\n\r\n", HandshakeError),
+        (http("101 Switching"), HandshakeError),
+        (b"", HandshakeError),
+        (Peer.reset, HandshakeError),
+        (Peer.wait_gone, RealtimeTimeout),
+    ],
+)
+def test_no_frame_shows_a_credential(answer: Any, kind: type[Exception]) -> None:
+    def handler(peer: Peer) -> None:
+        peer.request = peer.read_head()
+        answer(peer) if callable(answer) else peer.send(answer)
+
+    endpoint = resolve_endpoint(
+        base_url="ws://127.0.0.1:1", api_key=KEY, query={"api-key": SECRET_QUERY}, headers={"X-Auth-Token": KEY}
+    )
+    with RawServer(handler, upgrade=False) as server:
+        url = endpoint.url.replace("127.0.0.1:1", server.address)
+        with pytest.raises(kind) as caught:
+            open_transport(url, endpoint.headers, deadline=Deadline(0.5 if kind is RealtimeTimeout else WAIT_S))
+    text = shown(caught.value)
+    assert "open_transport: " in text
+    assert "headers" in text
+    assert KEY not in text
+    assert SECRET_QUERY not in text
+
+
+def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_transport("ws://127.0.0.1:1", {"Authorization": f"{KEY}\n"}, deadline=Deadline(WAIT_S))
+    assert KEY not in shown(caught.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http("401 No", b"the key %s is wrong" % KEY.encode(), f"x-request-id: {KEY}"),
+        f"you sent {KEY}\r\n\r\n".encode(),
+        f"HTTP/1.1 500 {KEY}\r\n\r\n".encode(),
+        f"HTTP/1.1 101 {KEY}\r\nUpgrade: {KEY}\r\n\r\n".encode(),
+    ],
+)
+def test_what_a_peer_repeats_is_not_told_on(answer: bytes) -> None:
+    error = refused(answer)
+    assert KEY not in f"{error}{error.body}{error.request_id}"
+
+
+def test_the_reason_of_a_close_repeats_no_credential() -> None:
+    def handler(peer: Peer) -> None:
+        peer.upgrade(more=server_frame(CLOSE, close_payload(3000, f"invalid key {KEY}")))
+        peer.wait_gone()
+
+    with RawServer(handler, upgrade=False) as server:
+        transport = open_transport(server.url, HEADERS, deadline=Deadline(WAIT_S))
+        with pytest.raises(ConnectionLost) as caught:
+            transport.receive(WAIT_S)
+        transport.close()
+        assert transport.redact(f"and {KEY} again") == "and <redacted> again"
+    assert caught.value.reason == "invalid key <redacted>"
+    assert KEY not in str(caught.value)
 
 
 # Answers that are none

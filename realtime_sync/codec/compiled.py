@@ -6,30 +6,25 @@ would be a large part of what a text delta costs from the socket to the handler.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import NoneType
 from typing import Any, Final, get_args
 
 import attrs
 
 from realtime_sync._unset import Unset
+from realtime_sync.codec.shapes import Hook, HookOf, typed_fields
 from realtime_sync.events import WireObject
-from realtime_sync.events.base import fields_of
 
-__all__ = ["Hook", "compiled"]
-
-Hook = Callable[[Any, Any], Any]
-"""Makes a Python object of a JSON value; the second argument, its type, is there for cattrs and not looked at."""
+__all__ = ["compiled"]
 
 _FACTORY: Final[Any] = attrs.Factory  # a class, which its type declaration hides
 _CLASSES: Final[dict[Any, str]] = {str: "str", int: "int", bool: "bool", dict[str, Any]: "dict"}
 
 
-def compiled(cls: type[WireObject], hook_of: Callable[[Any], Hook]) -> Hook:
+def compiled(cls: type[WireObject], hook_of: HookOf) -> Hook:
     """A function that makes a ``cls`` of a dict, or raises when a required field is missing or anything has the wrong
     class. ``hook_of`` gives the functions for the types of nested objects."""
-    attrs.resolve_types(cls)  # type: ignore[type-var]
-    attributes = [a for a in fields_of(cls) if a.name != "extra"]
+    attributes = typed_fields(cls)
     names: dict[str, Any] = {"cls": cls, "new": cls.__new__, "known": frozenset(a.name for a in attributes)}
     lines = ["def structure(o, _):", " if o.__class__ is not dict: raise TypeError", " made = new(cls)"]
     lines.append(f" unknown = len(o) - {len(attributes)}")
@@ -45,7 +40,7 @@ def compiled(cls: type[WireObject], hook_of: Callable[[Any], Hook]) -> Hook:
     return made
 
 
-def _filling(attribute: attrs.Attribute[Any], hook_of: Callable[[Any], Hook], names: dict[str, Any]) -> list[str]:
+def _filling(attribute: attrs.Attribute[Any], hook_of: HookOf, names: dict[str, Any]) -> list[str]:
     """The lines that check and set one field; what they refer to is added to ``names``."""
     name = attribute.name
     arms = [arm for arm in get_args(attribute.type) if arm not in (NoneType, Unset)]

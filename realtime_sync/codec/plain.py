@@ -10,10 +10,12 @@ from types import NoneType
 from typing import Any, Final
 
 from realtime_sync._unset import UNSET
+from realtime_sync.codec.lenient import reread
+from realtime_sync.codec.mismatch import faults_in_words, kind_of
 from realtime_sync.events import MalformedEvent, UnknownEvent, WireObject
 from realtime_sync.events.base import fields_of
 
-__all__ = ["fault", "kind_of", "plain"]
+__all__ = ["fault", "plain"]
 
 _ATOMS: Final = frozenset({str, int, bool, NoneType})
 _LARGEST: Final = 2**64
@@ -75,8 +77,9 @@ def _object(value: Any) -> dict[str, Any]:
             out[name] = plain(item)
     if value.extra:
         for name, item in value.extra.items():
-            if item is not UNSET:
-                out.setdefault(_key(name), plain(item))
+            # What came for a field that could not hold it is sent again, unless the field has been set since.
+            if item is not UNSET and (name not in out or reread(kind, name, item) == getattr(value, name)):
+                out[_key(name)] = plain(item)
     return out
 
 
@@ -86,46 +89,40 @@ def _fields_on_wire(cls: type[WireObject]) -> tuple[tuple[str, bool], ...]:
     return _fields[cls]
 
 
-def kind_of(value: Any) -> str:
-    """What ``value`` is, for an error text that must not show it."""
-    return "null" if value is None else type(value).__name__
-
-
 def fault(value: Any) -> str:
-    """What keeps ``value`` from being encoded, with its place, never with its content."""
+    """What keeps ``value`` from being encoded, with its places, never with its content."""
     with suppress(Exception):  # a mapping of the user's own may do anything
-        found = _first_fault(value)
+        found = _faults(value)
         if found:
-            return found
+            return faults_in_words(found)
     return f"{kind_of(value)} cannot be read as JSON data"
 
 
-def _first_fault(value: Any) -> str:
+def _faults(value: Any) -> list[tuple[str, str]]:
     # A loop, not a recursion: what is looked for may be that the data is too deep to recurse into.
+    found: list[tuple[str, str]] = []
     waiting: list[tuple[Any, str, int]] = [(value, "", 0)]
     while waiting:
         value, path, depth = waiting.pop()
         if depth > _DEEPEST:
-            return f"{re.split('[.[]', path, maxsplit=1)[0]}: nested too deeply, or contains itself"
+            # All that is below it would be the same once more, without an end perhaps.
+            return [*found, (re.split("[.[]", path, maxsplit=1)[0], "nested too deeply, or contains itself")]
         if isinstance(value, UnknownEvent):
             value = value.raw
         elif isinstance(value, WireObject) and not isinstance(value, MalformedEvent):
             own = {a.name: getattr(value, a.name) for a in fields_of(type(value)) if a.name != "extra"}
             value = {**own, **(value.extra or {})}
         inner: list[tuple[Any, str, int]] = []
-        reason = ""
         if isinstance(value, Mapping):
-            reason = next(filter(None, map(_reason_of_key, value)), "")
+            found += [(path, reason) for reason in dict.fromkeys(map(_reason_of_key, value)) if reason]
             prefix = f"{path}." if path else ""
             inner = [(item, f"{prefix}{key}", depth + 1) for key, item in value.items() if item is not UNSET]
         elif isinstance(value, (list, tuple)):
             inner = [(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
-        else:
-            reason = _reason(value)
-        if reason:
-            return f"{path}: {reason}" if path else reason
+        elif reason := _reason(value):
+            found.append((path, reason))
         waiting += reversed(inner)
-    return ""
+    return found
 
 
 def _reason_of_key(key: Any) -> str:

@@ -17,6 +17,7 @@ from realtime_sync.errors import (
     ConfigurationError,
     ConnectionClosed,
     ConnectionLost,
+    HandshakeError,
     InboxOverflow,
     RealtimeError,
     fork_error,
@@ -82,8 +83,12 @@ class Connection:
         self._thread = threading.Thread(target=self._run, name="realtime_sync-reader", daemon=True)
 
     def start(self) -> None:
-        """Start the reader thread."""
-        self._thread.start()
+        """Start the reader thread. Without one the connection is closed, and a `HandshakeError` is raised."""
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._transport.close()
+            raise HandshakeError(f"the reader's thread could not be started: {error}") from error
 
     @property
     def closing(self) -> bool:
@@ -105,6 +110,10 @@ class Connection:
     def last(self) -> ServerEvent | None:
         """The latest event that arrived, dispatched or not."""
         return self._last
+
+    def redact(self, text: str) -> str:
+        """What the server said, without the credentials that were sent to it."""
+        return self._transport.redact(text)
 
     def add_tap(self, tap: Tap) -> None:
         """Show every further text frame to ``tap``: received ones on the reader thread, sent ones on the sender's. It

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from realtime_sync.delivery.dispatcher import HANDLER, Dispatcher, Receiver
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.events import CLIENT_EVENTS, SERVER_EVENTS, ServerEvent
+from realtime_sync.events import CLIENT_EVENTS, SERVER_EVENTS, ClientEvent, ServerEvent
 
 __all__ = ["Handlers", "Key", "key_of"]
 
@@ -19,19 +19,23 @@ Key = type[ServerEvent] | str
 _log = logging.getLogger("realtime_sync")
 
 
-def key_of(key: Any) -> Key:
-    """What the dispatcher knows ``key`` by. A type string of a known event becomes its class."""
+def key_of(
+    key: Any,
+    server: Mapping[str, type[ServerEvent]] = SERVER_EVENTS,
+    client: Mapping[str, type[ClientEvent]] = CLIENT_EVENTS,
+) -> Key:
+    """What the dispatcher knows ``key`` by. A type string of an event that ``server`` knows becomes its class."""
     if isinstance(key, str):
         if key == "*":
             return ServerEvent
-        known = SERVER_EVENTS.get(key)
+        known = server.get(key)
         if known is not None:
             return known
-        if key in CLIENT_EVENTS:
+        if key in client:
             raise ConfigurationError(f"{key!r} is sent by the client: the server never sends it")
         import difflib
 
-        meant = difflib.get_close_matches(key, SERVER_EVENTS, 1, 0.85)
+        meant = difflib.get_close_matches(key, server, 1, 0.85)
         if meant:
             _log.warning("no server event is called %r: did you mean %r?", key, meant[0])
         return str(key)
@@ -43,8 +47,9 @@ def key_of(key: Any) -> Key:
 class Handlers:
     """Adds and removes handlers; any thread."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, key: Callable[[Any], Key] = key_of) -> None:
         self._dispatcher = dispatcher
+        self._key = key
         self._lock = threading.Lock()  # guards _once
         self._once: list[tuple[Key, Receiver, Receiver]] = []
 
@@ -52,13 +57,13 @@ class Handlers:
         """Call ``handler`` for each event of ``key`` from now on."""
         if not callable(handler):
             raise ConfigurationError(f"a handler must be callable, not {handler!r}")
-        self._dispatcher.subscribe(HANDLER, handler, key_of(key))
+        self._dispatcher.subscribe(HANDLER, handler, self._key(key))
 
     def add_once(self, key: Key, handler: Receiver) -> None:
         """Call ``handler`` for the next event of ``key`` only."""
         if not callable(handler):
             raise ConfigurationError(f"a handler must be callable, not {handler!r}")
-        known = key_of(key)
+        known = self._key(key)
 
         def first(event: Any) -> None:
             if self._forget(known, handler, first):
@@ -70,7 +75,7 @@ class Handlers:
 
     def remove(self, key: Key, handler: Receiver) -> bool:
         """Call ``handler`` no more; False when it was not registered for ``key``."""
-        known = key_of(key)
+        known = self._key(key)
         removed = self._dispatcher.unsubscribe(HANDLER, handler, known)
         for entry_key, entry_handler, first in list(self._once):
             if (entry_key, entry_handler) == (known, handler):

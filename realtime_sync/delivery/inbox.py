@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Sequence
 
+from realtime_sync import _limits
 from realtime_sync.events.base import ServerEvent
 
 __all__ = ["Inbox"]
@@ -16,7 +17,7 @@ class Inbox:
     """Batches of events in the order of their arrival; one thread puts, one thread at a time takes.
 
     ``limit_bytes`` bounds the text of the events that wait, as it came over the wire. The bound is checked after a
-    batch was stored: what has been received is never dropped.
+    batch was stored: what has been received is never dropped. Raises `ConfigurationError` for a bound that is none.
 
     There is no lock of our own. Each of the two byte counters has one writer (the reader, the dispatcher's current
     thread), and the queue hands the batches over.
@@ -25,7 +26,7 @@ class Inbox:
     __slots__ = ("_put_bytes", "_queue", "_taken_bytes", "limit_bytes")
 
     def __init__(self, limit_bytes: int) -> None:
-        self.limit_bytes = limit_bytes
+        self.limit_bytes = _limits.size("inbox_limit_bytes", limit_bytes)
         self._queue: queue.SimpleQueue[tuple[Batch, int] | None] = queue.SimpleQueue()
         self._put_bytes = 0
         self._taken_bytes = 0

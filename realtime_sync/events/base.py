@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar
 
 import attrs
 from attrs import field
 
+from realtime_sync._secrets import SECRET_FIELDS
 from realtime_sync._unset import UNSET
 
 if TYPE_CHECKING:
@@ -19,30 +20,26 @@ else:
 
 
 __all__ = [
-    "CLIENT_EVENTS",
     "ELIDED",
     "PAYLOAD",
     "SECRET",
-    "SERVER_EVENTS",
     "AcceptsClientEvents",
     "AcceptsServerEvents",
     "ClientEvent",
     "Event",
     "ServerEvent",
     "WireObject",
-    "client_event",
     "elide",
     "fields_of",
+    "odd_fields",
+    "odd_places",
     "or_none",
-    "server_event",
     "wire",
 ]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 C = TypeVar("C", bound=type[Any])
-S = TypeVar("S", bound="ServerEvent")
-K = TypeVar("K", bound="ClientEvent")
 
 PAYLOAD: Final = {"repr": "payload"}
 """Metadata of a field with base64 media: the repr shows its length only."""
@@ -54,7 +51,6 @@ ELIDED: Final = {"repr": "elided"}
 """Metadata of a field that may hold a data URI or another long text: the repr shows its length then."""
 
 _LONGEST_SHOWN: Final = 200
-_SECRET_KEYS: Final = frozenset({"authorization", "headers", "client_secret", "api_key", "api-key", "token_secret"})
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
@@ -77,7 +73,7 @@ def elide(value: Any) -> Any:
             return _Shown(f"<{len(value)} characters>")
         return value
     if isinstance(value, dict):
-        return {k: _Shown("<redacted>") if k in _SECRET_KEYS and v else elide(v) for k, v in value.items()}
+        return {k: _Shown("<redacted>") if k.lower() in SECRET_FIELDS and v else elide(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [elide(v) for v in value]
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -87,6 +83,38 @@ def elide(value: Any) -> Any:
 
 def _place(attribute: attrs.Attribute[Any]) -> int:
     return {"type": 0, "extra": 2}.get(attribute.name, 1)
+
+
+def odd_places(value: WireObject) -> Iterator[tuple[str, WireObject, str]]:
+    """The path, the object and the name of each field whose value came in a kind that its class cannot hold."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        path, owner = waiting.pop()
+        inner: list[tuple[str, Any]] = []
+        if isinstance(owner, WireObject):
+            extra = _peek_extra(owner)
+            for attribute in fields_of(type(owner)):
+                name = attribute.name
+                if name == "extra":
+                    continue
+                here = f"{path}.{name}" if path else name
+                if name in extra:
+                    yield here, owner, name
+                inner.append((here, getattr(owner, name)))
+        elif isinstance(owner, list):
+            inner = [(f"{path}[{index}]", entry) for index, entry in enumerate(owner)]
+        elif isinstance(owner, dict):
+            inner = [(path, entry) for entry in owner.values()]  # without the keys, which are the user's
+        waiting += reversed([(here, entry) for here, entry in inner if isinstance(entry, (WireObject, list, dict))])
+
+
+def odd_fields(event: WireObject) -> tuple[str, ...]:
+    """The paths of the fields that came in a kind that their class cannot hold, e.g. ``response.usage.total_tokens``.
+
+    Such a field is ``None``, or what could be made of it, and stands in the ``extra`` of its object as it came. Empty
+    for nearly every event. Any thread.
+    """
+    return tuple(path for path, _, _ in odd_places(event))
 
 
 def or_none(value: T) -> T | None:
@@ -114,6 +142,7 @@ def _shown(attribute: attrs.Attribute[Any], value: Any) -> str:
     return repr(value)
 
 
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 @wire
 class WireObject:
     """Anything that the protocol sends as a JSON object.
@@ -154,6 +183,14 @@ def _get_extra(made: WireObject) -> dict[str, Any]:
     except AttributeError:
         found = {}
         _extra.__set__(made, found)
+    return found
+
+
+def _peek_extra(made: WireObject) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = _extra.__get__(made)
+    except AttributeError:
+        return {}
     return found
 
 
@@ -213,44 +250,10 @@ class ClientEvent(Event):
 
     __slots__ = ()
 
+    CONFIRMED_BY: ClassVar[tuple[type[ServerEvent], ...]] = ()
+    """The events any of which says that the server has done what this one asks for; empty where it never says so."""
+
     def accept(self, visitor: AcceptsClientEvents[T]) -> T:
         """Call the visitor's method for this event and return what it returns."""
         result: T = getattr(visitor, self.VISIT)(self)
         return result
-
-
-SERVER_EVENTS: Final[dict[str, type[ServerEvent]]] = {}
-CLIENT_EVENTS: Final[dict[str, type[ClientEvent]]] = {}
-
-
-def _named(cls: type[Any], wire_type: str) -> Any:
-    cls.TYPE = wire_type
-    cls.VISIT = "visit_" + wire_type.replace(".", "_")
-    cls.__annotations__["type"] = "str"
-    cls.type = field(default=wire_type)
-    return wire(cls)
-
-
-@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
-def server_event(wire_type: str, *aliases: str) -> Callable[[type[S]], type[S]]:
-    """Make a `wire` class of an event that the server sends and register it under its type and the names that other
-    dialects give to the same event."""
-
-    def decorate(cls: type[S]) -> type[S]:
-        made: type[S] = _named(cls, wire_type)
-        SERVER_EVENTS.update(dict.fromkeys((wire_type, *aliases), made))
-        return made
-
-    return decorate
-
-
-@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
-def client_event(wire_type: str, *aliases: str) -> Callable[[type[K]], type[K]]:
-    """Make a `wire` class of an event that the client sends and register it, as `server_event` does."""
-
-    def decorate(cls: type[K]) -> type[K]:
-        made: type[K] = _named(cls, wire_type)
-        CLIENT_EVENTS.update(dict.fromkeys((wire_type, *aliases), made))
-        return made
-
-    return decorate

@@ -13,6 +13,7 @@ from attrs import field
 
 from realtime_sync._unset import UNSET, Unset
 from realtime_sync.events.base import SECRET, WireObject, fields_of, wire
+from realtime_sync.events.facts import MOST_TOKENS, at_least, between, one_of, reported, required
 from realtime_sync.events.items import InputFile, InputImage, InputText
 from realtime_sync.events.tools import Tool, ToolChoice
 from realtime_sync.events.unknown import UnknownObject
@@ -45,7 +46,6 @@ __all__ = [
     "TranslationSessionConfig",
     "Truncation",
     "TurnDetection",
-    "untagged_session",
 ]
 
 
@@ -91,7 +91,7 @@ class InputTranscription(WireObject):
     languages: list[str] | None = None
     keywords: list[str] | None = None
     prompt: str | None = None
-    delay: str | None = None
+    delay: str | None = field(default=None, metadata=one_of("minimal", "low", "medium", "high", "xhigh"))
 
 
 @wire
@@ -99,8 +99,8 @@ class NoiseReduction(WireObject):
     """Filters the input before turn detection and the model: ``near_field`` for a headset, ``far_field`` for a
     laptop or a room. ``strength`` is how much, where the server offers it."""
 
-    type: str | None = None
-    strength: float | None = None
+    type: str | None = field(default=None, metadata=one_of("near_field", "far_field"))
+    strength: float | None = field(default=None, metadata=between(0, 1))
 
 
 @wire
@@ -115,12 +115,12 @@ class ServerVad(WireObject):
     TAGS = ("server_vad", None)
 
     type: str = "server_vad"
-    threshold: float | None = None
-    prefix_padding_ms: int | None = None
-    silence_duration_ms: int | None = None
+    threshold: float | None = field(default=None, metadata=between(0, 1))
+    prefix_padding_ms: int | None = field(default=None, metadata=at_least(0))
+    silence_duration_ms: int | None = field(default=None, metadata=at_least(0))
     create_response: bool | None = None
     interrupt_response: bool | None = None
-    idle_timeout_ms: int | Unset | None = UNSET
+    idle_timeout_ms: int | Unset | None = field(default=UNSET, metadata=between(5_000, 30_000))
 
 
 @wire
@@ -129,7 +129,7 @@ class SemanticVad(WireObject):
     ``high`` or ``auto``: the longest waits are 8, 4 and 2 seconds."""
 
     type: str = "semantic_vad"
-    eagerness: str | None = None
+    eagerness: str | None = field(default=None, metadata=one_of("low", "medium", "high", "auto"))
     create_response: bool | None = None
     interrupt_response: bool | None = None
 
@@ -163,7 +163,7 @@ class AudioOutput(WireObject):
 
     format: AudioFormat | None = None
     voice: str | CustomVoice | None = None
-    speed: float | None = None
+    speed: float | None = field(default=None, metadata=between(0.25, 1.5))
 
 
 @wire
@@ -196,7 +196,7 @@ class Prompt(WireObject):
 class TokenLimits(WireObject):
     """``post_instructions`` is the most tokens that the conversation may take besides the instructions."""
 
-    post_instructions: int | None = None
+    post_instructions: int | None = field(default=None, metadata=at_least(0))
 
 
 @wire
@@ -204,8 +204,8 @@ class Truncation(WireObject):
     """When the conversation outgrows the model, keep ``retention_ratio`` (0.0 to 1.0) of it, dropping the oldest
     items: fewer, larger cuts that leave more of the prompt cached."""
 
-    type: str = "retention_ratio"
-    retention_ratio: float
+    type: str = field(default="retention_ratio", metadata=required() | one_of("retention_ratio"))
+    retention_ratio: float = field(metadata=between(0, 1))
     token_limits: TokenLimits | None = None
 
 
@@ -213,7 +213,7 @@ class Truncation(WireObject):
 class Reasoning(WireObject):
     """How much a reasoning model thinks before it answers: ``minimal``, ``low``, ``medium``, ``high``, ``xhigh``."""
 
-    effort: str | None = None
+    effort: str | None = field(default=None, metadata=one_of("minimal", "low", "medium", "high", "xhigh"))
 
 
 @wire
@@ -244,16 +244,16 @@ class RealtimeSessionConfig(WireObject):
     tools: list[Tool] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
-    max_output_tokens: int | str | None = None
+    max_output_tokens: int | str | None = field(default=None, metadata=between(1, MOST_TOKENS, or_else="inf"))
     reasoning: Reasoning | None = None
     truncation: str | Truncation | None = None
     prompt: Prompt | Unset | None = UNSET
     tracing: str | Tracing | Unset | None = UNSET
     include: list[str] | None = None
-    id: str | None = None
-    object: str | None = None
-    expires_at: int | None = None
-    client_secret: ClientSecret | None = None
+    id: str | None = field(default=None, metadata=reported())
+    object: str | None = field(default=None, metadata=reported())
+    expires_at: int | None = field(default=None, metadata=reported())
+    client_secret: ClientSecret | None = field(default=None, metadata=reported())
 
 
 @wire
@@ -264,10 +264,10 @@ class TranscriptionSessionConfig(WireObject):
     type: str = "transcription"
     audio: AudioConfig | None = None
     include: list[str] | None = None
-    id: str | None = None
-    object: str | None = None
-    expires_at: int | None = None
-    client_secret: ClientSecret | None = None
+    id: str | None = field(default=None, metadata=reported())
+    object: str | None = field(default=None, metadata=reported())
+    expires_at: int | None = field(default=None, metadata=reported())
+    client_secret: ClientSecret | None = field(default=None, metadata=reported())
 
 
 @wire
@@ -304,11 +304,11 @@ class TranslationSessionConfig(WireObject):
 
     TAGS = ("translation",)
 
-    type: str | None = None
+    type: str | None = field(default=None, metadata=reported())
     audio: TranslationAudio | None = None
-    model: str | None = None
-    id: str | None = None
-    expires_at: int | None = None
+    model: str | None = field(default=None, metadata=reported())
+    id: str | None = field(default=None, metadata=reported())
+    expires_at: int | None = field(default=None, metadata=reported())
 
 
 @wire
@@ -329,19 +329,19 @@ class FlatSessionConfig(WireObject):
     input_audio_transcription: InputTranscription | Unset | None = UNSET
     input_audio_noise_reduction: NoiseReduction | Unset | None = UNSET
     turn_detection: TurnDetection | Unset | None = UNSET
-    speed: float | None = None
+    speed: float | None = field(default=None, metadata=between(0.25, 1.5))
     tools: list[Tool] | None = None
     tool_choice: ToolChoice | None = None
-    temperature: float | None = None
-    max_response_output_tokens: int | str | None = None
+    temperature: float | None = field(default=None, metadata=between(0.6, 1.2))
+    max_response_output_tokens: int | str | None = field(default=None, metadata=between(1, MOST_TOKENS, or_else="inf"))
     truncation: str | Truncation | None = None
     prompt: Prompt | Unset | None = UNSET
     tracing: str | Tracing | Unset | None = UNSET
     include: list[str] | None = None
-    id: str | None = None
-    object: str | None = None
-    expires_at: int | None = None
-    client_secret: ClientSecret | None = None
+    id: str | None = field(default=None, metadata=reported())
+    object: str | None = field(default=None, metadata=reported())
+    expires_at: int | None = field(default=None, metadata=reported())
+    client_secret: ClientSecret | None = field(default=None, metadata=reported())
 
 
 SessionConfig = (

@@ -7,6 +7,7 @@ from typing import Any
 from attrs import field
 
 from realtime_sync.events.base import ELIDED, PAYLOAD, WireObject, wire
+from realtime_sync.events.facts import optional, reported, required
 from realtime_sync.events.unknown import UnknownObject
 
 __all__ = [
@@ -50,8 +51,8 @@ class InputText(WireObject):
     prompt, not in a message."""
 
     type: str = "input_text"
-    text: str
-    prompt_cache_breakpoint: PromptCacheBreakpoint | None = None
+    text: str = field(metadata=required(may_be_empty=True))
+    prompt_cache_breakpoint: PromptCacheBreakpoint | None = field(default=None, metadata=reported())
 
 
 @wire
@@ -75,8 +76,8 @@ class InputImage(WireObject):
     type: str = "input_image"
     image_url: str | None = field(default=None, metadata=ELIDED)
     detail: str | None = None
-    file_id: str | None = None
-    prompt_cache_breakpoint: PromptCacheBreakpoint | None = None
+    file_id: str | None = field(default=None, metadata=reported())
+    prompt_cache_breakpoint: PromptCacheBreakpoint | None = field(default=None, metadata=reported())
 
 
 @wire
@@ -99,7 +100,7 @@ class OutputText(WireObject):
     TAGS = ("output_text", "text")
 
     type: str = "output_text"
-    text: str
+    text: str = field(metadata=required(may_be_empty=True))
 
 
 @wire
@@ -162,7 +163,7 @@ class FunctionCall(WireObject):
 
     type: str = "function_call"
     name: str
-    arguments: str
+    arguments: str = field(metadata=required(may_be_empty=True))
     call_id: str | None = None
     id: str | None = None
     object: str | None = None
@@ -175,7 +176,7 @@ class FunctionCallOutput(WireObject):
 
     type: str = "function_call_output"
     call_id: str
-    output: str
+    output: str = field(metadata=required(may_be_empty=True))
     id: str | None = None
     object: str | None = None
     status: str | None = None
@@ -187,10 +188,10 @@ class McpApprovalRequest(WireObject):
     ``arguments`` is JSON text."""
 
     type: str = "mcp_approval_request"
-    id: str
+    id: str = field(metadata=optional())
     server_label: str
     name: str
-    arguments: str
+    arguments: str = field(metadata=required(may_be_empty=True))
 
 
 @wire
@@ -199,7 +200,7 @@ class McpApprovalResponse(WireObject):
     ``None`` gives none."""
 
     type: str = "mcp_approval_response"
-    id: str
+    id: str = field(metadata=optional())
     approval_request_id: str
     approve: bool
     reason: str | None = None
@@ -241,10 +242,10 @@ class McpCall(WireObject):
     are ``None`` while it runs. ``arguments`` is JSON text."""
 
     type: str = "mcp_call"
-    id: str
+    id: str = field(metadata=optional())
     server_label: str
     name: str
-    arguments: str
+    arguments: str = field(metadata=required(may_be_empty=True))
     approval_request_id: str | None = None
     output: str | None = None
     error: McpError | None = None

@@ -9,6 +9,7 @@ from attrs import field
 from realtime_sync._unset import UNSET, Unset
 from realtime_sync.events.base import WireObject, wire
 from realtime_sync.events.config import AudioFormat, CustomVoice, Prompt, Reasoning
+from realtime_sync.events.facts import MOST_TOKENS, between, one_of
 from realtime_sync.events.items import (
     FunctionCall,
     FunctionCallOutput,
@@ -86,12 +87,12 @@ class ResponseConfig(WireObject):
     instructions: str | None = None
     output_modalities: list[str] | None = None
     audio: ResponseAudio | None = None
-    conversation: str | None = None
+    conversation: str | None = field(default=None, metadata=one_of("auto", "none"))
     input: list[ResponseInput] | None = None
     tools: list[Tool] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
-    max_output_tokens: int | str | None = None
+    max_output_tokens: int | str | None = field(default=None, metadata=between(1, MOST_TOKENS, or_else="inf"))
     metadata: dict[str, Any] | None = None
     prompt: Prompt | Unset | None = UNSET
     reasoning: Reasoning | None = None

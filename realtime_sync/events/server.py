@@ -1,7 +1,7 @@
 """The events that the server sends in a conversation or transcription session.
 
-A compatible server may leave out what is required here: then the field is ``None`` (a list is empty) whatever its type
-says.
+A compatible server may leave out what is required here, or send a value of another kind: then the field is ``None`` (a
+list is empty) whatever its type says.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from attrs import field
 
 from realtime_sync.events._media import decoded
-from realtime_sync.events.base import PAYLOAD, ServerEvent, WireObject, server_event, wire
+from realtime_sync.events.base import PAYLOAD, ServerEvent, WireObject, wire
 from realtime_sync.events.config import FlatSessionConfig, SessionConfig
+from realtime_sync.events.family import REALTIME
 from realtime_sync.events.items import ContentPart, Item
 from realtime_sync.events.response import (
     ErrorDetail,
@@ -75,7 +76,7 @@ __all__ = [
 ]
 
 
-@server_event("error")
+@REALTIME.server_event("error")
 class ErrorEvent(ServerEvent):
     """Something went wrong, at the client's or the server's side. ``error.event_id`` names the client event that
     caused it, if one did; the session nearly always goes on."""
@@ -83,28 +84,28 @@ class ErrorEvent(ServerEvent):
     error: ErrorDetail
 
 
-@server_event("session.created")
+@REALTIME.server_event("session.created", opens=True)
 class SessionCreated(ServerEvent):
     """The first event of a connection: the configuration that the session starts with."""
 
     session: SessionConfig
 
 
-@server_event("session.updated")
+@REALTIME.server_event("session.updated")
 class SessionUpdated(ServerEvent):
     """A ``session.update`` was accepted; ``session`` is the whole configuration that now applies."""
 
     session: SessionConfig
 
 
-@server_event("transcription_session.created")
+@REALTIME.server_event("transcription_session.created", opens=True)
 class TranscriptionSessionCreated(ServerEvent):
     """The first event of a transcription session in the older dialect."""
 
     session: FlatSessionConfig
 
 
-@server_event("transcription_session.updated")
+@REALTIME.server_event("transcription_session.updated")
 class TranscriptionSessionUpdated(ServerEvent):
     """A ``transcription_session.update`` was accepted (older dialect)."""
 
@@ -119,14 +120,14 @@ class Conversation(WireObject):
     object: str | None = None
 
 
-@server_event("conversation.created")
+@REALTIME.server_event("conversation.created")
 class ConversationCreated(ServerEvent):
     """The conversation exists; comes right after ``session.created`` where the server sends it."""
 
     conversation: Conversation
 
 
-@server_event("conversation.item.created")
+@REALTIME.server_event("conversation.item.created")
 class ConversationItemCreated(ServerEvent):
     """An item was added, in the words of the older dialect: compatible servers send this in place of
     ``conversation.item.added`` and ``conversation.item.done``. ``previous_item_id`` is ``None`` for the first item."""
@@ -135,7 +136,7 @@ class ConversationItemCreated(ServerEvent):
     previous_item_id: str | None = None
 
 
-@server_event("conversation.item.added")
+@REALTIME.server_event("conversation.item.added")
 class ConversationItemAdded(ServerEvent):
     """An item was added, by the client, by the committed input buffer, or by a response that begins to fill it.
     ``previous_item_id`` is ``None`` for the first item."""
@@ -144,7 +145,7 @@ class ConversationItemAdded(ServerEvent):
     previous_item_id: str | None = None
 
 
-@server_event("conversation.item.done")
+@REALTIME.server_event("conversation.item.done")
 class ConversationItemDone(ServerEvent):
     """An item is final and complete, but for audio data and a transcript that may follow."""
 
@@ -152,21 +153,21 @@ class ConversationItemDone(ServerEvent):
     previous_item_id: str | None = None
 
 
-@server_event("conversation.item.retrieved")
+@REALTIME.server_event("conversation.item.retrieved")
 class ConversationItemRetrieved(ServerEvent):
     """The item that ``conversation.item.retrieve`` asked for, with its audio."""
 
     item: Item
 
 
-@server_event("conversation.item.deleted")
+@REALTIME.server_event("conversation.item.deleted")
 class ConversationItemDeleted(ServerEvent):
     """An item was removed, as ``conversation.item.delete`` asked for."""
 
     item_id: str
 
 
-@server_event("conversation.item.truncated")
+@REALTIME.server_event("conversation.item.truncated")
 class ConversationItemTruncated(ServerEvent):
     """The model's speech was cut at ``audio_end_ms`` (milliseconds from its beginning); its transcript is dropped."""
 
@@ -175,7 +176,7 @@ class ConversationItemTruncated(ServerEvent):
     audio_end_ms: int
 
 
-@server_event("conversation.item.input_audio_transcription.delta")
+@REALTIME.server_event("conversation.item.input_audio_transcription.delta")
 class ConversationItemInputAudioTranscriptionDelta(ServerEvent):
     """The next piece of what the user said. ``logprobs`` only when the session's ``include`` asks for it."""
 
@@ -185,7 +186,7 @@ class ConversationItemInputAudioTranscriptionDelta(ServerEvent):
     logprobs: list[LogProb] | None = None
 
 
-@server_event("conversation.item.input_audio_transcription.segment")
+@REALTIME.server_event("conversation.item.input_audio_transcription.segment")
 class ConversationItemInputAudioTranscriptionSegment(ServerEvent):
     """One segment of what was said, by one ``speaker``; ``start`` and ``end`` in seconds."""
 
@@ -198,7 +199,7 @@ class ConversationItemInputAudioTranscriptionSegment(ServerEvent):
     text: str
 
 
-@server_event("conversation.item.input_audio_transcription.completed")
+@REALTIME.server_event("conversation.item.input_audio_transcription.completed")
 class ConversationItemInputAudioTranscriptionCompleted(ServerEvent):
     """The whole of what the user said in an item; replaces the deltas. It may come after the model's reply. ``usage``
     is counted apart from the response's."""
@@ -211,7 +212,7 @@ class ConversationItemInputAudioTranscriptionCompleted(ServerEvent):
     logprobs: list[LogProb] | None = None
 
 
-@server_event("conversation.item.input_audio_transcription.failed")
+@REALTIME.server_event("conversation.item.input_audio_transcription.failed")
 class ConversationItemInputAudioTranscriptionFailed(ServerEvent):
     """The user's speech could not be transcribed; the conversation goes on with the audio."""
 
@@ -220,7 +221,7 @@ class ConversationItemInputAudioTranscriptionFailed(ServerEvent):
     error: TranscriptionError
 
 
-@server_event("input_audio_buffer.committed")
+@REALTIME.server_event("input_audio_buffer.committed")
 class InputAudioBufferCommitted(ServerEvent):
     """The input buffer became the user message ``item_id``, by the client or by turn detection; the item itself
     follows. ``previous_item_id`` is ``None`` for the first item."""
@@ -229,12 +230,12 @@ class InputAudioBufferCommitted(ServerEvent):
     previous_item_id: str | None = None
 
 
-@server_event("input_audio_buffer.cleared")
+@REALTIME.server_event("input_audio_buffer.cleared")
 class InputAudioBufferCleared(ServerEvent):
     """The input buffer was emptied, as ``input_audio_buffer.clear`` asked for."""
 
 
-@server_event("input_audio_buffer.speech_started")
+@REALTIME.server_event("input_audio_buffer.speech_started")
 class InputAudioBufferSpeechStarted(ServerEvent):
     """The user starts to speak: the moment to stop playing. ``audio_start_ms`` counts milliseconds of all audio sent in
     the session, padding included; ``item_id`` is the id that the user message will have."""
@@ -243,7 +244,7 @@ class InputAudioBufferSpeechStarted(ServerEvent):
     item_id: str
 
 
-@server_event("input_audio_buffer.speech_stopped")
+@REALTIME.server_event("input_audio_buffer.speech_stopped")
 class InputAudioBufferSpeechStopped(ServerEvent):
     """The user has stopped speaking. ``audio_end_ms`` counts milliseconds of all audio sent in the session, trailing
     silence included."""
@@ -252,7 +253,7 @@ class InputAudioBufferSpeechStopped(ServerEvent):
     item_id: str
 
 
-@server_event("input_audio_buffer.timeout_triggered")
+@REALTIME.server_event("input_audio_buffer.timeout_triggered")
 class InputAudioBufferTimeoutTriggered(ServerEvent):
     """Nobody spoke for the ``idle_timeout_ms`` of `ServerVad`: the silence from ``audio_start_ms`` to ``audio_end_ms``
     (of all audio sent) is committed as ``item_id`` and the model will speak."""
@@ -262,7 +263,7 @@ class InputAudioBufferTimeoutTriggered(ServerEvent):
     item_id: str
 
 
-@server_event("input_audio_buffer.dtmf_event_received")
+@REALTIME.server_event("input_audio_buffer.dtmf_event_received")
 class InputAudioBufferDtmfEventReceived(ServerEvent):
     """A key of the telephone was pressed (SIP only): ``event`` is the key, ``received_at`` in seconds since 1970
     (UTC)."""
@@ -271,21 +272,21 @@ class InputAudioBufferDtmfEventReceived(ServerEvent):
     received_at: int
 
 
-@server_event("output_audio_buffer.started")
+@REALTIME.server_event("output_audio_buffer.started")
 class OutputAudioBufferStarted(ServerEvent):
     """The server begins to play a response (WebRTC and SIP only)."""
 
     response_id: str
 
 
-@server_event("output_audio_buffer.stopped")
+@REALTIME.server_event("output_audio_buffer.stopped")
 class OutputAudioBufferStopped(ServerEvent):
     """The server has played a response to its end (WebRTC and SIP only)."""
 
     response_id: str
 
 
-@server_event("output_audio_buffer.cleared")
+@REALTIME.server_event("output_audio_buffer.cleared")
 class OutputAudioBufferCleared(ServerEvent):
     """The server stopped playing: the user interrupted, or ``output_audio_buffer.clear`` asked for it (WebRTC and SIP
     only)."""
@@ -293,21 +294,21 @@ class OutputAudioBufferCleared(ServerEvent):
     response_id: str
 
 
-@server_event("response.created")
+@REALTIME.server_event("response.created")
 class ResponseCreated(ServerEvent):
     """The model begins to answer; ``response`` has no output yet."""
 
     response: Response
 
 
-@server_event("response.done")
+@REALTIME.server_event("response.done")
 class ResponseDone(ServerEvent):
     """A response has ended, well or not: see its ``status``. It holds everything but audio data, and the usage."""
 
     response: Response
 
 
-@server_event("response.output_item.added")
+@REALTIME.server_event("response.output_item.added")
 class ResponseOutputItemAdded(ServerEvent):
     """A response begins a new item."""
 
@@ -316,7 +317,7 @@ class ResponseOutputItemAdded(ServerEvent):
     item: Item
 
 
-@server_event("response.output_item.done")
+@REALTIME.server_event("response.output_item.done")
 class ResponseOutputItemDone(ServerEvent):
     """An item of a response is final."""
 
@@ -325,7 +326,7 @@ class ResponseOutputItemDone(ServerEvent):
     item: Item
 
 
-@server_event("response.content_part.added")
+@REALTIME.server_event("response.content_part.added")
 class ResponseContentPartAdded(ServerEvent):
     """A message of a response begins a new part."""
 
@@ -336,7 +337,7 @@ class ResponseContentPartAdded(ServerEvent):
     part: ContentPart
 
 
-@server_event("response.content_part.done")
+@REALTIME.server_event("response.content_part.done")
 class ResponseContentPartDone(ServerEvent):
     """A part of a message is final."""
 
@@ -347,7 +348,7 @@ class ResponseContentPartDone(ServerEvent):
     part: ContentPart
 
 
-@server_event("response.output_text.delta", "response.text.delta")
+@REALTIME.server_event("response.output_text.delta", "response.text.delta")
 class ResponseOutputTextDelta(ServerEvent):
     """The next piece of a written reply."""
 
@@ -358,7 +359,7 @@ class ResponseOutputTextDelta(ServerEvent):
     delta: str
 
 
-@server_event("response.output_text.done", "response.text.done")
+@REALTIME.server_event("response.output_text.done", "response.text.done")
 class ResponseOutputTextDone(ServerEvent):
     """A written reply is complete; ``text`` is the whole of it."""
 
@@ -369,7 +370,7 @@ class ResponseOutputTextDone(ServerEvent):
     text: str
 
 
-@server_event("response.output_audio_transcript.delta", "response.audio_transcript.delta")
+@REALTIME.server_event("response.output_audio_transcript.delta", "response.audio_transcript.delta")
 class ResponseOutputAudioTranscriptDelta(ServerEvent):
     """The next piece of the text of a spoken reply; it runs ahead of what is heard."""
 
@@ -380,7 +381,7 @@ class ResponseOutputAudioTranscriptDelta(ServerEvent):
     delta: str
 
 
-@server_event("response.output_audio_transcript.done", "response.audio_transcript.done")
+@REALTIME.server_event("response.output_audio_transcript.done", "response.audio_transcript.done")
 class ResponseOutputAudioTranscriptDone(ServerEvent):
     """The text of a spoken reply is complete."""
 
@@ -391,7 +392,7 @@ class ResponseOutputAudioTranscriptDone(ServerEvent):
     transcript: str
 
 
-@server_event("response.output_audio.delta", "response.audio.delta")
+@REALTIME.server_event("response.output_audio.delta", "response.audio.delta")
 class ResponseOutputAudioDelta(ServerEvent):
     """The next piece of a spoken reply, as base64; it comes faster than it is to be played."""
 
@@ -408,7 +409,7 @@ class ResponseOutputAudioDelta(ServerEvent):
         return decoded(self.delta)
 
 
-@server_event("response.output_audio.done", "response.audio.done")
+@REALTIME.server_event("response.output_audio.done", "response.audio.done")
 class ResponseOutputAudioDone(ServerEvent):
     """All audio of a part has been sent, which does not mean that it has been played."""
 
@@ -418,7 +419,7 @@ class ResponseOutputAudioDone(ServerEvent):
     content_index: int
 
 
-@server_event("response.function_call_arguments.delta")
+@REALTIME.server_event("response.function_call_arguments.delta")
 class ResponseFunctionCallArgumentsDelta(ServerEvent):
     """The next piece of the JSON text of a function call's arguments."""
 
@@ -429,7 +430,7 @@ class ResponseFunctionCallArgumentsDelta(ServerEvent):
     delta: str
 
 
-@server_event("response.function_call_arguments.done")
+@REALTIME.server_event("response.function_call_arguments.done")
 class ResponseFunctionCallArgumentsDone(ServerEvent):
     """The arguments of a function call are complete, as JSON text that the model wrote."""
 
@@ -441,7 +442,7 @@ class ResponseFunctionCallArgumentsDone(ServerEvent):
     arguments: str
 
 
-@server_event("response.mcp_call_arguments.delta")
+@REALTIME.server_event("response.mcp_call_arguments.delta")
 class ResponseMcpCallArgumentsDelta(ServerEvent):
     """The next piece of the JSON text of an MCP call's arguments. ``obfuscation`` is padding against guessing by
     length."""
@@ -453,7 +454,7 @@ class ResponseMcpCallArgumentsDelta(ServerEvent):
     obfuscation: str | None = None
 
 
-@server_event("response.mcp_call_arguments.done")
+@REALTIME.server_event("response.mcp_call_arguments.done")
 class ResponseMcpCallArgumentsDone(ServerEvent):
     """The arguments of an MCP call are complete, as JSON text."""
 
@@ -463,7 +464,7 @@ class ResponseMcpCallArgumentsDone(ServerEvent):
     arguments: str
 
 
-@server_event("response.mcp_call.in_progress")
+@REALTIME.server_event("response.mcp_call.in_progress")
 class ResponseMcpCallInProgress(ServerEvent):
     """The API has called an MCP tool and waits for it."""
 
@@ -471,7 +472,7 @@ class ResponseMcpCallInProgress(ServerEvent):
     output_index: int
 
 
-@server_event("response.mcp_call.completed")
+@REALTIME.server_event("response.mcp_call.completed")
 class ResponseMcpCallCompleted(ServerEvent):
     """A call of an MCP tool has succeeded; the result is in the item."""
 
@@ -479,7 +480,7 @@ class ResponseMcpCallCompleted(ServerEvent):
     output_index: int
 
 
-@server_event("response.mcp_call.failed")
+@REALTIME.server_event("response.mcp_call.failed")
 class ResponseMcpCallFailed(ServerEvent):
     """A call of an MCP tool has failed; the reason is in the item."""
 
@@ -487,28 +488,28 @@ class ResponseMcpCallFailed(ServerEvent):
     output_index: int
 
 
-@server_event("mcp_list_tools.in_progress")
+@REALTIME.server_event("mcp_list_tools.in_progress")
 class McpListToolsInProgress(ServerEvent):
     """The API asks an MCP server for its tools; ``item_id`` is the item that will list them."""
 
     item_id: str
 
 
-@server_event("mcp_list_tools.completed")
+@REALTIME.server_event("mcp_list_tools.completed")
 class McpListToolsCompleted(ServerEvent):
     """The tools of an MCP server are known and can be called."""
 
     item_id: str
 
 
-@server_event("mcp_list_tools.failed")
+@REALTIME.server_event("mcp_list_tools.failed")
 class McpListToolsFailed(ServerEvent):
     """An MCP server did not tell its tools; the model goes on without them."""
 
     item_id: str
 
 
-@server_event("rate_limits.updated")
+@REALTIME.server_event("rate_limits.updated")
 class RateLimitsUpdated(ServerEvent):
     """How much of the account's limits is left, output of the current response already reserved."""
 

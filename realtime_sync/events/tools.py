@@ -7,6 +7,7 @@ from typing import Any
 from attrs import field
 
 from realtime_sync.events.base import ELIDED, SECRET, WireObject, wire
+from realtime_sync.events.facts import required
 from realtime_sync.events.unknown import UnknownObject
 
 __all__ = [
@@ -29,7 +30,7 @@ class FunctionTool(WireObject):
     TAGS = ("function", None)
 
     type: str = "function"
-    name: str | None = None
+    name: str | None = field(default=None, metadata=required())
     description: str | None = None
     parameters: Any = None
 

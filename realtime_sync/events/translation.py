@@ -6,7 +6,11 @@ from __future__ import annotations
 from attrs import field
 
 from realtime_sync.events._media import decoded
-from realtime_sync.events.base import PAYLOAD, ClientEvent, ServerEvent, client_event, server_event
+from realtime_sync.events.base import PAYLOAD, ClientEvent, ServerEvent
+from realtime_sync.events.client import SessionUpdate
+from realtime_sync.events.facts import LONGEST_APPEND, longest, required
+from realtime_sync.events.family import REALTIME, TRANSLATION
+from realtime_sync.events.server import ErrorEvent, SessionCreated, SessionUpdated
 
 __all__ = [
     "SessionClose",
@@ -17,25 +21,27 @@ __all__ = [
     "SessionOutputTranscriptDelta",
 ]
 
+TRANSLATION.share(REALTIME, SessionUpdate, SessionCreated, SessionUpdated, ErrorEvent)
 
-@client_event("session.input_audio_buffer.append")
+
+@TRANSLATION.client_event("session.input_audio_buffer.append", appends=True)
 class SessionInputAudioBufferAppend(ClientEvent):
     """Add speech to translate: base64 of 24 kHz mono s16le PCM. It is never confirmed."""
 
-    audio: str = field(metadata=PAYLOAD)
+    audio: str = field(metadata=PAYLOAD | required(may_be_empty=True) | longest(LONGEST_APPEND))
 
 
-@client_event("session.close")
-class SessionClose(ClientEvent):
-    """End the session: the server finishes what it has, then sends ``session.closed``."""
-
-
-@server_event("session.closed")
+@TRANSLATION.server_event("session.closed")
 class SessionClosed(ServerEvent):
     """The session has ended; nothing follows."""
 
 
-@server_event("session.input_transcript.delta")
+@TRANSLATION.client_event("session.close", confirmed_by=(SessionClosed,))
+class SessionClose(ClientEvent):
+    """End the session: the server finishes what it has, then sends ``session.closed``."""
+
+
+@TRANSLATION.server_event("session.input_transcript.delta")
 class SessionInputTranscriptDelta(ServerEvent):
     """The next piece of the text of the source speech, to be joined without adding spaces; comes only with input
     transcription on. ``elapsed_ms`` is its place in the stream in milliseconds, where the server gives one."""
@@ -44,7 +50,7 @@ class SessionInputTranscriptDelta(ServerEvent):
     elapsed_ms: int | None = None
 
 
-@server_event("session.output_transcript.delta")
+@TRANSLATION.server_event("session.output_transcript.delta")
 class SessionOutputTranscriptDelta(ServerEvent):
     """The next piece of the translated text, to be joined without adding spaces. ``elapsed_ms`` as in
     `SessionInputTranscriptDelta`."""
@@ -53,7 +59,7 @@ class SessionOutputTranscriptDelta(ServerEvent):
     elapsed_ms: int | None = None
 
 
-@server_event("session.output_audio.delta")
+@TRANSLATION.server_event("session.output_audio.delta")
 class SessionOutputAudioDelta(ServerEvent):
     """The next piece of the translated speech, of any length: base64 of s16le PCM (``format`` is ``pcm16``) with
     ``sample_rate`` in Hz and ``channels``; 24 kHz mono where they are ``None``. ``elapsed_ms`` as in

@@ -1,4 +1,4 @@
-"""The event types of the protocol as constants."""
+"""The event types of the protocol as constants. Made by scripts/generate.py."""
 
 from __future__ import annotations
 

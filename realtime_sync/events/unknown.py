@@ -47,11 +47,11 @@ class UnknownEvent(ServerEvent, ClientEvent):
 
 @wire
 class MalformedEvent(ServerEvent, ClientEvent):
-    """A message that is no event: not JSON, not an object, without a ``type``, or a known type with fields of the
-    wrong kind.
+    """A message that is no event: not JSON, not an object, or without a ``type``.
 
-    ``raw`` is the message as it came: text, bytes, or the decoded JSON where it was an object. ``error`` says what is
-    wrong and where, without the data. ``type`` is the received type, empty when there was none. It cannot be encoded.
+    ``raw`` is the message as it came: text, bytes, or the decoded JSON where it was an object. ``error`` says all that
+    is wrong and where, without the data. ``type`` is empty. It cannot be encoded. An event with fields of the wrong
+    kind is none of these: see `odd_fields`.
     """
 
     VISIT = "malformed"

@@ -143,12 +143,14 @@ class ServerEventVisitor(_Visitor[T]):
 
     __slots__ = ()
 
+    # <server: made by scripts/generate.py>
+
     def visit_error(self, event: ErrorEvent) -> T | None:
         """``error``: something went wrong, at the client's or the server's side."""
         return self.default(event)
 
     def visit_session_created(self, event: SessionCreated) -> T | None:
-        """``session.created``: the configuration that the session starts with."""
+        """``session.created``: the first event of a connection: the configuration that the session starts with."""
         return self.default(event)
 
     def visit_session_updated(self, event: SessionUpdated) -> T | None:
@@ -156,11 +158,11 @@ class ServerEventVisitor(_Visitor[T]):
         return self.default(event)
 
     def visit_transcription_session_created(self, event: TranscriptionSessionCreated) -> T | None:
-        """``transcription_session.created``: the same in the older dialect."""
+        """``transcription_session.created``: the first event of a transcription session in the older dialect."""
         return self.default(event)
 
     def visit_transcription_session_updated(self, event: TranscriptionSessionUpdated) -> T | None:
-        """``transcription_session.updated``: a ``transcription_session.update`` was accepted."""
+        """``transcription_session.updated``: a ``transcription_session.update`` was accepted (older dialect)."""
         return self.default(event)
 
     def visit_conversation_created(self, event: ConversationCreated) -> T | None:
@@ -172,11 +174,11 @@ class ServerEventVisitor(_Visitor[T]):
         return self.default(event)
 
     def visit_conversation_item_added(self, event: ConversationItemAdded) -> T | None:
-        """``conversation.item.added``: an item was added, by the client, the input buffer or a response."""
+        """``conversation.item.added``: an item was added."""
         return self.default(event)
 
     def visit_conversation_item_done(self, event: ConversationItemDone) -> T | None:
-        """``conversation.item.done``: an item is final, but for a transcript that may follow."""
+        """``conversation.item.done``: an item is final and complete."""
         return self.default(event)
 
     def visit_conversation_item_retrieved(self, event: ConversationItemRetrieved) -> T | None:
@@ -224,7 +226,7 @@ class ServerEventVisitor(_Visitor[T]):
         return self.default(event)
 
     def visit_input_audio_buffer_speech_started(self, event: InputAudioBufferSpeechStarted) -> T | None:
-        """``input_audio_buffer.speech_started``: the user starts to speak."""
+        """``input_audio_buffer.speech_started``: the user starts to speak: the moment to stop playing."""
         return self.default(event)
 
     def visit_input_audio_buffer_speech_stopped(self, event: InputAudioBufferSpeechStopped) -> T | None:
@@ -236,15 +238,15 @@ class ServerEventVisitor(_Visitor[T]):
         return self.default(event)
 
     def visit_input_audio_buffer_dtmf_event_received(self, event: InputAudioBufferDtmfEventReceived) -> T | None:
-        """``input_audio_buffer.dtmf_event_received``: a key of the telephone was pressed."""
+        """``input_audio_buffer.dtmf_event_received``: a key of the telephone was pressed (SIP only)."""
         return self.default(event)
 
     def visit_output_audio_buffer_started(self, event: OutputAudioBufferStarted) -> T | None:
-        """``output_audio_buffer.started``: the server begins to play a response."""
+        """``output_audio_buffer.started``: the server begins to play a response (WebRTC and SIP only)."""
         return self.default(event)
 
     def visit_output_audio_buffer_stopped(self, event: OutputAudioBufferStopped) -> T | None:
-        """``output_audio_buffer.stopped``: the server has played a response to its end."""
+        """``output_audio_buffer.stopped``: the server has played a response to its end (WebRTC and SIP only)."""
         return self.default(event)
 
     def visit_output_audio_buffer_cleared(self, event: OutputAudioBufferCleared) -> T | None:
@@ -252,11 +254,11 @@ class ServerEventVisitor(_Visitor[T]):
         return self.default(event)
 
     def visit_response_created(self, event: ResponseCreated) -> T | None:
-        """``response.created``: the model begins to answer."""
+        """``response.created``: the model begins to answer; ``response`` has no output yet."""
         return self.default(event)
 
     def visit_response_done(self, event: ResponseDone) -> T | None:
-        """``response.done``: a response has ended, well or not."""
+        """``response.done``: a response has ended, well or not: see its ``status``."""
         return self.default(event)
 
     def visit_response_output_item_added(self, event: ResponseOutputItemAdded) -> T | None:
@@ -280,7 +282,7 @@ class ServerEventVisitor(_Visitor[T]):
         return self.default(event)
 
     def visit_response_output_text_done(self, event: ResponseOutputTextDone) -> T | None:
-        """``response.output_text.done``: a written reply is complete."""
+        """``response.output_text.done``: a written reply is complete; ``text`` is the whole of it."""
         return self.default(event)
 
     def visit_response_output_audio_transcript_delta(self, event: ResponseOutputAudioTranscriptDelta) -> T | None:
@@ -300,11 +302,11 @@ class ServerEventVisitor(_Visitor[T]):
         return self.default(event)
 
     def visit_response_function_call_arguments_delta(self, event: ResponseFunctionCallArgumentsDelta) -> T | None:
-        """``response.function_call_arguments.delta``: the next piece of a function call's arguments."""
+        """``response.function_call_arguments.delta``: the next piece of the JSON text."""
         return self.default(event)
 
     def visit_response_function_call_arguments_done(self, event: ResponseFunctionCallArgumentsDone) -> T | None:
-        """``response.function_call_arguments.done``: a function call's arguments are complete."""
+        """``response.function_call_arguments.done``: the arguments of a function call are complete."""
         return self.default(event)
 
     def visit_response_mcp_call_arguments_delta(self, event: ResponseMcpCallArgumentsDelta) -> T | None:
@@ -320,11 +322,11 @@ class ServerEventVisitor(_Visitor[T]):
         return self.default(event)
 
     def visit_response_mcp_call_completed(self, event: ResponseMcpCallCompleted) -> T | None:
-        """``response.mcp_call.completed``: a call of an MCP tool has succeeded."""
+        """``response.mcp_call.completed``: a call of an MCP tool has succeeded; the result is in the item."""
         return self.default(event)
 
     def visit_response_mcp_call_failed(self, event: ResponseMcpCallFailed) -> T | None:
-        """``response.mcp_call.failed``: a call of an MCP tool has failed."""
+        """``response.mcp_call.failed``: a call of an MCP tool has failed; the reason is in the item."""
         return self.default(event)
 
     def visit_mcp_list_tools_in_progress(self, event: McpListToolsInProgress) -> T | None:
@@ -336,7 +338,7 @@ class ServerEventVisitor(_Visitor[T]):
         return self.default(event)
 
     def visit_mcp_list_tools_failed(self, event: McpListToolsFailed) -> T | None:
-        """``mcp_list_tools.failed``: an MCP server did not tell its tools."""
+        """``mcp_list_tools.failed``: an MCP server did not tell its tools; the model goes on without them."""
         return self.default(event)
 
     def visit_rate_limits_updated(self, event: RateLimitsUpdated) -> T | None:
@@ -344,7 +346,7 @@ class ServerEventVisitor(_Visitor[T]):
         return self.default(event)
 
     def visit_session_closed(self, event: SessionClosed) -> T | None:
-        """``session.closed``: the session has ended."""
+        """``session.closed``: the session has ended; nothing follows."""
         return self.default(event)
 
     def visit_session_input_transcript_delta(self, event: SessionInputTranscriptDelta) -> T | None:
@@ -359,6 +361,8 @@ class ServerEventVisitor(_Visitor[T]):
         """``session.output_audio.delta``: the next piece of the translated speech, of any length."""
         return self.default(event)
 
+    # </server>
+
 
 class ClientEventVisitor(_Visitor[T]):
     """Visits the events that a client sends: ``event.accept(visitor)`` calls the method for its class.
@@ -371,8 +375,10 @@ class ClientEventVisitor(_Visitor[T]):
 
     __slots__ = ()
 
+    # <client: made by scripts/generate.py>
+
     def visit_session_update(self, event: SessionUpdate) -> T | None:
-        """``session.update``: change the configuration."""
+        """``session.update``: change the configuration: only what ``session`` sets."""
         return self.default(event)
 
     def visit_transcription_session_update(self, event: TranscriptionSessionUpdate) -> T | None:
@@ -392,7 +398,7 @@ class ClientEventVisitor(_Visitor[T]):
         return self.default(event)
 
     def visit_output_audio_buffer_clear(self, event: OutputAudioBufferClear) -> T | None:
-        """``output_audio_buffer.clear``: stop the audio that the server is playing."""
+        """``output_audio_buffer.clear``: stop the audio that the server is playing (WebRTC and SIP only)."""
         return self.default(event)
 
     def visit_conversation_item_create(self, event: ConversationItemCreate) -> T | None:
@@ -416,13 +422,15 @@ class ClientEventVisitor(_Visitor[T]):
         return self.default(event)
 
     def visit_response_cancel(self, event: ResponseCancel) -> T | None:
-        """``response.cancel``: stop a response."""
+        """``response.cancel``: stop a response; ``None`` means the one of the conversation."""
         return self.default(event)
 
     def visit_session_input_audio_buffer_append(self, event: SessionInputAudioBufferAppend) -> T | None:
-        """``session.input_audio_buffer.append``: add speech to translate."""
+        """``session.input_audio_buffer.append``: add speech to translate: base64 of 24 kHz mono s16le PCM."""
         return self.default(event)
 
     def visit_session_close(self, event: SessionClose) -> T | None:
-        """``session.close``: end the session."""
+        """``session.close``: end the session: the server finishes what it has, then sends ``session.closed``."""
         return self.default(event)
+
+    # </client>

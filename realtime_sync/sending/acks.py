@@ -10,40 +10,24 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import RealtimeError, RealtimeTimeout, ServerError
 from realtime_sync.events import (
+    REALTIME,
     ClientEvent,
     ConversationItemAdded,
     ConversationItemCreate,
     ConversationItemCreated,
-    ConversationItemDelete,
-    ConversationItemDeleted,
-    ConversationItemRetrieve,
-    ConversationItemRetrieved,
-    ConversationItemTruncate,
-    ConversationItemTruncated,
-    ErrorEvent,
-    InputAudioBufferClear,
-    InputAudioBufferCleared,
-    InputAudioBufferCommit,
-    InputAudioBufferCommitted,
-    OutputAudioBufferClear,
-    OutputAudioBufferCleared,
+    ErrorDetail,
+    Family,
     Response,
     ResponseCancel,
     ResponseCreate,
     ResponseCreated,
     ResponseDone,
     ServerEvent,
-    SessionClose,
-    SessionClosed,
-    SessionUpdate,
-    SessionUpdated,
-    TranscriptionSessionUpdate,
-    TranscriptionSessionUpdated,
 )
 from realtime_sync.events.base import fields_of, or_none
-from realtime_sync.state.responses import Run
+from realtime_sync.state.responses import Run, response_id_of
 
-__all__ = ["ACK_TIMEOUT_S", "ANSWERS", "COLLISION", "STAMP", "Ack", "AckTable", "nothing_to_cancel", "server_error"]
+__all__ = ["ACK_TIMEOUT_S", "COLLISION", "STAMP", "Ack", "AckTable", "answers", "nothing_to_cancel", "server_error"]
 
 ACK_TIMEOUT_S: Final = 10.0
 """How long `Ack.result` waits when it is not told otherwise, in seconds."""
@@ -153,39 +137,21 @@ class Ack(Generic[E_co]):
         self.done = True
 
 
-def server_error(event: ErrorEvent) -> ServerError:
-    """The exception that says what an error event says."""
-    detail = or_none(event.error)
-    if detail is None:  # a compatible server that sends no detail
-        return ServerError(event.extra.get("message"), event_id=None)
-    return ServerError(detail.message, type=detail.type, code=detail.code, param=detail.param, event_id=detail.event_id)
+def server_error(event: ServerEvent, family: Family = REALTIME) -> ServerError:
+    """The exception that says what the error event of a family says."""
+    detail = getattr(event, "error", None)
+    if not isinstance(detail, ErrorDetail):  # of another family, or of a compatible server that sends no detail
+        message = getattr(event, "message", None) or getattr(event, "reason", None) or event.extra.get("message")
+        return ServerError(message, event_id=family.refused_by(event))
+    odd = detail.extra.get("message")  # a text that is no text is better than none
+    message = or_none(detail.message) or (None if odd is None else str(odd))
+    return ServerError(message, type=detail.type, code=detail.code, param=detail.param, event_id=detail.event_id)
 
 
-_CONFIRMED_BY: Final[dict[type[ClientEvent], tuple[type[ServerEvent], ...]]] = {
-    SessionUpdate: (SessionUpdated,),
-    TranscriptionSessionUpdate: (TranscriptionSessionUpdated, SessionUpdated),
-    SessionClose: (SessionClosed,),
-    InputAudioBufferCommit: (InputAudioBufferCommitted,),
-    InputAudioBufferClear: (InputAudioBufferCleared,),
-    OutputAudioBufferClear: (OutputAudioBufferCleared,),
-    ConversationItemCreate: (ConversationItemAdded, ConversationItemCreated),
-    ConversationItemRetrieve: (ConversationItemRetrieved,),
-    ConversationItemDelete: (ConversationItemDeleted,),
-    ConversationItemTruncate: (ConversationItemTruncated,),
-    ResponseCreate: (ResponseCreated,),
-    ResponseCancel: (ResponseDone,),
-}
-
-
-ANSWERS: Final[tuple[type[ServerEvent], ...]] = tuple(
-    {
-        cls
-        for kind, confirming in _CONFIRMED_BY.items()
-        for cls in confirming
-        if kind not in (ResponseCreate, ResponseCancel)
-    }
-)
-"""The server events that `AckTable.apply` wants to see."""
+def answers(family: Family) -> tuple[type[ServerEvent], ...]:
+    """The server events that `AckTable.apply` wants to see; those of responses are for the sequencer."""
+    kinds = {cls for cls in family.client.values() if cls not in (ResponseCreate, ResponseCancel)}
+    return tuple({confirming for cls in kinds for confirming in cls.CONFIRMED_BY})
 
 
 class AckTable:
@@ -200,8 +166,11 @@ class AckTable:
     ``expect`` and ``discard`` may be called from any thread; what takes in events, from the dispatching one.
     """
 
-    def __init__(self, wait: Wait) -> None:
+    def __init__(self, wait: Wait, *families: Family) -> None:
         self._wait = wait
+        self._codes: Final = {
+            _short(cls.TYPE) for family in families or (REALTIME,) for cls in family.client.values() if cls.CONFIRMED_BY
+        }
         self._lock = threading.Lock()  # guards all below
         self._pending: dict[str, Ack[Any]] = {}  # in the order of sending
         self._kinds: dict[type[ClientEvent], dict[str, Ack[Any]]] = {}  # the same, by class
@@ -216,7 +185,7 @@ class AckTable:
 
     def expect(self, ack: Ack[Any]) -> None:
         """Its message is about to be sent."""
-        if type(ack.event) not in _CONFIRMED_BY:
+        if not ack.event.CONFIRMED_BY:
             ack._settle(None)
             return
         with self._lock:
@@ -245,6 +214,12 @@ class AckTable:
             waiting = [ack for ack in self._kinds.get(ResponseCreate, {}).values() if not ack._late]
         return waiting[-1] if waiting else None
 
+    def unconfirmed_items(self) -> list[Any]:
+        """The items that were sent and are hardly to be confirmed any more, in the order of sending."""
+        with self._lock:
+            waiting = self._kinds.get(ConversationItemCreate, {}).values()
+            return [getattr(ack.event, "item", None) for ack in waiting if ack._late]
+
     # What the server says
 
     def apply(self, event: ServerEvent) -> Ack[Any] | None:
@@ -253,10 +228,7 @@ class AckTable:
         cls = type(event)
         with self._lock:
             candidates = [
-                ack
-                for kind, confirming in _CONFIRMED_BY.items()
-                if cls in confirming
-                for ack in self._kinds.get(kind, {}).values()
+                ack for kind, of_kind in self._kinds.items() if cls in kind.CONFIRMED_BY for ack in of_kind.values()
             ]
             if isinstance(event, (ConversationItemAdded, ConversationItemCreated)):
                 ack = self._created_locked(candidates, event)
@@ -268,8 +240,9 @@ class AckTable:
             ack._settle(event)
         return ack
 
-    def begun(self, event: ServerEvent, response: Response | None) -> tuple[Ack[Any] | None, bool]:
+    def begun(self, event: ServerEvent) -> tuple[Ack[Any] | None, bool]:
         """Settle the ``response.create`` whose response begins with ``event``; also whether that is a guess."""
+        response: Response | None = or_none(getattr(event, "response", None))
         with self._lock:
             ack, guessed = self._asked_locked(response)
             if ack is not None:
@@ -279,7 +252,8 @@ class AckTable:
                     earlier._late = earlier._late or not isinstance(earlier.event, (ResponseCreate, ResponseCancel))
                 self._remove_locked(ack)
         if ack is not None:
-            created = event if isinstance(event, ResponseCreated) else ResponseCreated(response=response or Response())
+            response = response or Response(id=response_id_of(event), status="in_progress")
+            created = event if isinstance(event, ResponseCreated) else ResponseCreated(response=response)
             ack._settle(created)
         return ack, guessed
 
@@ -303,7 +277,8 @@ class AckTable:
                 return self._pending.get(error.event_id)
             waiting = [ack for ack in self._pending.values() if not ack._late] or list(self._pending.values())
         named = _first(ack for ack in waiting if _mentions(error, ack.event))
-        if named is not None or _mentions_any(error):
+        code = _code_of(error)
+        if named is not None or any(short in code for short in self._codes):  # it is about none that waits
             return named
         if len(waiting) == 1:
             return waiting[0]
@@ -359,7 +334,7 @@ class AckTable:
         plain = _first(ack for ack in waiting.values() if not _stamped(ack.event))
         if plain is not None:
             return plain, True
-        if self._echoes or metadata:
+        if metadata or (self._echoes and response is not None):
             return None, False
         return _first(waiting.values()), True
 
@@ -389,23 +364,26 @@ def _matches(sent: Any, event: Any) -> bool:
     return named in (wanted, None, "")
 
 
+def _code_of(error: ServerError) -> str:
+    return f"{error.code or ''} {error.type or ''}"
+
+
+def _short(kind: str) -> str:
+    """What error codes call a type: ``item_create`` for ``conversation.item.create``."""
+    return "_".join(kind.replace(".", "_").split("_")[-2:])
+
+
 def _mentions(error: ServerError, sent: ClientEvent) -> bool:
     """Whether an error that names no message speaks of this one: of its type, of one of its fields, by its code."""
-    code = f"{error.code or ''} {error.type or ''}"
+    code = _code_of(error)
     if sent.type in f"{error.message or ''} {error.param or ''} {code}":
         return True
     if COLLISION in code:
         return isinstance(sent, ResponseCreate)
-    if "_".join(sent.type.replace(".", "_").split("_")[-2:]) in code:
+    if _short(sent.type) in code:
         return True
     field = (error.param or "").partition(".")[0].partition("[")[0]
     return field in {a.name for a in fields_of(type(sent))} - {"type", "event_id", "extra"}
-
-
-def _mentions_any(error: ServerError) -> bool:
-    """Whether it speaks of messages that are not waiting: then it is about none that is."""
-    code = f"{error.code or ''} {error.type or ''}"
-    return any("_".join(cls.TYPE.replace(".", "_").split("_")[-2:]) in code for cls in _CONFIRMED_BY)
 
 
 def _stamped(create: Any) -> bool:

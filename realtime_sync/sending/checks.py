@@ -1,11 +1,13 @@
 """What would be refused anyway, caught before it is sent: each check says what to do instead.
 
-Only what the protocol settles is checked; strings that it leaves open pass. Nothing here sends or waits.
+Only what the protocol settles is checked; strings that it leaves open pass. What a field must be stands where it is
+declared (`realtime_sync.events.facts`); what depends on the rest of the session stands here. Nothing here sends or
+waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from realtime_sync.errors import InvalidEvent
@@ -15,34 +17,20 @@ from realtime_sync.events import (
     ConversationItemDelete,
     ConversationItemRetrieve,
     ConversationItemTruncate,
-    CustomVoice,
-    FlatSessionConfig,
     FunctionCall,
     FunctionCallOutput,
     FunctionTool,
-    InputAudioBufferAppend,
     InputAudioBufferCommit,
-    InputText,
     ItemReference,
-    McpApprovalRequest,
-    McpApprovalResponse,
-    McpCall,
-    McpListTools,
-    McpTool,
-    Message,
-    OutputText,
     RealtimeSessionConfig,
     ResponseCreate,
-    ServerVad,
     SessionConfig,
-    SessionInputAudioBufferAppend,
     SessionUpdate,
-    ToolChoiceFunction,
-    ToolChoiceMcp,
     TranscriptionSessionConfig,
     TranscriptionSessionUpdate,
-    Truncation,
+    WireObject,
 )
+from realtime_sync.events.facts import LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, MOST_METADATA, Fact, facts_of
 from realtime_sync.state.conversation import Conversation
 from realtime_sync.state.conversation.record import item_id_of
 from realtime_sync.state.facts import Facts, voice_id
@@ -50,104 +38,75 @@ from realtime_sync.state.input_buffer import InputBuffer
 
 __all__ = ["Checks"]
 
-_LONGEST_APPEND: Final = 15 * 2**20
 _SHORTEST_COMMIT_MS: Final = 100
-_MOST_METADATA: Final = 16
-_LONGEST_KEY: Final = 64
-_LONGEST_VALUE: Final = 512
-_MOST_TOKENS: Final = 4096
 
-_REQUIRED: Final[Mapping[type[Any], tuple[str, ...]]] = {
-    Message: ("role", "content"),
-    FunctionCall: ("name", "arguments"),
-    FunctionCallOutput: ("call_id", "output"),
-    McpApprovalRequest: ("server_label", "name", "arguments"),
-    McpApprovalResponse: ("approval_request_id", "approve"),
-    McpCall: ("server_label", "name", "arguments"),
-    McpListTools: ("server_label", "tools"),
-    ItemReference: ("id",),
-    InputText: ("text",),
-    OutputText: ("text",),
-    FunctionTool: ("name",),
-    McpTool: ("server_label",),
-    ToolChoiceFunction: ("name",),
-    ToolChoiceMcp: ("server_label",),
-    CustomVoice: ("id",),
-    Truncation: ("retention_ratio",),
-    SessionUpdate: ("session",),
-    TranscriptionSessionUpdate: ("session",),
-    InputAudioBufferAppend: ("audio",),
-    SessionInputAudioBufferAppend: ("audio",),
-    ConversationItemCreate: ("item",),
-    ConversationItemDelete: ("item_id",),
-    ConversationItemRetrieve: ("item_id",),
-    ConversationItemTruncate: ("item_id", "content_index", "audio_end_ms"),
-}
-_MAY_BE_EMPTY: Final = frozenset({"arguments", "audio", "output", "text"})
+Config = SessionConfig | None
+Fields = Mapping[str, Any]
+Faults = Iterator[str]
 
 
 class Checks:
-    """Looks at each event before it is sent, in the light of what is known: the ``config`` in force, the mirror of the
-    ``conversation``, and the input ``buffer``. Any thread; an event without a check costs one look-up."""
+    """Looks at each event before it is sent, in the light of what is known: the configuration in force, the mirror of
+    the ``conversation``, and the input ``buffer``. Any thread."""
 
     def __init__(self, conversation: Conversation | None = None, buffer: InputBuffer | None = None) -> None:
-        self.config: SessionConfig | None = None
-        """The configuration as the server last reported it."""
         self._conversation = conversation
         self._buffer = buffer
         self._created_again: set[str] = set()
 
-    def check(self, event: ClientEvent, fields: Mapping[str, Any] | None = None) -> None:
-        """Raises `InvalidEvent`, which says what to do, for an event that the server would refuse.
+    def check(
+        self, event: ClientEvent, config: SessionConfig | None = None, fields: Mapping[str, Any] | None = None
+    ) -> None:
+        """Raises `InvalidEvent`, which says all that is wrong and what to do, for an event that the server would
+        refuse.
 
-        ``fields`` is the same event as it is sent, for what the class does not tell; ``None`` leaves that unchecked.
+        ``config`` is the configuration as the server last reported it. ``fields`` is the same event as it is sent, for
+        what the class does not tell; ``None`` leaves that unchecked.
         """
+        faults = list(_faults(event, fields, ""))
         check = _CHECKS.get(type(event))
-        if check is not None:
-            _require(event, "")
-            check(self, event, fields or {})
+        if check is not None and not faults:  # what it looks at is there, then
+            faults = list(check(self, event, config, fields or {}))
+        if faults and event.extra:  # another dialect, perhaps
+            unknown = ", ".join(sorted(event.extra))
+            faults.append(f"unknown here: {unknown} (connect(checks=False) leaves all this to the server)")
+        if faults:
+            raise InvalidEvent("; ".join(faults))
 
     # Audio
 
-    def _append(self, event: InputAudioBufferAppend, fields: Mapping[str, Any]) -> None:
-        if len(event.audio) > _LONGEST_APPEND:
-            raise InvalidEvent(
-                f"{len(event.audio)} characters of audio are more than the 15 MiB of one event: split them, or use"
-                " append_audio() or append_audio_bytes(), which do"
-            )
-
-    def _commit(self, event: InputAudioBufferCommit, fields: Mapping[str, Any]) -> None:
+    def _commit(self, event: InputAudioBufferCommit, config: Config, fields: Fields) -> Faults:
         ms = self._buffer.ms if self._buffer is not None else None
         if ms is not None and ms < _SHORTEST_COMMIT_MS:
-            raise InvalidEvent(
-                f"the input buffer holds {int(ms)} ms of audio: append {_SHORTEST_COMMIT_MS} ms or more before a commit"
-            )
+            least = f"append {_SHORTEST_COMMIT_MS} ms or more before a commit"
+            yield f"the input buffer holds {int(ms)} ms of audio: {least}"
 
     # Items
 
-    def _create(self, event: ConversationItemCreate, fields: Mapping[str, Any]) -> None:
-        _check_item(event.item, fields.get("item"), "item")
+    def _create(self, event: ConversationItemCreate, config: Config, fields: Fields) -> Faults:
+        yield from _without_type(event.item, "item")
+        yield from self._gone(event.previous_item_id, "previous_item_id")
         item_id = item_id_of(event.item)
         if item_id is not None and not self._present(item_id):
             self._created_again.add(item_id)
-        self._require_present(event.previous_item_id, "previous_item_id")
 
-    def _item_id(self, event: ConversationItemDelete | ConversationItemRetrieve, fields: Mapping[str, Any]) -> None:
-        self._require_present(event.item_id, "item_id")
+    def _item_id(
+        self, event: ConversationItemDelete | ConversationItemRetrieve, config: Config, fields: Fields
+    ) -> Faults:
+        yield from self._gone(event.item_id, "item_id")
 
-    def _truncate(self, event: ConversationItemTruncate, fields: Mapping[str, Any]) -> None:
-        self._require_present(event.item_id, "item_id")
-        _between(event.content_index, 0, None, "content_index")
-        _between(event.audio_end_ms, 0, None, "audio_end_ms")
+    def _truncate(self, event: ConversationItemTruncate, config: Config, fields: Fields) -> Faults:
+        yield from self._gone(event.item_id, "item_id")
         entry = self._conversation.get(event.item_id) if self._conversation is not None else None
         if entry is None:
             return
         if entry.role in ("user", "system") or isinstance(entry.item, (FunctionCall, FunctionCallOutput)):
-            raise InvalidEvent(f"{event.item_id} is no message of the assistant: only the model's speech is truncated")
+            yield f"{event.item_id} is no message of the assistant: only the model's speech is truncated"
+            return
         length_ms = entry.audio_ms.get(event.content_index)
         # The audio of an unfinished item may be longer at the server than what has come of it.
         if length_ms is not None and event.audio_end_ms > length_ms and entry.status == "completed":
-            raise InvalidEvent(
+            yield (
                 f"audio_end_ms is {event.audio_end_ms}, but the audio of {event.item_id} is {length_ms} ms long:"
                 " truncate it there at the latest, or not at all when all of it was heard"
             )
@@ -156,93 +115,57 @@ class Checks:
         gone = self._conversation.gone if self._conversation is not None else ()
         return item_id not in gone or item_id in self._created_again
 
-    def _require_present(self, item_id: str | None, where: str) -> None:
+    def _gone(self, item_id: str | None, where: str) -> Faults:
         if item_id is not None and not self._present(item_id):
-            raise InvalidEvent(f"{where}: {item_id} was deleted from the conversation; use the id of another item")
+            yield f"{where}: {item_id} was deleted from the conversation; use the id of another item"
 
     # Sessions
 
-    def _update(self, event: SessionUpdate, fields: Mapping[str, Any]) -> None:
+    def _update(self, event: SessionUpdate, config: Config, fields: Fields) -> Faults:
         session = fields.get("session")
-        typed = isinstance(self.config, (RealtimeSessionConfig, TranscriptionSessionConfig))
+        typed = isinstance(config, (RealtimeSessionConfig, TranscriptionSessionConfig))
         if typed and isinstance(session, Mapping) and not session.get("type"):
-            raise InvalidEvent(
-                f"session.type is missing: set it to {self.config.type!r}, or use update_session(), which does"  # type: ignore[union-attr]
-            )
-        self._check_session(event.session)
+            kind = config.type  # type: ignore[union-attr]
+            yield f"session.type is missing: set it to {kind!r}, or use update_session(), which does"
+        yield from self._session(event, config, fields)
 
-    def _check_session(self, config: SessionConfig) -> None:
-        _check_detection(Facts.of(config).turn_detection, "turn_detection")
-        if isinstance(config, RealtimeSessionConfig):
-            self._check_modalities(config.output_modalities)
-            output = config.audio.output if config.audio is not None else None
-            if output is not None:
-                _between(output.speed, 0.25, 1.5, "session.audio.output.speed")
-                self._check_voice(output.voice)
-            _check_max_tokens(config.max_output_tokens, "session.max_output_tokens")
-        elif isinstance(config, FlatSessionConfig):
-            _between(config.speed, 0.25, 1.5, "session.speed")
-            _between(config.temperature, 0.6, 1.2, "session.temperature")
-            _check_max_tokens(config.max_response_output_tokens, "session.max_response_output_tokens")
-            self._check_voice(config.voice)
-        else:
-            return
-        _check_tools(config.tools, config.tool_choice)
-        if isinstance(config.truncation, Truncation):
-            _require(config.truncation, "session.truncation")
-            _between(config.truncation.retention_ratio, 0, 1, "session.truncation.retention_ratio")
-            limits = config.truncation.token_limits
-            if limits is not None:
-                _between(limits.post_instructions, 0, None, "session.truncation.token_limits.post_instructions")
+    def _session(self, event: SessionUpdate | TranscriptionSessionUpdate, config: Config, fields: Fields) -> Faults:
+        session = event.session
+        yield from self._voice(Facts.of(session).voice, config)
+        if isinstance(session, RealtimeSessionConfig):
+            yield from _modalities(session.output_modalities, config, "session")
+        yield from _same_names(getattr(session, "tools", None), "session.tools")
 
-    def _transcription_update(self, event: TranscriptionSessionUpdate, fields: Mapping[str, Any]) -> None:
-        self._check_session(event.session)
-
-    def _check_voice(self, voice: str | CustomVoice | None) -> None:
-        if isinstance(voice, CustomVoice):
-            _require(voice, "voice")
-        wanted, current = voice_id(voice), Facts.of(self.config).voice
+    def _voice(self, wanted: str | None, config: Config) -> Faults:
+        current = Facts.of(config).voice
         if self._conversation is None or not self._conversation.has_spoken or None in (wanted, current):
             return
         if wanted != current:
-            raise InvalidEvent(
+            yield (
                 f"the voice cannot change to {wanted!r} any more, since the model has spoken as {current!r}: leave it"
                 " out, or open another session"
             )
 
-    def _check_modalities(self, modalities: list[str] | None) -> None:
-        if not {"text", "audio"}.issubset(modalities or ()):
-            return
-        if not {"text", "audio"}.issubset(getattr(self.config, "output_modalities", None) or ()):
-            raise InvalidEvent(
-                "output_modalities cannot be text and audio together: ['audio'] comes with its transcript, ['text']"
-                " is text alone"
-            )
-
     # Responses
 
-    def _respond(self, event: ResponseCreate, fields: Mapping[str, Any]) -> None:
-        config = event.response
-        if config is None:
+    def _respond(self, event: ResponseCreate, config: Config, fields: Fields) -> Faults:
+        response = event.response
+        if response is None:
             return
-        self._check_modalities(config.output_modalities)
-        if config.audio is not None and config.audio.output is not None:
-            self._check_voice(config.audio.output.voice)
-        _check_max_tokens(config.max_output_tokens, "response.max_output_tokens")
-        _check_tools(config.tools, config.tool_choice)
-        _check_metadata(config.metadata or {})
-        plain = (fields.get("response") or {}).get("input") or [None] * len(config.input or ())
-        for index, (item, raw) in enumerate(zip(config.input or (), plain, strict=False)):
-            _check_item(item, raw, f"response.input[{index}]")
+        yield from _modalities(response.output_modalities, config, "response")
+        if response.audio is not None and response.audio.output is not None:
+            yield from self._voice(voice_id(response.audio.output.voice), config)
+        yield from _same_names(response.tools, "response.tools")
+        yield from _metadata(response.metadata or {})
+        for index, item in enumerate(response.input or ()):
+            yield from _without_type(item, f"response.input[{index}]")
             if isinstance(item, ItemReference):
-                self._require_present(item.id, f"response.input[{index}].id")
+                yield from self._gone(item.id, f"response.input[{index}].id")
 
 
-_CHECKS: Final[Mapping[type[ClientEvent], Callable[[Checks, Any, Mapping[str, Any]], None]]] = {
+_CHECKS: Final[Mapping[type[ClientEvent], Callable[[Checks, Any, Config, Fields], Faults]]] = {
     SessionUpdate: Checks._update,
-    TranscriptionSessionUpdate: Checks._transcription_update,
-    InputAudioBufferAppend: Checks._append,
-    SessionInputAudioBufferAppend: Checks._append,
+    TranscriptionSessionUpdate: Checks._session,
     InputAudioBufferCommit: Checks._commit,
     ConversationItemCreate: Checks._create,
     ConversationItemDelete: Checks._item_id,
@@ -252,62 +175,82 @@ _CHECKS: Final[Mapping[type[ClientEvent], Callable[[Checks, Any, Mapping[str, An
 }
 
 
-def _require(value: Any, where: str) -> None:
-    for cls in type(value).__mro__:
-        for name in _REQUIRED.get(cls, ()):
-            given = getattr(value, name)
-            if given is None or (given == "" and name not in _MAY_BE_EMPTY):
-                raise InvalidEvent(f"{where}{'.' if where else ''}{name} is missing")
+def _faults(owner: WireObject, raw: Any, path: str) -> Faults:
+    """What is missing or out of bounds in an object, by the facts of its fields, and in all that it holds; ``raw`` is
+    the same as it is sent."""
+    below: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
+    for fact in facts_of(type(owner)):
+        given = getattr(owner, fact.name)
+        where = f"{path}.{fact.name}" if path else fact.name
+        # Of a list that is not sent the class has an empty one.
+        absent = given is None or (given == [] and bool(below) and below.get(fact.name) is None)
+        if absent or given == "":
+            if fact.required and (absent or not fact.may_be_empty):
+                yield f"{where} is missing"
+        elif isinstance(given, str):
+            yield from _text(given, fact, where)
+        elif isinstance(given, (int, float)):
+            yield from _number(given, fact, where)
+        else:
+            yield from _inside(given, below.get(fact.name), where)
 
 
-def _between(value: Any, least: float, most: float | None, where: str) -> None:
-    if isinstance(value, (int, float)) and not (least <= value and (most is None or value <= most)):
-        bounds = f"at least {least:g}" if most is None else f"from {least:g} to {most:g}"
-        raise InvalidEvent(f"{where} is {value}: it must be {bounds}")
+def _inside(given: Any, raw: Any, where: str) -> Faults:
+    if isinstance(given, WireObject):
+        yield from _faults(given, raw, where)
+    elif isinstance(given, list):
+        aligned = raw if isinstance(raw, list) and len(raw) == len(given) else [None] * len(given)
+        for index, (entry, below) in enumerate(zip(given, aligned, strict=True)):
+            yield from _inside(entry, below, f"{where}[{index}]")
+    elif isinstance(given, Mapping):
+        for key, entry in given.items():
+            yield from _inside(entry, None, f"{where}[{key!r}]")
 
 
-def _check_item(item: Any, raw: Any, where: str) -> None:
-    if isinstance(item, Message) and isinstance(raw, Mapping) and raw.get("content") is None:
-        raise InvalidEvent(f"{where}.content is missing")  # the class has an empty list then
+def _text(given: str, fact: Fact, where: str) -> Faults:
+    if fact.or_else is not None and given != fact.or_else:
+        yield f"{where} is {given!r}: it must be a number from {fact.least:g} to {fact.most:g}, or {fact.or_else!r}"
+    if fact.longest is not None and len(given) > fact.longest:
+        what = f"{where} has {len(given)} characters: {fact.longest} is the most of one event"
+        yield f"{what}; split it, or use append_audio() or append_audio_bytes(), which do" if where == "audio" else what
+
+
+def _number(given: float, fact: Fact, where: str) -> Faults:
+    if fact.least is not None and not (fact.least <= given and (fact.most is None or given <= fact.most)):
+        bounds = f"at least {fact.least:g}" if fact.most is None else f"from {fact.least:g} to {fact.most:g}"
+        yield f"{where} is {given}: it must be {bounds}"
+
+
+def _without_type(item: Any, where: str) -> Faults:
     if getattr(item, "type", "") is None:
-        raise InvalidEvent(f"{where}.type is missing: 'message', 'function_call_output', ...")
-    _require(item, where)
-    for index, part in enumerate(getattr(item, "content", None) or ()):
-        _require(part, f"{where}.content[{index}]")
+        yield f"{where}.type is missing: 'message', 'function_call_output', ..."
 
 
-def _check_detection(detection: Any, where: str) -> None:
-    if isinstance(detection, ServerVad):
-        _between(detection.threshold, 0, 1, f"{where}.threshold")
-        _between(detection.prefix_padding_ms, 0, None, f"{where}.prefix_padding_ms")
-        _between(detection.silence_duration_ms, 0, None, f"{where}.silence_duration_ms")
-        _between(detection.idle_timeout_ms, 5_000, 30_000, f"{where}.idle_timeout_ms")
+def _modalities(modalities: list[str] | None, config: Config, where: str) -> Faults:
+    both = {"text", "audio"}
+    if both.issubset(modalities or ()) and not both.issubset(getattr(config, "output_modalities", None) or ()):
+        yield (
+            f"{where}.output_modalities cannot be text and audio together: ['audio'] comes with its transcript,"
+            " ['text'] is text alone"
+        )
 
 
-def _check_max_tokens(value: int | str | None, where: str) -> None:
-    if isinstance(value, str) and value != "inf":
-        raise InvalidEvent(f"{where} is {value!r}: it must be a number from 1 to {_MOST_TOKENS}, or 'inf'")
-    _between(value, 1, _MOST_TOKENS, where)
-
-
-def _check_tools(tools: Iterable[Any] | None, choice: Any) -> None:
-    _require(choice, "tool_choice")
-    names: set[str] = set()
+def _same_names(tools: Iterable[Any] | None, where: str) -> Faults:
+    names: set[str | None] = set()
     for index, tool in enumerate(tools or ()):
-        _require(tool, f"tools[{index}]")
         if isinstance(tool, FunctionTool):
             if tool.name in names:
-                raise InvalidEvent(f"tools[{index}]: there is a function {tool.name!r} already; give it another name")
-            names.add(str(tool.name))
+                yield f"{where}[{index}]: there is a function {tool.name!r} already; give it another name"
+            names.add(tool.name)
 
 
-def _check_metadata(metadata: Mapping[str, Any]) -> None:
-    if len(metadata) > _MOST_METADATA:
-        raise InvalidEvent(f"response.metadata has {len(metadata)} pairs: {_MOST_METADATA} is the most")
+def _metadata(metadata: Mapping[str, Any]) -> Faults:
+    if len(metadata) > MOST_METADATA:
+        yield f"response.metadata has {len(metadata)} pairs: {MOST_METADATA} is the most"
     for key, value in metadata.items():
         if not isinstance(value, str):
-            raise InvalidEvent(f"response.metadata[{key!r}] is {type(value).__name__}: its values must be str")
-        if len(key) > _LONGEST_KEY:
-            raise InvalidEvent(f"response.metadata: {key!r} is longer than {_LONGEST_KEY} characters")
-        if len(value) > _LONGEST_VALUE:
-            raise InvalidEvent(f"response.metadata[{key!r}] is longer than {_LONGEST_VALUE} characters")
+            yield f"response.metadata[{key!r}] is {type(value).__name__}: its values must be str"
+        elif len(value) > LONGEST_METADATA_VALUE:
+            yield f"response.metadata[{key!r}] is longer than {LONGEST_METADATA_VALUE} characters"
+        if len(key) > LONGEST_METADATA_KEY:
+            yield f"response.metadata: {key!r} is longer than {LONGEST_METADATA_KEY} characters"

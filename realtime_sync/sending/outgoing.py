@@ -5,30 +5,45 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
-from typing import Any, Final
+from typing import Any
 
 from realtime_sync._deadline import now
-from realtime_sync.codec import decode_client_event, encode_append, encode_fields, event_to_dict, object_to_dict
+from realtime_sync.codec import (
+    decode_own,
+    encode_append,
+    encode_fields,
+    event_to_dict,
+    object_to_dict,
+)
 from realtime_sync.errors import InvalidEvent
 from realtime_sync.events import (
     CLIENT_EVENTS,
+    REALTIME,
     SERVER_EVENTS,
+    TRANSLATION,
     ClientEvent,
     ConversationItemCreate,
-    MalformedEvent,
+    Family,
     ResponseCancel,
     ResponseConfig,
     ResponseCreate,
+    ServerEvent,
 )
+from realtime_sync.events.facts import MOST_METADATA
+from realtime_sync.events.family import content_field
 from realtime_sync.sending.acks import STAMP, Ack, AckTable
 from realtime_sync.sending.checks import Checks
 from realtime_sync.state.conversation.lengths import base64_bytes
 from realtime_sync.state.responses import Run
 from realtime_sync.state.session_state import SessionState
 
-__all__ = ["Outgoing"]
+__all__ = ["Outgoing", "known_types"]
 
-_MOST_METADATA: Final = 16
+
+def known_types(family: Family) -> tuple[Mapping[str, type[ServerEvent]], Mapping[str, type[ClientEvent]]]:
+    """The types of server and client that are known in a session of this family. The two families of OpenAI do not
+    collide, and which one is spoken is certain only when the server has said so: there both are known."""
+    return (SERVER_EVENTS, CLIENT_EVENTS) if family in (REALTIME, TRANSLATION) else (family.server, family.client)
 
 
 class Outgoing:
@@ -46,8 +61,11 @@ class Outgoing:
         *,
         checks: bool,
         before_response: Callable[[], object] | None,
+        family: Family = REALTIME,
     ) -> None:
         self._transmit = send
+        self._family = family
+        self._server_types, self._client_types = known_types(family)
         self._acks = acks
         self._state = state
         self._checks = Checks(state.mirror, state.buffer) if checks else None
@@ -74,10 +92,28 @@ class Outgoing:
             raise
         return ack
 
+    @property
+    def family(self) -> Family:
+        """The family that is spoken."""
+        return TRANSLATION if self._state.facts.kind == TRANSLATION.name else self._family
+
+    def update(self, changes: Mapping[str, Any]) -> Ack[Any]:
+        """Change the configuration: the family's event for that, with ``changes`` as JSON."""
+        family = self.family
+        if family.update is None:
+            raise InvalidEvent(f"the configuration of a {family.name} session cannot be changed")
+        fields = self._state.facts.update(changes) if family in (REALTIME, TRANSLATION) else dict(changes)
+        return self.send({"type": family.update.TYPE, content_field(family.update): fields})
+
     def append(self, pieces: Iterable[str | memoryview]) -> None:
-        """Send audio, base64 or raw, one ``input_audio_buffer.append`` a piece."""
+        """Send audio, base64 or raw: the family's event for that, one a piece."""
+        family = self.family
+        if family.append is None:
+            raise InvalidEvent(f"a {family.name} session takes no audio")
+        kind, field = family.append.TYPE, content_field(family.append)
         for piece in pieces:
-            self._transmit(encode_append(piece, next(self._event_ids)))
+            event_id = next(self._event_ids)
+            self._transmit(encode_append(piece, event_id, kind=kind, field=field, correlation=family.correlation))
             self._state.buffer.appended(base64_bytes(piece) if isinstance(piece, str) else len(piece))
 
     def response(self, config: ResponseConfig | Mapping[str, Any] | None) -> tuple[Ack[Any], str]:
@@ -87,27 +123,26 @@ class Outgoing:
         event_id = next(self._event_ids)
         response = {} if config is None else object_to_dict(config)
         metadata = response.get("metadata") or {}
-        if isinstance(metadata, Mapping) and len(metadata) < _MOST_METADATA:
+        if isinstance(metadata, Mapping) and len(metadata) < MOST_METADATA:
             response["metadata"] = {**metadata, STAMP: event_id}
         return self._prepared({"type": ResponseCreate.TYPE, "event_id": event_id, "response": response})
 
     def _prepared(self, fields: dict[str, Any]) -> tuple[Ack[Any], str]:
-        """The handle of an event, and its text: encoded once, and decoded once into what is checked and kept."""
+        """The handle of an event, and its text: encoded once, and read once into what is checked and kept."""
         kind = fields["type"]
-        if kind in SERVER_EVENTS and kind not in CLIENT_EVENTS:
+        if kind in self._server_types and kind not in self._client_types:
             raise InvalidEvent(f"{kind!r} is sent by the server: a client cannot send it")
-        event_id = fields.get("event_id") or next(self._event_ids)
-        fields["event_id"] = event_id
+        event_id = fields.get(self._family.correlation) or next(self._event_ids)
+        fields[self._family.correlation] = event_id
         item = fields.get("item")
         if kind == ConversationItemCreate.TYPE and item.__class__ is dict and not item.get("id"):
             item["id"] = next(self._item_ids)
         text = encode_fields(fields)
-        sent = decode_client_event(text)
-        if isinstance(sent, MalformedEvent):
-            raise InvalidEvent(f"this is no client event: {sent.error}")
+        sent, wrong = decode_own(fields, self._client_types)
+        if wrong:
+            raise InvalidEvent(f"this is no client event: {wrong}")
         if self._checks is not None:
-            self._checks.config = self._state.config
-            self._checks.check(sent, fields)
+            self._checks.check(sent, self._state.config, fields)
         return self._acks.prepare(sent, event_id), text
 
     def _cancelled(self, event: ResponseCancel) -> Run | str | None:

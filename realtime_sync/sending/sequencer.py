@@ -49,6 +49,9 @@ GIVEN_UP_S: Final = 2.0
 PROBE_S: Final = 10.0
 """How long a create waits for the active response before it is tried all the same: its end may be lost."""
 
+ANOTHER_S: Final = 5.0
+"""How long a response may take to begin that nobody asks for, in seconds."""
+
 RETRY_S: Final = (0.0, 0.5, 1.0, 2.0)
 """After how many seconds a create that collided is tried again where no active response is known."""
 
@@ -91,6 +94,7 @@ class Sequencer:
         self._lock = threading.Lock()  # guards all below; never held while sending
         self._queue: deque[_Waiting] = deque()
         self._sent: _Waiting | None = None  # on its way: neither confirmed nor refused yet
+        self._another_at: float | None = None  # since when a response may begin that nobody asks for
         self._guess: tuple[_Waiting, Run] | None = None  # confirmed by a response that may not be its own
 
     @property
@@ -146,16 +150,28 @@ class Sequencer:
         for waiting in failed:
             waiting.ack._settle(None, cause)
 
+    def doubts(self, ack: Ack[Any]) -> bool:
+        """Whether the response that confirmed this create may well be another's: then the next one to begin, if one
+        does, is its own."""
+        guess = self._guess
+        return guess is not None and guess[0].ack is ack and self._suspects()
+
     # What the server says
+
+    def expect_another(self) -> None:
+        """A response may begin that nobody asks for now: the server has committed a turn by itself and is set to answer
+        it, or it may answer a create that counts as refused or given up."""
+        self._another_at = now()
 
     def apply(self, event: ServerEvent) -> Run:
         """Take in an event of a response."""
-        if isinstance(event, ResponseCreated):
-            run = None
+        response_id = response_id_of(event)
+        if isinstance(event, ResponseCreated):  # one that is told a second time is no other
+            run = self._responses.named(response_id) if response_id else None
         else:
-            run = self._responses.ended_by(event) if isinstance(event, ResponseDone) else self._responses.of(event)
+            run = self._responses.of(event)
         # One without any id that comes while nothing is alive, with a create under way, is the first of a new response.
-        if run is None or (run.over and self._sent is not None and not response_id_of(event)):
+        if run is None or (run.over and self._sent is not None and not response_id):
             run = self._begin(event)
         if isinstance(event, ResponseDone):
             run = self._responses.end(event)
@@ -201,14 +217,17 @@ class Sequencer:
 
     def _begin(self, event: ServerEvent) -> Run:
         response: Response | None = or_none(getattr(event, "response", None))
-        if response is None:
-            response = Response(id=response_id_of(event), status="in_progress")
+        metadata = (response.metadata if response is not None else None) or {}
         with self._lock:
-            # The stamp of a create that was confirmed by a guess: here is the response that is really its own.
-            if self._guess is not None and (response.metadata or {}).get(STAMP) == self._guess[0].ack.event_id:
-                self._sent = self._take_back_locked()
-                self._acks.expect(self._sent.ack)
-        ack, guessed = self._acks.begun(event, response)
+            # The stamp of a create that was confirmed by a guess: here is the response that is really its own. Without
+            # any stamp, the first one is rather the other one that was to be expected.
+            if self._guess is not None:
+                stamp = metadata.get(STAMP)
+                if stamp == self._guess[0].ack.event_id or (stamp is None and self._sent is None and self._suspects()):
+                    self._sent = self._take_back_locked()
+                    self._acks.expect(self._sent.ack)
+                    self._another_at = None
+        ack, guessed = self._acks.begun(event)
         asked_by = ack.event_id if ack is not None else None
         run = self._responses.begin(event, asked_by=asked_by, beside=ack is not None and _out_of_band(ack.event))
         with self._lock:
@@ -217,10 +236,15 @@ class Sequencer:
             if ours:
                 self._sent = None
             self._guess = (waiting, run) if waiting is not None and ours and guessed else None
+            if ack is None:
+                self._another_at = None  # this is the answer
         if ours and waiting is not None and waiting.abandoned:
             with suppress(RealtimeError):
                 self._cancel(run.id)
         return run
+
+    def _suspects(self) -> bool:
+        return self._another_at is not None and now() < self._another_at + ANOTHER_S
 
     def _take_back_locked(self) -> _Waiting:
         """The create that was confirmed by a guess, to be confirmed anew: the server began that response by itself."""
@@ -247,6 +271,7 @@ class Sequencer:
         sent, active = self._sent, self._responses.active
         if sent is not None and at >= sent.patience_until:
             sent.ack._late = True
+            self._another_at = at
             if sent.abandoned:
                 self._acks.discard(sent.ack)
             self._sent = sent = None

@@ -6,24 +6,25 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from realtime_sync import _limits
 from realtime_sync._deadline import Deadline
-from realtime_sync.codec import object_to_dict
+from realtime_sync.codec import decode_server_event, object_to_dict, server_decoder
 from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.ending import refusal
 from realtime_sync.delivery.inbox import Inbox
-from realtime_sync.errors import ConfigurationError, RealtimeError, RealtimeTimeout
-from realtime_sync.events import (
-    SessionConfig,
-)
+from realtime_sync.errors import ConfigurationError, ConnectionLost, RealtimeError, RealtimeTimeout
+from realtime_sync.events import REALTIME, TRANSLATION, ClientEvent, Family, SessionConfig
+from realtime_sync.events.family import content_field
 from realtime_sync.session.session import RealtimeSession
 from realtime_sync.transport import MAX_MESSAGE_BYTES, open_transport
-from realtime_sync.transport.endpoint import resolve_endpoint
+from realtime_sync.transport.endpoint import Endpoint, resolve_endpoint
 
 if TYPE_CHECKING:
     import ssl
 
     from realtime_sync.state.usage import CostLimit
     from realtime_sync.tools import Toolset
+    from realtime_sync.transport import Transport
 
 __all__ = ["CONNECT_TIMEOUT_S", "INBOX_LIMIT_BYTES", "connect"]
 
@@ -31,9 +32,9 @@ CONNECT_TIMEOUT_S: Final = 10.0
 """How long `connect` may take in all when it is not told otherwise, in seconds."""
 
 CONFIRM_S: Final = 2.0
-"""How long `connect` waits at least for the server to confirm the configuration, in seconds."""
+"""How long `connect` waits for the server to confirm the configuration, in seconds: so long, or a quarter of what is
+left of its limit, but never more than half."""
 
-_PART_OF_LIMIT: Final = 0.25  # of what is left of the time limit: some servers never confirm
 _log = logging.getLogger("realtime_sync")
 
 INBOX_LIMIT_BYTES: Final = 256 * 2**20
@@ -67,6 +68,8 @@ def connect(
     inbox_limit_bytes: int = INBOX_LIMIT_BYTES,
     checks: bool = True,
     cost_limit: CostLimit | None = None,
+    endpoint: Endpoint | Callable[[], Endpoint] | None = None,
+    family: Family | None = None,
 ) -> RealtimeSession:
     """Open a session and return it when the server has said ``session.created`` and, where ``session`` is given, has
     accepted that configuration. Nothing is dispatched before the first blocking call, so handlers that are added to
@@ -74,7 +77,8 @@ def connect(
 
     Where to: ``model``, ``api_key``, ``base_url``, ``intent``, ``call_id``, ``organization``, ``project``, the
     ``azure_*`` arguments, ``headers``, ``query`` and ``allow_insecure`` as `resolve_endpoint` explains; the environment
-    (``OPENAI_API_KEY`` and its kin) serves for what is not given.
+    (``OPENAI_API_KEY`` and its kin) serves for what is not given. Or all of it at once: ``endpoint``, an `Endpoint` or
+    a function that gives one, for providers of your own.
 
     How: ``proxy`` is ``"auto"`` (by the environment), the URL of a proxy, or ``None``; ``ssl_context`` replaces the
     TLS settings (a custom authority, a client certificate).
@@ -86,50 +90,67 @@ def connect(
 
     What: ``tools`` are offered to the model and run by themselves (`RealtimeSession.use_tools`). ``checks`` looks at
     what is sent and raises `InvalidEvent` for what the server would refuse anyway. ``cost_limit`` refuses further
-    responses once they have cost too much, by your own prices.
+    responses once they have cost too much, by your own prices. ``family`` is the family of the protocol that is spoken;
+    ``None`` takes it from ``intent``.
+
+    A server that never confirms a configuration does not hold up the session for ever: after a part of ``timeout`` it
+    is returned all the same, with a warning in the log.
 
     Raises `ConfigurationError` before anything is dialled, `HandshakeError` when the connection cannot be opened,
     `AuthenticationError` when the credentials are refused, `ServerError` when the server refuses the session or its
-    configuration, `RealtimeTimeout` when the time is up. Nothing stays open then.
+    configuration, `ConnectionLost` when the connection ends before that, `RealtimeTimeout` when the time is up. Nothing
+    stays open then.
     """
-    _check_limits(timeout, ping_interval_s, ping_timeout_s, send_timeout_s, max_message_bytes, inbox_limit_bytes)
-    endpoint = resolve_endpoint(
-        model=model,
-        api_key=api_key,
-        base_url=base_url,
-        organization=organization,
-        project=project,
-        call_id=call_id,
-        intent=intent,
-        azure_endpoint=azure_endpoint,
-        azure_ad_token=azure_ad_token,
-        azure_api_version=azure_api_version,
-        headers=headers,
-        query=query,
-        allow_insecure=allow_insecure,
-    )
-    deadline = Deadline(timeout)
+    deadline = Deadline(_limits.seconds("timeout", timeout))
+    inbox = Inbox(_limits.size("inbox_limit_bytes", inbox_limit_bytes))
+    limits: dict[str, Any] = {
+        "ping_interval_s": _limits.seconds("ping_interval_s", ping_interval_s, optional=True),
+        "ping_timeout_s": _limits.seconds("ping_timeout_s", ping_timeout_s),
+        "send_timeout_s": _limits.seconds("send_timeout_s", send_timeout_s),
+    }
+    max_message_bytes = _limits.size("max_message_bytes", max_message_bytes)
+    spoken = family or (TRANSLATION if intent == "translation" else REALTIME)
+    where = {
+        "model": model,
+        "api_key": api_key,
+        "base_url": base_url,
+        "organization": organization,
+        "project": project,
+        "call_id": call_id,
+        "intent": intent,
+        "azure_endpoint": azure_endpoint,
+        "azure_ad_token": azure_ad_token,
+        "azure_api_version": azure_api_version,
+        "headers": headers,
+        "query": query,
+    }
+    target = _resolved(endpoint, where, allow_insecure)
     transport = open_transport(
-        endpoint.url,
-        endpoint.headers,
+        target.url,
+        target.headers,
         deadline=deadline,
         ssl_context=ssl_context,
         proxy=proxy,
         max_message_bytes=max_message_bytes,
     )
-    inbox = Inbox(inbox_limit_bytes)
-    connection = Connection(
-        transport,
-        inbox,
-        ping_interval_s=ping_interval_s,
-        ping_timeout_s=ping_timeout_s,
-        send_timeout_s=send_timeout_s,
-    )
-    connection.start()
-    opened = RealtimeSession(connection, inbox, checks=checks, cost_limit=cost_limit)
+    connection: Connection | None = None
     try:
-        _await_created(opened, deadline)
+        connection = Connection(
+            transport,
+            inbox,
+            **limits,
+            decode=decode_server_event if spoken in (REALTIME, TRANSLATION) else server_decoder(spoken),
+        )
+        opened = RealtimeSession(connection, inbox, checks=checks, cost_limit=cost_limit, family=spoken)
+        try:
+            connection.start()
+        except RuntimeError as error:
+            raise ConnectionLost(f"no thread could be started for the session: {error}") from error
         config = {} if session is None else object_to_dict(session)
+        if spoken.opens_with is not None:
+            _introduce(opened, spoken.opens_with, config, deadline)
+            return opened
+        _await_opened(opened, deadline)
         if tools is not None:
             opened.use_tools(tools, announce=False)
             definitions = [object_to_dict(tool) for tool in tools.definitions]
@@ -137,27 +158,58 @@ def connect(
         if config:
             _configure(opened, config, deadline)
     except RealtimeError as error:
-        connection.close(timeout_s=0.0)
+        _give_up(transport, connection)
         raise refusal(error) from error.__cause__
     except BaseException:
-        connection.close(timeout_s=0.0)
+        _give_up(transport, connection)
         raise
     return opened
 
 
-def _await_created(opened: RealtimeSession, deadline: Deadline) -> None:
+def _give_up(transport: Transport, connection: Connection | None) -> None:
+    """Leave nothing open."""
+    if connection is not None:
+        connection.close(timeout_s=0.0)
+    transport.close()
+
+
+def _resolved(
+    endpoint: Endpoint | Callable[[], Endpoint] | None, where: dict[str, Any], allow_insecure: bool
+) -> Endpoint:
+    if endpoint is None:
+        return resolve_endpoint(**where, allow_insecure=allow_insecure)
+    both = [name for name, value in where.items() if value is not None and name != "intent"]
+    if both:
+        raise ConfigurationError(f"endpoint= says where to connect to: leave out {', '.join(both)}")
+    given = endpoint() if callable(endpoint) else endpoint
+    if not isinstance(given, Endpoint):
+        raise ConfigurationError(
+            f"endpoint= takes an Endpoint or a function that gives one, not {type(given).__name__}"
+        )
+    return given
+
+
+def _introduce(opened: RealtimeSession, cls: type[ClientEvent], config: dict[str, Any], deadline: Deadline) -> None:
+    """In this family the client speaks first; the configuration is part of what it says."""
+    ack = opened.send({"type": cls.TYPE, content_field(cls): config})
+    opened._dispatcher.preview(lambda: ack.done, deadline, f"the server's answer to {cls.TYPE}")
+    error = ack.exception()
+    if error is not None:
+        raise error
+
+
+def _await_opened(opened: RealtimeSession, deadline: Deadline) -> None:
     """Every session begins with ``session.created``; an error instead of it is a refusal."""
-    state, dispatcher = opened._state, opened._dispatcher
     what = "session.created (the connection itself is open)"
-    dispatcher.preview(lambda: state.config is not None or opened._last_error is not None, deadline, what)
-    if state.config is None and opened._last_error is not None:
+    opened._dispatcher.preview(lambda: opened._opened or opened._last_error is not None, deadline, what)
+    if not opened._opened and opened._last_error is not None:
         raise opened._last_error
 
 
 def _configure(opened: RealtimeSession, config: Mapping[str, Any], deadline: Deadline) -> None:
     ack = opened.update_session(config)
     remaining = deadline.remaining()
-    patience_s = None if remaining is None else min(remaining, max(CONFIRM_S, remaining * _PART_OF_LIMIT))
+    patience_s = None if remaining is None else min(max(CONFIRM_S, remaining * 0.25), remaining * 0.5)
     try:
         opened._dispatcher.preview(lambda: ack.done, Deadline(patience_s), "session.updated")
     except RealtimeTimeout as late:
@@ -172,27 +224,3 @@ def _configure(opened: RealtimeSession, config: Mapping[str, Any], deadline: Dea
     error = ack.exception()
     if error is not None:
         raise error
-
-
-def _check_limits(
-    timeout: float,
-    ping_interval_s: float | None,
-    ping_timeout_s: float,
-    send_timeout_s: float,
-    max_message_bytes: int,
-    inbox_limit_bytes: int,
-) -> None:
-    limits: dict[str, Any] = {
-        "timeout": timeout,
-        "ping_interval_s": ping_interval_s,
-        "ping_timeout_s": ping_timeout_s,
-        "send_timeout_s": send_timeout_s,
-        "max_message_bytes": max_message_bytes,
-        "inbox_limit_bytes": inbox_limit_bytes,
-    }
-    for name, value in limits.items():
-        optional = name == "ping_interval_s"
-        if value is None and optional:
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-            raise ConfigurationError(f"{name} must be a positive number{' or None' if optional else ''}, not {value!r}")

@@ -23,6 +23,7 @@ from realtime_sync.events import (
     Usage,
 )
 from realtime_sync.events.base import or_none
+from realtime_sync.state.conversation.record import whole_text
 
 __all__ = ["Reply"]
 
@@ -154,7 +155,8 @@ class Reply:
 
     def _text_done(self, event: ResponseOutputTextDone) -> None:
         if event.text is not None:
-            self._part(event).text = [event.text]
+            part = self._part(event)
+            part.text = [whole_text(part.text, event.text)]
 
     def _transcript_delta(self, event: ResponseOutputAudioTranscriptDelta) -> None:
         self._mark()
@@ -162,7 +164,8 @@ class Reply:
 
     def _transcript_done(self, event: ResponseOutputAudioTranscriptDone) -> None:
         if event.transcript is not None:
-            self._part(event).transcript = [event.transcript]
+            part = self._part(event)
+            part.transcript = [whole_text(part.transcript, event.transcript)]
 
     def _audio_delta(self, event: ResponseOutputAudioDelta) -> None:
         self._mark()

@@ -20,17 +20,20 @@ from realtime_sync.delivery.handlers import Handlers, Key, decorating, key_of
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, RealtimeTimeout, ServerError
 from realtime_sync.events import (
-    ErrorEvent,
+    REALTIME,
+    Family,
+    InputAudioBufferCommitted,
     MalformedEvent,
     ResponseConfig,
+    ResponseCreate,
     ResponseCreated,
     ServerEvent,
     SessionConfig,
     SessionUpdated,
     TurnDetection,
 )
-from realtime_sync.sending.acks import ANSWERS, Ack, AckTable, nothing_to_cancel, server_error
-from realtime_sync.sending.outgoing import Outgoing
+from realtime_sync.sending.acks import Ack, AckTable, answers, nothing_to_cancel, server_error
+from realtime_sync.sending.outgoing import Outgoing, known_types
 from realtime_sync.sending.sequencer import RESPONDING, Sequencer
 from realtime_sync.sending.user_input import coded_audio, user_message
 from realtime_sync.session.reply import Reply
@@ -68,16 +71,21 @@ class RealtimeSession(Sender):
         *,
         checks: bool = True,
         cost_limit: CostLimit | None = None,
+        family: Family = REALTIME,
     ) -> None:
         self._connection = connection
         self._dispatcher = Dispatcher(inbox, self._find_cause)
-        self._acks = AckTable(self._dispatcher.wait)
+        self._family = family
+        self._opened = False
+        self._acks = AckTable(self._dispatcher.wait, family)
         state = SessionState(self._dispatcher)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
-        outgoing = Outgoing(connection.send, self._acks, state, checks=checks, before_response=limit)
+        outgoing = Outgoing(connection.send, self._acks, state, checks=checks, before_response=limit, family=family)
         sequencer = Sequencer(self._acks, state.responses, connection.send, self.cancel_response)
         super().__init__(outgoing, sequencer, state)
-        self._handlers = Handlers(self._dispatcher)
+        server, client = known_types(family)
+        self._key_of = partial(key_of, server=server, client=client)
+        self._handlers = Handlers(self._dispatcher, self._key_of)
         self._tool_runner: ToolRunner | None = None
         self._own_tools: Toolset | None = None
         self._background: BackgroundPump | None = None
@@ -87,9 +95,10 @@ class RealtimeSession(Sender):
         self._dispatcher.at_end += [self._acks.fail_all, sequencer.fail_all]
         self._dispatcher.at_idle.append(sequencer.tick)
         # First of all: what else keeps state asks which response an event belongs to.
-        self._dispatcher.subscribe(STATE, self._answered, *ANSWERS)
+        self._dispatcher.subscribe(STATE, self._answered, *answers(family))
+        self._dispatcher.subscribe(STATE, self._began, *family.opened_by)
         self._dispatcher.subscribe(STATE, self._responding, *RESPONDING)
-        self._dispatcher.subscribe(STATE, self._refused, ErrorEvent)
+        self._dispatcher.subscribe(STATE, self._refused, family.error_class)
         self._dispatcher.subscribe(STATE, self._malformed, MalformedEvent)
         state.follow()
         self._abandon = weakref.finalize(self, connection.abandon)
@@ -208,7 +217,7 @@ class RealtimeSession(Sender):
         """Make a user message of audio, past any turn detection."""
         facts = self._state.facts
         detection = facts.turn_detection or None
-        switched = self.update_session(facts.with_detection(None)) if detection else None
+        switched = self._detect_turns(None) if detection else None
         try:
             if switched:
                 self.clear_audio().exception()  # a server that has no such event may say so: nobody needs to hear of it
@@ -236,7 +245,7 @@ class RealtimeSession(Sender):
 
     def _detect_turns(self, detection: TurnDetection | None) -> Ack[SessionUpdated]:
         wanted = None if detection is None else object_to_dict(detection)
-        return self.update_session(self._state.facts.with_detection(wanted))
+        return self.update_session({"audio": {"input": {"turn_detection": wanted}}})
 
     def _turn(self, ack: Ack[ResponseCreated] | None, deadline: Deadline) -> Turn:
         return Turn(
@@ -337,7 +346,7 @@ class RealtimeSession(Sender):
 
         Raises `RealtimeTimeout` after ``timeout`` seconds, and the cause when the connection ends first.
         """
-        known = key_of(key)
+        known = self._key_of(key)
         found: list[ServerEvent] = []
 
         def look(event: ServerEvent) -> None:
@@ -461,27 +470,39 @@ class RealtimeSession(Sender):
     # What the dispatcher calls
 
     def _answered(self, event: ServerEvent) -> None:
-        self._acks.apply(event)
+        confirmed = self._acks.apply(event)
+        if confirmed is None and isinstance(event, InputAudioBufferCommitted) and self._state.facts.server_answers:
+            self._sequencer.expect_another()
 
     def _responding(self, event: ServerEvent) -> None:
-        self._sequencer.apply(event)
+        run = self._sequencer.apply(event)
+        if run.asked_by is not None and not run.over:
+            self._state.assume(self._acks.unconfirmed_items())
 
     def _malformed(self, event: MalformedEvent) -> None:
         self._dispatcher.remarks.note(f"a message came that cannot be read ({event.error})")
 
-    def _refused(self, event: ErrorEvent) -> None:
-        self._last_error = error = server_error(event)
+    def _began(self, event: ServerEvent) -> None:
+        self._opened = True
+
+    def _refused(self, event: ServerEvent) -> None:
+        self._last_error = error = server_error(event, self._family)
         refused = self._acks.refusal_of(error)
         if self._sequencer.retries(error, refused):
             return
-        handled = self._dispatcher.handles(ErrorEvent)
+        handled = self._dispatcher.handles(self._family.error_class)
+        if not error.event_id and not nothing_to_cancel(error):  # whom it is about is a guess at best
+            self._dispatcher.remarks.note(f"the server said: {error}")
         if refused is not None:
             self._acks.refuse(refused, error)
             self._sequencer.refused(refused)
+            if isinstance(refused.event, ResponseCreate) and not error.event_id:
+                self._sequencer.expect_another()
             if handled:
                 refused.exception()  # somebody hears of it: its handle need not be asked
         elif not nothing_to_cancel(error):
-            self._dispatcher.remarks.note(f"the server said: {error}")
+            if error.event_id:
+                self._dispatcher.remarks.note(f"the server said: {error}")
             run = self._state.responses.active
             if run is not None:
                 run.error, run.error_at = error, now()
@@ -489,7 +510,9 @@ class RealtimeSession(Sender):
                 _log.warning("the server reports an error: %s", error)
 
     def _find_cause(self) -> RealtimeError | None:
-        return explain(self._connection.cause, self._last_error, last=isinstance(self._connection.last, ErrorEvent))
+        return explain(
+            self._connection.cause, self._last_error, last=isinstance(self._connection.last, self._family.error_class)
+        )
 
 
 def _visiting(visitor: ServerEventVisitor[Any]) -> Callable[[ServerEvent], object]:

@@ -37,6 +37,9 @@ TURN_TIMEOUT_S: Final = 60.0
 ERROR_PATIENCE_S: Final = 3.0
 """How long a response may stay silent after an error that names no message, before that counts as its end."""
 
+DOUBT_S: Final = 0.5
+"""How long a turn whose response may have been another's waits for its own, in seconds."""
+
 _OF_A_RESPONSE: Final = tuple({cls for name, cls in SERVER_EVENTS.items() if name.startswith("response.")})
 
 
@@ -193,7 +196,14 @@ class Turn:
             calls = self._round
             if calls is not None and calls.settled and calls.error is None and calls.follow_up is None:
                 self._end()
+        elif self._phase is Phase.GROWING and self.reply.done and now() > self._heard_at + DOUBT_S:
+            self._go_on()  # no other response has begun: it was ours
         return self._phase is Phase.OVER
+
+    def _doubts(self) -> bool:
+        """Whether a response that has ended may have been another's."""
+        ack = self._asked()
+        return ack is not None and self._sequencer.doubts(ack)
 
     def _stuck(self) -> RealtimeError | None:
         """Why the response that is waited for will not come, or not go on."""
@@ -233,7 +243,7 @@ class Turn:
         self.reply.apply(event)
         if self._keeps_events:
             self._events.append(event)
-        if self.reply.done:
+        if self.reply.done and not self._doubts():
             self._go_on()
 
     def _begins(self, event: ServerEvent) -> bool:

@@ -27,13 +27,11 @@ from realtime_sync.events import (
     Item,
     OutputAudioBufferClear,
     OutputAudioBufferCleared,
-    RealtimeSessionConfig,
     ResponseCancel,
     ResponseConfig,
     ResponseCreated,
     ResponseDone,
     SessionConfig,
-    SessionUpdate,
     SessionUpdated,
 )
 from realtime_sync.sending.acks import Ack
@@ -70,18 +68,16 @@ class Sender:
 
     def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Ack[SessionUpdated]:
         """Change the configuration: only the fields that are given change; ``None`` (``null``) switches off what it
-        can switch off. A mapping without ``type`` gets the type of the session.
+        can switch off. A mapping without ``type`` gets the type of the session; in a session of the older dialect the
+        options get their names of that dialect.
 
         The server takes the whole update or none of it. ``session.update``.
         """
-        fields = object_to_dict(config)
-        if not self._state.facts.flat:  # the older dialect has no type
-            fields.setdefault("type", self._state.facts.kind or RealtimeSessionConfig().type)
-        return self.send({"type": SessionUpdate.TYPE, "session": fields})
+        return self._outgoing.update(object_to_dict(config))
 
     def append_audio(self, audio: str) -> None:
         """Add base64 audio in the session's input format to the input buffer. Long audio is split; the server never
-        confirms. ``input_audio_buffer.append``."""
+        confirms. ``input_audio_buffer.append``; in a translation session ``session.input_audio_buffer.append``."""
         self._outgoing.append(base64_pieces(audio))
 
     def append_audio_bytes(self, pcm: Any) -> None:

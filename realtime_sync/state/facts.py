@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import NoneType
 from typing import Any, Final
 
 import attrs
@@ -35,6 +37,19 @@ _PCM_RATE_HZ: Final = 24000
 _PCM_BYTES: Final = 2
 _FLAT_CODES: Final = {"g711_ulaw": "pcmu", "g711_alaw": "pcma", "pcm16": "pcm"}
 _CODES: Final[dict[type[WireObject], str]] = {AudioPcm: "pcm", AudioPcmu: "pcmu", AudioPcma: "pcma"}
+
+
+# What only the older dialect has, and what it calls the options that are nested today.
+_FLAT_ONLY: Final = {a.name for a in fields_of(FlatSessionConfig)} - {a.name for a in fields_of(RealtimeSessionConfig)}
+_FLAT_NAMES: Final = {"output_modalities": "modalities", "max_output_tokens": "max_response_output_tokens"}
+_FLAT_AUDIO: Final = {
+    "input": {
+        "format": "input_audio_format",
+        "transcription": "input_audio_transcription",
+        "noise_reduction": "input_audio_noise_reduction",
+    },
+    "output": {"format": "output_audio_format"},
+}
 
 
 @attrs.frozen
@@ -109,7 +124,7 @@ class Facts:
             voice, modalities = getattr(out, "voice", None), getattr(config, "output_modalities", None)
         return cls(
             kind=_kind(config),
-            flat=isinstance(config, FlatSessionConfig),
+            flat=isinstance(config, FlatSessionConfig) and _told(config).keys() & _FLAT_ONLY != set(),
             id=getattr(config, "id", None),
             model=getattr(config, "model", None),
             expires_at=getattr(config, "expires_at", None),
@@ -144,11 +159,23 @@ class Facts:
             return getattr(detection, option) is not False
         return not isinstance(detection, UnknownObject) or detection.extra.get(option) is not False
 
-    def with_detection(self, detection: Any) -> dict[str, Any]:
-        """The update that sets turn detection, ``None`` being off, in the dialect of the session."""
-        if self.flat:
-            return {"turn_detection": detection}
-        return {"audio": {"input": {"turn_detection": detection}}}
+    def update(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """``changes`` of a configuration, as JSON, in the dialect of the session."""
+        if not self.flat:
+            # A translation session reports a type and takes none.
+            return {**changes} if self.kind == "translation" else {"type": self.kind or "realtime", **changes}
+        flat = {_FLAT_NAMES.get(name, name): changes[name] for name in changes if name not in ("type", "audio")}
+        audio = changes.get("audio")
+        for direction, names in _FLAT_AUDIO.items():
+            options = audio.get(direction) if isinstance(audio, Mapping) else None
+            for name, value in options.items() if isinstance(options, Mapping) else ():
+                flat[names.get(name, str(name))] = _flat_format(value) if name == "format" else value
+        return flat
+
+
+def _flat_format(audio_format: Any) -> Any:
+    kind = audio_format.get("type") if isinstance(audio_format, Mapping) else None
+    return {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}.get(str(kind), audio_format)
 
 
 def _kind(config: SessionConfig) -> str | None:
@@ -168,8 +195,19 @@ def sound_of(response: Response | ResponseConfig | None) -> Sound | None:
     return Sound.of(output.format) if output is not None and output.format is not None else None
 
 
+def _told(value: WireObject) -> dict[str, Any]:
+    """The fields that are set; ``None`` is told where the protocol gives ``null`` a meaning."""
+    told = ((a, getattr(value, a.name)) for a in fields_of(type(value)) if a.name != "extra")
+    return {a.name: field for a, field in told if field is not UNSET and (field is not None or a.default is UNSET)}
+
+
 def merged(known: Any, news: Any) -> Any:
     """``news`` with what it leaves out taken from ``known``: some servers report only what has changed."""
+    if isinstance(news, FlatSessionConfig) and not isinstance(known, (FlatSessionConfig, NoneType)):
+        # Without a type it was taken for the older dialect; with nothing of that in it, it is of the kind as before.
+        told = _told(news)
+        if told.keys() <= {a.name for a in fields_of(type(known))}:
+            news = attrs.evolve(known, extra={}, **told)
     if type(known) is not type(news) or not isinstance(news, WireObject):
         return news
     changes: dict[str, Any] = {}

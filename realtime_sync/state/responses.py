@@ -83,9 +83,8 @@ class Responses:
     """A fold of ``response.created`` and ``response.done``. It grows on one thread; any thread may look.
 
     **The rule for ids.** An event that names a response belongs to that one. One that names none belongs to the active
-    response, else to the latest. A name that is new belongs to the active response while that has none; a
-    ``response.done`` of a new name ends the active response if no other is alive; any other new name is that of a
-    response whose beginning the server did not tell.
+    response, else to the latest. A name that is new belongs to the active response while that has none; any other new
+    name is that of a response whose beginning the server did not tell, beside the active one if there is one.
     """
 
     def __init__(self) -> None:
@@ -126,7 +125,8 @@ class Responses:
                 self._runs[response_id] = run
                 self._forget_old()
         run.asked_by = asked_by or run.asked_by
-        run.beside = run.beside or beside
+        untold = not isinstance(event, ResponseCreated) and asked_by is None
+        run.beside = run.beside or beside or (untold and self.active is not None and self.active is not run)
         self._learn(run, event)
         if not run.over:
             self._latest = run
@@ -136,14 +136,9 @@ class Responses:
                 self.active = run
         return run
 
-    def ended_by(self, event: ResponseDone) -> Run | None:
-        """The response that ends with this event, by the rule; ``None`` for one that is not known."""
-        alone = all(run.over or run is self.active for run in self._runs.values())
-        return self.of(event) or (self.active if alone else None)
-
     def end(self, event: ResponseDone) -> Run:
         """A response ends."""
-        run = self.ended_by(event) or self.begin(event)
+        run = self.of(event) or self.begin(event)
         self._learn(run, event)
         run.status = getattr(event.response, "status", None) or "completed"
         self._latest = run

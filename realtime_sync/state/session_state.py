@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from realtime_sync.delivery.dispatcher import STATE, Dispatcher
 from realtime_sync.events import (
+    Item,
     SessionConfig,
     SessionCreated,
     SessionUpdated,
@@ -70,6 +72,11 @@ class SessionState:
     def mirror(self) -> Conversation:
         """The same, for a look that does not need the latest deltas."""
         return self._conversation
+
+    def assume(self, items: Iterable[Item]) -> None:
+        """The server answers without having confirmed these items: they stand in the conversation, unconfirmed."""
+        for item in items:
+            self._conversation.assume(item)
 
     def _configured(self, event: _Configuring) -> None:
         # In this order: whoever reads the facts on another thread finds them no older than the configuration.

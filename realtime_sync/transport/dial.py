@@ -14,8 +14,9 @@ from itertools import chain, zip_longest
 from typing import Any, Final, TypeAlias, TypeVar
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.errors import ConfigurationError, HandshakeError, RealtimeError, RealtimeTimeout
+from realtime_sync.errors import ConfigurationError, HandshakeError, RealtimeTimeout
 from realtime_sync.transport import proxy as proxies
+from realtime_sync.transport.failures import mapped
 from realtime_sync.transport.stream import Descriptor, Stream, TlsStream
 from realtime_sync.transport.target import Target
 
@@ -27,6 +28,7 @@ Address: TypeAlias = tuple[int, int, int, str, Any]  # as socket.getaddrinfo giv
 _NEXT_ADDRESS_S: Final = 0.25
 """How long an address may stay silent before the next is tried beside it (RFC 8305)."""
 
+_INT_MAX: Final = 2**31 - 1
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 _default_contexts: dict[tuple[str | None, ...], ssl.SSLContext] = {}
 
@@ -86,14 +88,14 @@ def tls_context(
     place = (os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
     if plain and place in _default_contexts:
         return _default_contexts[place]
-    try:
+    with mapped(
+        lambda error: ConfigurationError(f"the TLS certificates could not be loaded: {error}"), OSError, ValueError
+    ):
         context = ssl.create_default_context(cafile=cafile)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
         if certfile:
             context.load_cert_chain(certfile, keyfile, password if password is not None else "")
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"the TLS certificates could not be loaded: {error}") from error
     if plain:
         _default_contexts[place] = context
     return context
@@ -102,28 +104,24 @@ def tls_context(
 def _connect(host: str, port: int, deadline: Deadline, role: str) -> socket.socket:
     name = f"{role}{host}:{port}"
     addresses = _look_up(host, port, deadline, name)
-    try:
+    with mapped(lambda error: HandshakeError(f"could not connect to {name}: {_reason(error)}"), OSError):
         return _race(addresses, deadline, f"connecting to {name}")
-    except RealtimeError:
-        raise
-    except OSError as error:
-        raise HandshakeError(f"could not connect to {name}: {error.strerror or error}") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _look_up(host: str, port: int, deadline: Deadline, name: str) -> Sequence[Address]:
-    """The addresses of a host, the families by turns, so that one that leads nowhere costs little."""
+    """The addresses of a host, IPv4 and IPv6 in turn, so that a family without a route costs one attempt only."""
     try:
         return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         pass  # a name, not an address
-    try:
+    with mapped(lambda error: HandshakeError(f"the host of {name} was not found: {error}"), OSError, ValueError):
         found = _bounded(
             lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), deadline, f"looking up the host {host}"
         )
-    except RealtimeError:
-        raise
-    except (OSError, UnicodeError) as error:
-        raise HandshakeError(f"the host of {name} was not found: {error}") from error
     first = [address for address in found if address[0] == found[0][0]]
     others = [address for address in found if address[0] != found[0][0]]
     return [address for address in chain.from_iterable(zip_longest(first, others)) if address]
@@ -149,7 +147,8 @@ def _bounded(work: Callable[[], T], deadline: Deadline, doing: str) -> T:
                 result.close()
         done.set()
 
-    threading.Thread(target=run, name=f"realtime-sync {doing}", daemon=True).start()
+    with mapped(lambda error: HandshakeError(f"{doing}: {error}"), RuntimeError):  # no more threads
+        threading.Thread(target=run, name=f"realtime-sync {doing}", daemon=True).start()
     try:
         while not done.wait(deadline.slice()):
             if deadline.expired:
@@ -174,32 +173,42 @@ def _race(addresses: Sequence[Address], deadline: Deadline, doing: str) -> socke
     with selectors.DefaultSelector() as selector:
         try:
             while waiting or selector.get_map():
-                if waiting:
-                    try:
+                try:
+                    if waiting:
                         selector.register(_start(waiting.popleft()), selectors.EVENT_WRITE)
-                    except OSError as error:
-                        failure = error
-                        continue
-                patience = Deadline(_NEXT_ADDRESS_S if waiting else None)
-                failed = False
-                while selector.get_map() and not failed and not patience.expired:
-                    if deadline.expired:
-                        raise RealtimeTimeout(f"{doing}: not done within {deadline.timeout_s:g} s")
-                    for key, _ in selector.select(min(deadline.slice(), patience.slice())):
-                        sock = key.fileobj
-                        assert isinstance(sock, socket.socket)
-                        selector.unregister(sock)
-                        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                        if not code:
-                            return sock
-                        sock.close()
-                        failure = OSError(code, os.strerror(code))
-                        failed = True
+                    sock = _first(selector, deadline, Deadline(_NEXT_ADDRESS_S if waiting else None), doing)
+                except RealtimeTimeout:
+                    raise
+                except OSError as error:
+                    failure = error
+                else:
+                    if sock is not None:
+                        return sock
         finally:
             for key in list(selector.get_map().values()):
                 assert isinstance(key.fileobj, socket.socket)
                 key.fileobj.close()
     raise failure
+
+
+def _first(
+    selector: selectors.BaseSelector, deadline: Deadline, patience: Deadline, doing: str
+) -> socket.socket | None:
+    """The first of the sockets to be connected; ``None`` when the patience is at its end. Raises `OSError` when one
+    fails, `RealtimeTimeout` at the deadline."""
+    while not patience.expired:
+        if deadline.expired:
+            raise RealtimeTimeout(f"{doing}: not done within {deadline.timeout_s:g} s")
+        for key, _ in selector.select(min(deadline.slice(), patience.slice())):
+            sock = key.fileobj
+            assert isinstance(sock, socket.socket)
+            selector.unregister(sock)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if not code:
+                return sock
+            sock.close()
+            raise OSError(code, os.strerror(code))
+    return None
 
 
 def _start(address: Address) -> socket.socket:
@@ -220,25 +229,25 @@ def _tune(sock: socket.socket, user_timeout_s: float | None) -> None:
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     if user_timeout_s is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(user_timeout_s * 1000))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(min(user_timeout_s * 1000, _INT_MAX)))
 
 
 def _secure(stream: Stream, context: ssl.SSLContext | None, host: str, name: str, deadline: Deadline) -> TlsStream:
-    try:
+    with mapped(lambda error: _tls_failure(error, name), OSError, ValueError):
         tls = TlsStream(stream, context or tls_context(), host)
         tls.handshake(deadline, f"the TLS handshake with {name}")
-    except RealtimeError:
-        raise
-    except ssl.SSLCertVerificationError as error:
-        raise HandshakeError(
+    return tls
+
+
+def _tls_failure(error: Exception, name: str) -> HandshakeError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return HandshakeError(
             f"the certificate of {name} is not trusted: {error.verify_message}. If it is your own or your company's, "
             "name its authority in SSL_CERT_FILE or pass an ssl_context"
-        ) from error
-    except ssl.SSLError as error:
+        )
+    if isinstance(error, ssl.SSLError):
         hint = ""
         if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
             hint = "; it seems not to speak TLS on this port (a ws:// or http:// address instead?)"
-        raise HandshakeError(f"the TLS handshake with {name} failed: {error.reason or error}{hint}") from error
-    except (OSError, ValueError) as error:
-        raise HandshakeError(f"the TLS handshake with {name} failed: {error}") from error
-    return tls
+        return HandshakeError(f"the TLS handshake with {name} failed: {error.reason or error}{hint}")
+    return HandshakeError(f"the TLS handshake with {name} failed: {error}")

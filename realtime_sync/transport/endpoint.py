@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, Literal, get_args
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
@@ -13,6 +14,9 @@ import attrs
 
 from realtime_sync._version import __version__
 from realtime_sync.errors import ConfigurationError
+from realtime_sync.transport import headers as grammar
+from realtime_sync.transport.headers import Headers
+from realtime_sync.transport.target import ascii_host
 
 __all__ = ["Endpoint", "Intent", "Secret", "resolve_endpoint"]
 
@@ -30,8 +34,6 @@ _OWN_HEADERS: Final = frozenset(
     {"host", "upgrade", "connection", "content-length", "transfer-encoding", "sec-websocket-key"}
     | {"sec-websocket-version", "sec-websocket-extensions", "sec-websocket-accept"}
 )
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HEADER_VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
 _CREDENTIAL: Final = re.compile(r"[!-~]+")
 
 
@@ -39,10 +41,6 @@ def _shown_url(url: str) -> str:
     address, _, query = url.partition("?")
     shown = ((name, value if name in _SHOWN_QUERY else "...") for name, value in parse_qsl(query, True))
     return repr(f"{address}?{urlencode(list(shown), quote_via=quote)}" if query else address)
-
-
-def _shown_headers(headers: Mapping[str, str]) -> str:
-    return f"<{', '.join(headers)}>"
 
 
 @attrs.frozen
@@ -53,7 +51,7 @@ class Endpoint:
     """
 
     url: str = attrs.field(repr=_shown_url)
-    headers: Mapping[str, str] = attrs.field(repr=_shown_headers)
+    headers: Mapping[str, str] = attrs.field(converter=Headers)
 
 
 def resolve_endpoint(
@@ -117,11 +115,12 @@ def resolve_endpoint(
     sent = {"User-Agent": f"realtime-sync/{__version__}", **own_headers}
     sent = {name: value for name, value in sent.items() if name.lower() not in extra} | dict(headers or {})
     scheme = _SCHEMES[address.scheme]
-    if scheme == "ws" and not allow_insecure and not _private(host) and _has_credentials(sent):
+    pairs = dict(parse_qsl(address.query, True)) | own_query | dict(query or {})
+    has_credentials = any(map(grammar.is_secret, (*sent, *pairs)))
+    if scheme == "ws" and has_credentials and not allow_insecure and not _private(host):
         raise ConfigurationError(
             f"the credentials would go to {host} unencrypted: use https:// or wss://, or allow_insecure=True"
         )
-    pairs = dict(parse_qsl(address.query, True)) | own_query | dict(query or {})
     url = f"{scheme}://{address.netloc}{path}"
     return Endpoint(f"{url}?{urlencode(pairs, quote_via=quote)}" if pairs else url, sent)
 
@@ -261,20 +260,13 @@ def _check_openai(
         raise ConfigurationError('no model: pass model="gpt-realtime" or another that speaks Realtime')
 
 
-def _checked_headers(headers: Any) -> dict[str, str]:
+def _checked_headers(headers: Any) -> Headers:
     """The headers by their names in lower case."""
-    if not isinstance(headers, Mapping) or not all(isinstance(text, str) for pair in headers.items() for text in pair):
-        raise ConfigurationError("headers must be a mapping from str to str")
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise ConfigurationError(f"{name!r} is not the name of a header")
+    found = grammar.checked(headers)
+    for name in found:
         if name.lower() in _OWN_HEADERS:
             raise ConfigurationError(f"the header {name} belongs to the WebSocket handshake and cannot be set")
-        if not _HEADER_VALUE.fullmatch(value) or value != value.strip():
-            raise ConfigurationError(
-                f"the header {name} has a line break, blanks around it or a character beyond Latin-1"
-            )
-    return {name.lower(): value for name, value in headers.items()}
+    return Headers({name.lower(): found[name] for name in found})
 
 
 def _is_openai(host: str) -> bool:
@@ -283,12 +275,20 @@ def _is_openai(host: str) -> bool:
 
 def _private(host: str) -> bool:
     """Whether a host is this machine or within its own network, as far as its name tells."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+    host = ascii_host(host).rstrip(".").lower()
+    address = _address_of(host)
+    if address is None:
         return "." not in host or host.endswith(_LOCAL_DOMAINS)
     return address.is_private or address.is_loopback or address.is_link_local
 
 
-def _has_credentials(headers: Mapping[str, str]) -> bool:
-    return any(name.lower() in ("authorization", "api-key", "x-api-key", "cookie") for name in headers)
+def _address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a host is, in any way that the system's look-up reads: 0x08080808 is 8.8.8.8 too."""
+    import socket  # here, since most addresses are wss:// and never come here
+
+    with suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        return getattr(address, "ipv4_mapped", None) or address
+    with suppress(OSError):
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    return None

@@ -5,25 +5,27 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.errors import AuthenticationError, ConfigurationError, HandshakeError, RealtimeError
+from realtime_sync.errors import AuthenticationError, HandshakeError, RealtimeError
+from realtime_sync.transport.headers import HEADER_NAME, Secrets
 from realtime_sync.transport.stream import Stream
 
-__all__ = ["Head", "header_lines", "read_body", "read_head", "redact", "refusal", "secrets_of"]
+__all__ = ["Head", "read_body", "read_head", "refusal", "retry_after_s"]
 
 _MOST_HEAD_BYTES: Final = 64 * 1024
 _MOST_BODY_BYTES: Final = 64 * 1024
 _BODY_PATIENCE_S: Final = 2.0
 """The status is known by then: a body that does not come must not delay the error for long."""
 
-_SECRET_HEADERS: Final = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
-_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_BAD_VALUE: Final = re.compile(r"[^\t -~\x80-\xff]")
+_MOST_RETRY_S: Final = 366 * 86400.0
+"""Who asks to wait longer does not mean it."""
+
+_STATUS: Final = re.compile(r"[0-9]{3}")
+_LENGTH: Final = re.compile(r"[0-9]{1,9}")
+_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 
 class Head(NamedTuple):
@@ -34,24 +36,23 @@ class Head(NamedTuple):
     headers: dict[str, str]
 
     @classmethod
-    def parse(cls, raw: bytes, who: str) -> Head:
-        """Read a head. Raises `HandshakeError` when it is none."""
+    def parse(cls, raw: bytes, who: str, secrets: Secrets) -> Head:
+        """Read a head. Raises `HandshakeError`, without the ``secrets``, when it is none."""
         first, *lines = raw.decode("latin-1").rstrip("\r\n").split("\r\n")
         version, _, rest = first.partition(" ")
         status, _, reason = rest.partition(" ")
-        if not version.startswith("HTTP/1.") or not re.fullmatch(r"\d{3}", status):
-            raise HandshakeError(f"{who} does not answer in HTTP; it begins with {first[:40]!r}")
-        headers: dict[str, str] = {}
+        if not version.startswith("HTTP/1.") or not _STATUS.fullmatch(status):
+            raise HandshakeError(f"{who} does not answer in HTTP; it begins with {secrets.redact(first)[:40]!r}")
+        values: dict[str, list[str]] = {}
         for line in lines:
             name, colon, value = line.partition(":")
-            if not colon or not _NAME.fullmatch(name):
+            if not colon or not HEADER_NAME.fullmatch(name):
                 raise HandshakeError(f"{who} sent a malformed header line", status=int(status))
-            name, value = name.lower(), value.strip()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        return cls(int(status), reason.strip(), headers)
+            values.setdefault(name.lower(), []).append(value.strip())
+        return cls(int(status), reason.strip(), {name: ", ".join(found) for name, found in values.items()})
 
 
-def read_head(stream: Stream, deadline: Deadline, who: str, doing: str) -> tuple[Head, bytes]:
+def read_head(stream: Stream, deadline: Deadline, who: str, doing: str, secrets: Secrets) -> tuple[Head, bytes]:
     """Read the head of an answer, and what was received after it. Raises `HandshakeError` and `RealtimeTimeout`."""
     received = bytearray()
     while True:
@@ -64,18 +65,21 @@ def read_head(stream: Stream, deadline: Deadline, who: str, doing: str) -> tuple
         if (end if end >= 0 else len(received)) > _MOST_HEAD_BYTES:
             raise HandshakeError(f"{who} sent a header of more than {_MOST_HEAD_BYTES} bytes")
         if end >= 0:
-            return Head.parse(bytes(received[:end]), who), bytes(received[end + 4 :])
+            return Head.parse(bytes(received[:end]), who, secrets), bytes(received[end + 4 :])
 
 
 def read_body(stream: Stream, head: Head, received: bytes, deadline: Deadline) -> str:
     """The start of the body of a refusal as text, as far as it comes; never raises."""
     chunked = "chunked" in head.headers.get("transfer-encoding", "").lower()
     length = head.headers.get("content-length", "")
-    most = min(int(length), _MOST_BODY_BYTES) if length.isdecimal() and not chunked else _MOST_BODY_BYTES
+    most = _MOST_BODY_BYTES
+    if _LENGTH.fullmatch(length) and not chunked:
+        most = min(int(length), most)
     remaining = deadline.remaining()
     patience = Deadline(_BODY_PATIENCE_S if remaining is None else min(_BODY_PATIENCE_S, remaining))
     body = bytearray(received)
     try:
+        # That the last chunk has come is a guess, by what it usually looks like. A wrong one costs a part of the text.
         while len(body) < most and not (chunked and b"0\r\n\r\n" in body[-7:]):
             data = stream.receive(patience, "the body of a refusal")
             if not data:
@@ -87,28 +91,28 @@ def read_body(stream: Stream, head: Head, received: bytes, deadline: Deadline) -
 
 
 def _unchunk(raw: bytes) -> bytes:
-    body = b""
-    while raw:
-        size_line, _, raw = raw.partition(b"\r\n")
-        try:
-            size = int(size_line.split(b";")[0], 16)
-        except ValueError:
-            break
-        body += raw[:size]
-        raw = raw[size + 2 :]
-    return body
+    """The payload of the chunks, up to the first that is malformed, and 64 KiB at most."""
+    body = bytearray()
+    size_line = _CHUNK_SIZE.match(raw)
+    while size_line and len(body) < _MOST_BODY_BYTES:
+        start = size_line.end()
+        stop = start + int(size_line[1], 16)
+        body += raw[start:stop]
+        size_line = _CHUNK_SIZE.match(raw, stop + 2)
+    return bytes(body[:_MOST_BODY_BYTES])
 
 
-def refusal(who: str, head: Head, body: str, secrets: Iterable[str] = (), *, by_proxy: bool = False) -> HandshakeError:
-    """The error for an answer that is not the wanted one; ``secrets`` are blotted out of what the peer said."""
-    body = redact(body, secrets)
-    said = redact(_message_of(body) or head.reason, secrets)
+def refusal(who: str, head: Head, body: str, secrets: Secrets, *, by_proxy: bool = False) -> HandshakeError:
+    """The error for an answer that is not the wanted one, without the ``secrets`` that the peer may repeat."""
+    body = secrets.redact(body)
+    said = secrets.redact(_message_of(body) or head.reason)
+    request_id = head.headers.get("x-request-id") or head.headers.get("apim-request-id")
     kind = AuthenticationError if head.status in (401, 403) and not by_proxy else HandshakeError
     return kind(
         f"{who} refused the connection with HTTP {head.status}" + (f": {said}" if said else ""),
         status=head.status,
         body=body or None,
-        request_id=head.headers.get("x-request-id") or head.headers.get("apim-request-id"),
+        request_id=secrets.redact(request_id) if request_id else None,
         retry_after_s=retry_after_s(head.headers),
     )
 
@@ -121,7 +125,10 @@ def _message_of(body: str) -> str:
         return ""
     for key in ("error", "message"):
         error = error.get(key, error) if isinstance(error, dict) else error
-    return " ".join(error.split())[:500] if isinstance(error, str) else ""
+    if not isinstance(error, str):
+        return ""
+    said = " ".join(error.split())[:500]
+    return said.encode(errors="replace").decode()  # JSON may hold half a character, which could not be printed
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -131,37 +138,21 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
             seconds = float(headers.get(name, "")) / unit
         except ValueError:
             continue
-        if math.isfinite(seconds) and seconds >= 0:
+        if 0 <= seconds <= _MOST_RETRY_S:  # false for NaN
             return seconds
+    seconds = _seconds_until(headers.get("retry-after", ""))
+    return max(0.0, seconds) if seconds <= _MOST_RETRY_S else None
+
+
+def _seconds_until(date: str) -> float:
+    """The seconds from now to a date of HTTP; NaN for what is none."""
+    from datetime import datetime, timezone  # here, since `email` is slow to load and a refusal is rare
+    from email.utils import parsedate_to_datetime
+
     try:
-        date = parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, ValueError, TypeError):
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=timezone.utc)
-    return max(0.0, (date - datetime.now(timezone.utc)).total_seconds())
-
-
-def header_lines(headers: Mapping[str, str]) -> str:
-    """The lines to put into a request. Raises `ConfigurationError` for what would break out of its line."""
-    for name, value in headers.items():
-        if not _NAME.fullmatch(name):
-            raise ConfigurationError(f"{name!r} is not the name of a header")
-        if _BAD_VALUE.search(value) or value != value.strip():
-            raise ConfigurationError(
-                f"the value of the header {name} has a line break, blanks around or a bad character"
-            )
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-
-
-def secrets_of(headers: Mapping[str, str]) -> list[str]:
-    """The credentials among the headers, longest first, to be blotted out wherever a peer repeats them."""
-    found = {part for name in headers if name.lower() in _SECRET_HEADERS for part in headers[name].split()}
-    return sorted((part for part in found if len(part) >= 8), key=len, reverse=True)
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """The text without the secrets."""
-    for secret in secrets:
-        text = text.replace(secret, "<redacted>")
-    return text
+        at = parsedate_to_datetime(date)
+        if at.tzinfo is None:
+            at = at.replace(tzinfo=timezone.utc)
+        return (at - datetime.now(timezone.utc)).total_seconds()
+    except Exception:  # of many kinds, for a peer may write anything: a year of twenty digits is an OverflowError
+        return math.nan

@@ -14,7 +14,9 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.errors import ConfigurationError, HandshakeError, RealtimeTimeout
+from realtime_sync.errors import ConfigurationError, HandshakeError, RealtimeError, RealtimeTimeout
+from realtime_sync.transport.failures import mapped
+from realtime_sync.transport.headers import Headers, SecretBytes, Secrets, header_lines
 from realtime_sync.transport.http import read_body, read_head, refusal
 from realtime_sync.transport.stream import Stream
 from realtime_sync.transport.target import Target, ascii_host
@@ -115,18 +117,22 @@ def tunnel(stream: Stream, proxy: Proxy, target: Target, deadline: Deadline) -> 
     """Have an HTTP proxy connect the stream to the target. Raises `HandshakeError`, `RealtimeTimeout`."""
     who = f"the proxy {proxy}"
     doing = f"asking {who} for {target.address}"
-    request = f"CONNECT {target.address} HTTP/1.1\r\nHost: {target.address}\r\n"
-    secrets: list[str] = []
-    if proxy.user is not None:
-        token = base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode()
-        request += f"Proxy-Authorization: Basic {token}\r\n"
-        secrets = [token, *filter(None, [proxy.password])]
-    stream.send_all(f"{request}\r\n".encode(), deadline, doing)
-    head, received = read_head(stream, deadline, who, doing)
+    headers = Headers(Host=target.address, **_credentials(proxy))
+    secrets = Secrets((*headers.get("Proxy-Authorization", "").split(), proxy.password))
+    request = b"CONNECT %s HTTP/1.1\r\n" % target.address.encode()
+    stream.send_all(SecretBytes(request + header_lines(headers) + b"\r\n"), deadline, doing)
+    head, received = read_head(stream, deadline, who, doing, secrets)
     if not 200 <= head.status < 300:
         raise refusal(who, head, read_body(stream, head, received, deadline), secrets, by_proxy=True)
     if received:
         raise HandshakeError(f"{who} sent bytes of its own into the tunnel")
+
+
+def _credentials(proxy: Proxy) -> Headers:
+    if proxy.user is None:
+        return Headers()
+    token = base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode()
+    return Headers({"Proxy-Authorization": f"Basic {token}"})
 
 
 def socks_connect(proxy: Proxy, target: Target, deadline: Deadline) -> socket.socket:
@@ -139,12 +145,14 @@ def socks_connect(proxy: Proxy, target: Target, deadline: Deadline) -> socket.so
     kind = ProxyType.SOCKS4 if proxy.scheme.startswith("socks4") else ProxyType.SOCKS5
     # socks4a and socks5h have the proxy look the name up.
     rdns = proxy.scheme in ("socks4a", "socks5h")
-    dialler = SocksProxy.create(kind, proxy.host, proxy.port, proxy.user, proxy.password, rdns=rdns)
-    try:
+
+    def failure(error: Exception) -> RealtimeError:
+        if isinstance(error, TimeoutError):
+            doing = f"connecting to {target.address} through {proxy}"
+            return RealtimeTimeout(f"{doing}: not done within {deadline.timeout_s:g} s")
+        return HandshakeError(f"the proxy {proxy} did not connect to {target.address}: {error}")
+
+    with mapped(failure, Exception):  # of many kinds, the package's own among them
+        dialler = SocksProxy.create(kind, proxy.host, proxy.port, proxy.user, proxy.password, rdns=rdns)
         sock: socket.socket = dialler.connect(target.host, target.port, timeout=deadline.remaining())
-    except TimeoutError as error:
-        doing = f"connecting to {target.address} through {proxy}"
-        raise RealtimeTimeout(f"{doing}: not done within {deadline.timeout_s:g} s") from error
-    except Exception as error:
-        raise HandshakeError(f"the proxy {proxy} did not connect to {target.address}: {error}") from error
     return sock

@@ -14,12 +14,12 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Final
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.errors import ConnectionClosed, HandshakeError, RealtimeError, RealtimeTimeout, fork_error
+from realtime_sync.errors import ConnectionClosed, RealtimeTimeout, fork_error
+from realtime_sync.transport.failures import mapped, while_doing
 
 __all__ = ["Descriptor", "Readiness", "Stream", "TlsStream"]
 
@@ -113,13 +113,21 @@ class Stream:
     ``lock`` guards ``queue`` and all that writes; a method that needs it ends in ``_locked``. ``queue`` holds what is
     still to be written, in order: each piece with the counts of its bytes that are out. ``busy`` says that a read will
     probably find bytes without waiting; ``wants_read`` that writing cannot go on before something was read.
+
+    An interrupt (Ctrl-C) may come between any two steps of Python, also when ``send`` has returned and its result is
+    not stored yet. Then nobody would know how many bytes are out, and the connection would have to be given up: a
+    Ctrl-C in a loop that sends audio comes at that very place one time in three. So sending and noting the count
+    are one call into C (`push_locked`), and likewise for TLS taking ciphertext out of the engine and queueing it
+    (`TlsStream._settle_locked`). Whoever writes next goes on where the interrupted thread stopped.
     """
 
     wants_read = False
 
     def __init__(self, descriptor: Descriptor) -> None:
         self.descriptor = descriptor
-        self.lock = threading.RLock()  # a signal handler may find its own thread inside
+        # A signal handler may find its own thread inside, so the lock lets a thread in twice. (Such a lock cannot be
+        # asked whether it is held before Python 3.14: that is why `push_locked` asserts nothing.)
+        self.lock = threading.RLock()
         self.queue: deque[tuple[bytes, list[int]]] = deque()
         self.busy = False
 
@@ -149,8 +157,7 @@ class Stream:
                 queue.popleft()
                 continue
             try:
-                # A single call into C both sends and notes the count, so that no interrupt (Ctrl-C) comes in between:
-                # whoever goes on later knows to the byte what is out.
+                # One call into C sends and notes the count, with no place for an interrupt in between (see the class).
                 counts.extend(map(send, (memoryview(data)[out:],)))
             except BlockingIOError:
                 return False
@@ -167,7 +174,7 @@ class Stream:
 
     def flush(self, deadline: Deadline, doing: str) -> None:
         """Write all that is queued."""
-        with self._failures_of(doing):
+        with mapped(while_doing(doing), OSError):
             readiness = Readiness(self.descriptor.socket)
             while True:
                 with self.lock:
@@ -178,7 +185,7 @@ class Stream:
 
     def receive(self, deadline: Deadline, doing: str) -> bytes:
         """The next bytes, ``b""`` at the end."""
-        with self._failures_of(doing):
+        with mapped(while_doing(doing), OSError):
             readiness = Readiness(self.descriptor.socket)
             while True:
                 data = self.read()
@@ -191,16 +198,6 @@ class Stream:
     def _check(deadline: Deadline, doing: str) -> None:
         if deadline.expired:
             raise RealtimeTimeout(f"{doing}: not done within {deadline.timeout_s:g} s")
-
-    @staticmethod
-    @contextmanager
-    def _failures_of(doing: str) -> Iterator[None]:
-        try:
-            yield
-        except RealtimeError:
-            raise
-        except OSError as error:
-            raise HandshakeError(f"{doing} failed: {error.strerror or error}") from error
 
 
 class TlsStream(Stream):
@@ -291,7 +288,7 @@ class TlsStream(Stream):
             if self._unsettled:
                 counts, out = self._unsettled
                 counts[:] = [out]
-            # A single call into C takes the ciphertext and queues it: none is lost to an interrupt.
+            # One call into C takes the ciphertext and queues it, as above.
             self._inner.queue.extend(zip(map(self._outgoing.read, (-1,)), ([],), strict=False))
         self._unsettled = None
 

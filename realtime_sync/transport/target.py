@@ -34,6 +34,9 @@ class Target(NamedTuple):
         secure = parts.scheme == "wss"
         return cls(secure, ascii_host(parts.hostname), port or (443 if secure else 80), path)
 
+    def __repr__(self) -> str:
+        return f"<{'wss' if self.secure else 'ws'}://{self.address}>"  # the query may hold a credential
+
     @property
     def address(self) -> str:
         """``host:port``."""

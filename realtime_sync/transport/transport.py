@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from realtime_sync import _limits
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeTimeout
+from realtime_sync.transport.frames import Closed
+from realtime_sync.transport.headers import Headers, Secrets, checked
 from realtime_sync.transport.websocket import WebSocket, error_of
 
 if TYPE_CHECKING:
@@ -39,20 +42,29 @@ def open_transport(
     default TLS settings. ``max_message_bytes`` bounds one message received. ``user_timeout_s``: seconds after which the
     system gives the connection up when the peer acknowledges nothing (where the system can; ``None`` leaves its own).
 
-    Raises `ConfigurationError` before dialling, `HandshakeError` (`AuthenticationError` for HTTP 401 and 403),
-    `RealtimeTimeout` at the deadline.
+    Raises `ConfigurationError` before dialling (a limit, header or URL that is none), `HandshakeError`
+    (`AuthenticationError` for HTTP 401 and 403), `RealtimeTimeout` at the deadline.
     """
     from realtime_sync.transport.dial import dial
     from realtime_sync.transport.target import Target
     from realtime_sync.transport.upgrade import upgrade
 
+    # A traceback that shows local variables must not show a key: neither among the headers nor in the query of the URL.
+    headers = Headers(headers)
     target = Target.of(url)
-    stream = dial(target, deadline, ssl_context=ssl_context, proxy=proxy, user_timeout_s=user_timeout_s)
+    del url
+    headers = checked(headers)
+    max_message_bytes = _limits.size("max_message_bytes", max_message_bytes)
+    user_timeout_s = _limits.seconds("user_timeout_s", user_timeout_s, optional=True)
+    secrets = Secrets.of(headers, target.path.partition("?")[2])
+    stream: Stream | None = None
     try:
-        answered, received = upgrade(stream, target, headers, deadline)
-        return Transport(stream, target.address, answered, received, max_message_bytes)
+        stream = dial(target, deadline, ssl_context=ssl_context, proxy=proxy, user_timeout_s=user_timeout_s)
+        answered, received = upgrade(stream, target, headers, secrets, deadline)
+        return Transport(stream, target.address, answered, received, max_message_bytes, secrets)
     except BaseException:
-        stream.descriptor.close()
+        if stream is not None:
+            stream.descriptor.close()
         raise
 
 
@@ -64,7 +76,13 @@ class Transport:
     """
 
     def __init__(
-        self, stream: Stream, address: str, response_headers: dict[str, str], received: bytes, max_message_bytes: int
+        self,
+        stream: Stream,
+        address: str,
+        response_headers: dict[str, str],
+        received: bytes,
+        max_message_bytes: int,
+        secrets: Secrets,
     ) -> None:
         from realtime_sync.transport.stream import Readiness
 
@@ -72,18 +90,24 @@ class Transport:
         self._address = address
         self._stream = stream
         self._descriptor = stream.descriptor
+        self._secrets = secrets
         self._websocket = WebSocket(max_message_bytes)
         self._received = received  # what came along with the answer to the upgrade
         self._readiness = Readiness
         self._reading = Readiness(stream.descriptor.socket)
-        # The turn to send a message guards _sending and _writing. Both locks know their owner: so that an interrupt
-        # (Ctrl-C) on the very instruction leaves none taken, and a signal handler may find its own thread inside.
+        # The turn to send a message guards _sending and _writing. Like the stream's lock it lets a thread in twice,
+        # since a signal handler may find its own thread inside; and it can be given back without knowing whether it was
+        # taken. Whoever needs both takes the turn first.
         self._turn = threading.RLock()
         self._sending = False
         self._writing = Readiness(stream.descriptor.socket)
         # The stream's lock guards the rest: the writing side of the WebSocket, and whether a thread is just writing.
         self._pushing = False
         self._fault = ""  # why a sender gave the connection up
+
+    def redact(self, text: str) -> str:
+        """What the peer said, without the credentials that were sent to it."""
+        return self._secrets.redact(text)
 
     def keep_alive(self, interval_s: float | None, timeout_s: float) -> None:
         """From now on `receive` pings the peer after ``interval_s`` seconds of silence (``None``: never) and counts the
@@ -265,8 +289,11 @@ class Transport:
             return ConnectionClosed(f"the connection to {self._address} was closed on this side")
         if self._fault:
             return ConnectionLost(self._fault)
-        if self._websocket.end:
-            return error_of(self._websocket.end, self._address)
+        end = self._websocket.end
+        if isinstance(end, Closed):
+            end = Closed(end.code, self.redact(end.reason))
+        if end:
+            return error_of(end, self._address)
         how = "ended" if error is None else f"failed ({getattr(error, 'strerror', None) or error})"
         where = "" if self._websocket.idle else " in the middle of a message"
         return ConnectionLost(f"the connection to {self._address} {how}{where}, without a close frame")

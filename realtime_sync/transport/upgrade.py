@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import HandshakeError
-from realtime_sync.transport.http import Head, header_lines, read_body, read_head, refusal, secrets_of
+from realtime_sync.transport.headers import Headers, SecretBytes, Secrets, header_lines
+from realtime_sync.transport.http import Head, read_body, read_head, refusal
 from realtime_sync.transport.stream import Stream
 from realtime_sync.transport.target import Target
 
@@ -15,15 +15,17 @@ __all__ = ["upgrade"]
 
 
 def upgrade(
-    stream: Stream, target: Target, headers: Mapping[str, str], deadline: Deadline
+    stream: Stream, target: Target, headers: Headers, secrets: Secrets, deadline: Deadline
 ) -> tuple[dict[str, str], bytes]:
     """Turn the stream into a WebSocket; return the server's headers and the first bytes that followed them.
+
+    ``secrets`` are left out of what an error repeats of the answer.
 
     Raises `HandshakeError` for any answer but a valid 101 (`AuthenticationError` for 401 and 403), `RealtimeTimeout`.
     """
     import websocket
 
-    client = _UpgradeSocket(stream, target, headers, deadline)
+    client = _UpgradeSocket(stream, target, headers, secrets, deadline)
     handshake: Any = websocket.WebSocket(enable_multithread=False)
     try:
         # A host that nobody has keeps the library's global cookie jar out of it; the real one goes into `host`.
@@ -34,8 +36,8 @@ def upgrade(
         if client.failure is not None:
             raise client.failure from client.failure.__cause__
         raise HandshakeError(
-            f"{target.address} answered the WebSocket upgrade wrongly ({error}); is something in between that does not "
-            "know WebSocket?",
+            f"{target.address} answered the WebSocket upgrade wrongly ({secrets.redact(str(error))}); does a proxy or "
+            "gateway in between not know WebSocket?",
             status=101,
         ) from error
     assert client.head is not None
@@ -52,21 +54,25 @@ class _UpgradeSocket:
     handshake here, before a redirect could be followed.
     """
 
-    def __init__(self, stream: Stream, target: Target, headers: Mapping[str, str], deadline: Deadline) -> None:
+    def __init__(self, stream: Stream, target: Target, headers: Headers, secrets: Secrets, deadline: Deadline) -> None:
         self.head: Head | None = None
         self.received = b""
         self.failure: Exception | None = None
         self._stream = stream
         self._target = target
         self._headers = headers
+        self._secrets = secrets
         self._deadline = deadline
         self._shown = b""
 
     def send(self, data: bytes) -> int:
-        request = data.decode().replace("GET / ", f"GET {self._target.path} ", 1)
+        lines = data.removeprefix(b"GET / ").removesuffix(b"\r\n")
         try:
-            whole = request.removesuffix("\r\n") + header_lines(self._headers) + "\r\n"
-            self._stream.send_all(whole.encode("latin-1"), self._deadline, f"the upgrade at {self._target.address}")
+            self._stream.send_all(
+                SecretBytes(b"GET %s %s%s\r\n" % (self._target.path.encode(), lines, header_lines(self._headers))),
+                self._deadline,
+                f"the upgrade at {self._target.address}",
+            )
         except Exception as error:
             self.failure = error
             raise
@@ -86,10 +92,10 @@ class _UpgradeSocket:
 
     def _answer(self) -> Head:
         who = self._target.address
-        head, self.received = read_head(self._stream, self._deadline, who, f"the upgrade at {who}")
+        head, self.received = read_head(self._stream, self._deadline, who, f"the upgrade at {who}", self._secrets)
         if head.status != 101:
             body = read_body(self._stream, head, self.received, self._deadline)
-            raise refusal(who, head, body, secrets_of(self._headers))
+            raise refusal(who, head, body, self._secrets)
         return head
 
     def gettimeout(self) -> int:

@@ -49,6 +49,8 @@ class ConversationEntry:
     """Why the user's speech could not be transcribed."""
     segments: tuple[ConversationItemInputAudioTranscriptionSegment, ...] = ()
     """The segments of a transcription that tells speakers apart, in order of time."""
+    confirmed: bool = True
+    """Whether the server has said something of the item: some answer a message without ever confirming it."""
 
     @property
     def role(self) -> str | None:

@@ -155,6 +155,16 @@ class Conversation:
         if fold is not None:
             fold(self, event)
 
+    def assume(self, item: Item) -> None:
+        """Take in an item that was sent and that the server never confirmed, once; at the end."""
+        item_id = item_id_of(item)
+        if item_id and item_id not in self._records and item_id not in self._gone:
+            record = self._record(item_id)
+            if record is not None:
+                record.confirmed = False
+                self._learn(record, item, final=True)
+                self._place(record)
+
     def count_audio(self, config: SessionConfig | None) -> None:
         """Count the model's speech from the next response on, given the configuration in force."""
         self._counts = True
@@ -169,6 +179,7 @@ class Conversation:
         record = self._records.get(item_id)
         if record is None:
             record = self._records[item_id] = Record(item_id)
+        record.confirmed = True
         return record
 
     def _run_of(self, event: Any) -> Run | None:

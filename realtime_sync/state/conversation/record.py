@@ -22,7 +22,7 @@ from realtime_sync.events import (
 from realtime_sync.state.conversation.entry import ConversationEntry
 from realtime_sync.state.responses import Run
 
-__all__ = ["ARGUMENTS", "ENDED", "Part", "Record", "item_id_of", "status_of"]
+__all__ = ["ARGUMENTS", "ENDED", "Part", "Record", "item_id_of", "status_of", "whole_text"]
 
 ENDED: Final = frozenset({"completed", "incomplete"})
 """The statuses of an item that will not grow any more."""
@@ -64,7 +64,7 @@ class Part:
     def finish(self, text: str) -> None:
         """The whole text; it replaces the pieces."""
         if not self.cut:
-            self.pieces = [text]
+            self.pieces = [whole_text(self.pieces, text)]
             self.final = True
 
     def cut_at(self, limit_ms: int | None) -> None:
@@ -83,17 +83,24 @@ class Part:
         return counted if self.limit_ms is None else min(counted, self.limit_ms)
 
 
+def whole_text(pieces: list[str], told: str) -> str:
+    """The text of a part at its end: as the server tells it, but for servers that repeat only the end of it."""
+    streamed = "".join(pieces)
+    return streamed if streamed.endswith(told) else told
+
+
 class Record:
     """What the events have told of one item, in any order. It is ``whole`` when it is final and lacks no text: then
     hearing of it again changes nothing."""
 
-    __slots__ = ("error", "final", "id", "item", "outcome", "parts", "run", "segments", "whole")
+    __slots__ = ("confirmed", "error", "final", "id", "item", "outcome", "parts", "run", "segments", "whole")
 
     def __init__(self, item_id: str) -> None:
         self.id = item_id
         self.item: Item | None = None
         self.final = False
         self.whole = False
+        self.confirmed = True  # the server has said something of it
         self.parts: dict[int, Part] = {}
         self.run: Run | None = None  # the response that made it
         self.outcome: str | None = None
@@ -159,6 +166,7 @@ class Record:
             response_id=self.run.id if self.run is not None else None,
             audio_ms={index: ms for index, ms in lengths if ms is not None},
             transcription_error=None if any(part.final for part in self.parts.values()) else self.error,
+            confirmed=self.confirmed,
             segments=tuple(sorted(self.segments.values(), key=lambda segment: segment.start or 0.0)),
         )
 

@@ -1,0 +1,141 @@
+"""JSON text to events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from typing import Any, Final, Protocol, TypeVar
+
+import orjson
+
+from realtime_sync.codec.lenient import lenient, oddities
+from realtime_sync.codec.mismatch import kind_of
+from realtime_sync.codec.plain import fault, plain
+from realtime_sync.codec.shapes import Hook
+from realtime_sync.codec.structure import strict
+from realtime_sync.events import (
+    CLIENT_EVENTS,
+    SERVER_EVENTS,
+    ClientEvent,
+    Family,
+    MalformedEvent,
+    ServerEvent,
+    UnknownEvent,
+)
+
+__all__ = [
+    "Decoder",
+    "Frame",
+    "client_decoder",
+    "decode_client_event",
+    "decode_own",
+    "decode_server_event",
+    "decoder",
+    "server_decoder",
+]
+
+Frame = str | bytes | bytearray | memoryview | Mapping[str, Any]
+"""One message: JSON text, or what it decodes to."""
+
+E_co = TypeVar("E_co", covariant=True)
+E = TypeVar("E")
+
+_loads: Final[Callable[[Any], Any]] = orjson.loads
+
+
+class Decoder(Protocol[E_co]):
+    """Makes events of frames. Never raises, see `UnknownEvent` and `MalformedEvent`; any thread."""
+
+    def __call__(self, frame: Frame) -> E_co: ...  # noqa: D102
+
+
+def decoder(registry: Mapping[str, type[E]]) -> Decoder[E]:
+    """The function that decodes the events of a registry from type to class."""
+    ready: dict[str, Hook] = {}  # type -> strict structure function, filled as types are first seen
+    forgiving: dict[str, Hook] = {}
+    loads = _loads
+
+    def decode(frame: Frame) -> Any:
+        if frame.__class__ is dict:
+            return decode_other(frame, None)
+        try:
+            raw = loads(frame)
+        except Exception as error:
+            return decode_other(frame, error)
+        try:
+            return ready[raw["type"]](raw, None)
+        except Exception:
+            return decode_slowly(raw, frame)
+
+    def decode_other(frame: Any, error: Exception | None) -> Any:
+        """A frame that is no JSON text: a mapping, or malformed."""
+        if not isinstance(frame, Mapping):
+            return MalformedEvent(raw=frame, error=f"not JSON: {error}")
+        try:
+            raw = plain(frame)
+        except Exception:
+            return MalformedEvent(raw=frame, error=fault(frame))
+        try:
+            return ready[raw["type"]](raw, None)
+        except Exception:
+            return decode_slowly(raw, frame)
+
+    def decode_slowly(raw: Any, frame: Any) -> Any:
+        """A message whose type is seen for the first time or unknown, or that is incomplete, odd or malformed."""
+        if raw.__class__ is not dict:
+            return MalformedEvent(raw=frame, error=f"expected an object, got {kind_of(raw)}")
+        kind = raw.get("type")
+        if kind.__class__ is not str or not kind:
+            return MalformedEvent(
+                raw=raw, error=f"type: expected str, got {kind_of(kind)}" if kind else "type: missing"
+            )
+        cls = registry.get(kind)
+        if cls is None:
+            event_id = raw.get("event_id")
+            return UnknownEvent(type=kind, event_id=event_id if event_id.__class__ is str else None, raw=raw)
+        if kind not in ready:
+            forgiving[kind] = lenient(cls)
+            ready[kind] = strict(cls)
+            with suppress(Exception):  # an incomplete message, as in the callers
+                return ready[kind](raw, None)
+        return forgiving[kind](raw, None)
+
+    return decode
+
+
+@cache
+def server_decoder(family: Family) -> Decoder[ServerEvent]:
+    """The function that decodes what a server of this family sends: only its own types are known."""
+    return decoder(family.server)
+
+
+@cache
+def client_decoder(family: Family) -> Decoder[ClientEvent]:
+    """The function that decodes what a client of this family sends."""
+    return decoder(family.client)
+
+
+def decode_own(fields: dict[str, Any], registry: Mapping[str, type[ClientEvent]]) -> tuple[ClientEvent, str]:
+    """The event that plain data is, and all that is of the wrong kind in it, which a user should hear of though a
+    server would be forgiven; what is missing is ``None``, and not told. The event may share parts of ``fields``."""
+    cls = registry.get(fields.get("type", ""))
+    if cls is not None:
+        with suppress(Exception):
+            event: ClientEvent = strict(cls)(fields, None)
+            return event, ""
+    found: Any = decoder(registry)(fields)
+    return found, found.error if isinstance(found, MalformedEvent) else oddities(found)
+
+
+def _named(decode: Decoder[E], name: str, side: str) -> Decoder[E]:
+    decode.__doc__ = (
+        f"The event that a {side} sent, from JSON text or a mapping. Never raises: see `UnknownEvent` and"
+        " `MalformedEvent`, and `odd_fields` for fields of the wrong kind."
+    )
+    decode.__name__ = decode.__qualname__ = name  # type: ignore[attr-defined]
+    return decode
+
+
+decode_server_event: Final[Decoder[ServerEvent]] = _named(decoder(SERVER_EVENTS), "decode_server_event", "server")
+decode_client_event: Final[Decoder[ClientEvent]] = _named(decoder(CLIENT_EVENTS), "decode_client_event", "client")

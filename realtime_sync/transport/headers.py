@@ -1,0 +1,89 @@
+"""Headers of a request: their grammar, and the credentials in them and in the query, which nothing shows.
+
+A traceback with local variables (Sentry, ``pytest -l``) shows the repr of whatever a function holds. So what holds a
+credential here is of a type whose repr leaves it out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote
+
+from realtime_sync.errors import ConfigurationError
+
+__all__ = ["HEADER_NAME", "Headers", "SecretBytes", "Secrets", "checked", "header_lines", "is_secret"]
+
+HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
+_SECRET_NAME: Final = re.compile(r"auth|token|key|secret|passw|credential|cookie|signature|^sig$", re.IGNORECASE)
+_SHORTEST: Final = 8
+"""What is shorter is no credential, but a word such as "Bearer"."""
+
+
+class Headers(dict[str, str]):
+    """Headers by name; the repr shows the names only."""
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(self)}>"
+
+
+class SecretBytes(bytes):
+    """Bytes with a credential in them; the repr shows their number only."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
+class Secrets:
+    """The credentials that were sent, to be taken out of whatever a peer says."""
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._texts = sorted(set(filter(None, texts)), key=len, reverse=True)  # one may hold another
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str], query: str = "") -> Secrets:
+        """Those among the headers and in the query of the URL."""
+        return cls(text for text in _texts_of(headers, query) if len(text) >= _SHORTEST)
+
+    def redact(self, text: str) -> str:
+        """The text without them."""
+        for secret in self._texts:
+            text = text.replace(secret, "<redacted>")
+        return text
+
+
+def _texts_of(headers: Mapping[str, str], query: str) -> Iterator[str]:
+    for name in headers:
+        if is_secret(name):
+            yield from headers[name].split()
+    for name, value in parse_qsl(query, True):
+        if is_secret(name):
+            yield from (value, quote(value), quote(value, safe=""))
+
+
+def is_secret(name: str) -> bool:
+    """Whether a header or a parameter of a query holds a credential, as far as its name tells."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def checked(headers: Any) -> Headers:
+    """The headers as they can be sent. Raises `ConfigurationError`, which shows no value, for what is no mapping from
+    str to str, or would break out of its line."""
+    if not isinstance(headers, Mapping) or not all(isinstance(text, str) for pair in headers.items() for text in pair):
+        raise ConfigurationError("headers must be a mapping from str to str")
+    found = Headers(headers)
+    for name in found:
+        if not HEADER_NAME.fullmatch(name):
+            raise ConfigurationError(f"{name!r} is not the name of a header")
+        if not _VALUE.fullmatch(found[name]) or found[name] != found[name].strip():
+            raise ConfigurationError(
+                f"the header {name} has a line break, blanks around it or a character beyond Latin-1"
+            )
+    return found
+
+
+def header_lines(headers: Mapping[str, str]) -> SecretBytes:
+    """The lines to put into a request. Raises `ConfigurationError` as `checked` does."""
+    return SecretBytes("".join(f"{name}: {value}\r\n" for name, value in checked(headers).items()).encode("latin-1"))
