@@ -66,9 +66,8 @@ def test_a_recorder_is_a_tap(tmp_path: Path) -> None:
         # Each line is there at once: nothing has been closed.
         recording = Recording.load(path)
     kinds = [message.type for message in recording.messages]
-    assert kinds[0] == "conversation.item.create"
-    assert kinds[-1] == "response.done"
-    assert recording.messages[0].direction == "to_server"
+    # An answer may be read before the tap is told of the question, so their order is not looked at.
+    assert {"conversation.item.create", "conversation.item.done", "response.create", "response.done"} <= set(kinds)
     assert {message.direction for message in recording.messages} == {"to_server", "to_client"}
     assert recording.urls == {1: "wss://host/v1/realtime?model=m&api-key=<redacted>"}
     assert "secret" not in path.read_text()
@@ -167,6 +166,7 @@ def test_the_first_difference_is_named(recorded: Path) -> None:
         )
         with pytest.raises(AssertionError, match=r"ReplayDifference: event 3"):
             server.assert_done()
+        server.stop()
         assert server.requests[0].close_code == 4000
 
 

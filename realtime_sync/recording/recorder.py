@@ -61,9 +61,8 @@ class Recorder:
         self._write({"connection": number, "url": url_without_secrets(url), "started_at": started})
 
         def take(direction: Literal["in", "out"], text: str | bytes) -> None:
-            at_s = round(now() - start_s, 6)
             event = self._shown(text.decode(errors="replace") if isinstance(text, bytes) else text)
-            self._write({"connection": number, "at_s": at_s, "direction": _DIRECTIONS[direction], "event": event})
+            self._write({"connection": number, "direction": _DIRECTIONS[direction], "event": event}, start_s)
 
         return take
 
@@ -88,12 +87,14 @@ class Recorder:
         event = redacted(event)
         return elided(event) if self._elides else event
 
-    def _write(self, line: dict[str, Any]) -> None:
-        text = json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+    def _write(self, line: dict[str, Any], start_s: float | None = None) -> None:
         with self._lock:
-            if not self._file.closed:
-                self._file.write(text)
-                self._file.flush()
+            if self._file.closed:
+                return
+            # The clock is read under the lock, so that the times in the file never go back.
+            timed = line if start_s is None else {"at_s": round(now() - start_s, 6), **line}
+            self._file.write(json.dumps(timed, ensure_ascii=False, separators=(",", ":")) + "\n")
+            self._file.flush()
 
 
 def _last_connection(path: Path) -> int:
