@@ -15,7 +15,7 @@ import pytest
 from test_layering import ROW_OF
 
 import realtime_sync as rt
-from realtime_sync import audio, conversation, events, local, playback, tools, usage
+from realtime_sync import audio, conversation, events, local, playback, recording, tools, usage
 from realtime_sync.local import LocalServer
 
 ROOT = Path(__file__).parents[1]
@@ -120,14 +120,19 @@ def members(cls: type) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", [rt, events, audio, local, conversation, playback, tools, usage], ids=lambda module: module.__name__
+    "module",
+    [rt, events, audio, local, conversation, playback, recording, tools, usage],
+    ids=lambda module: module.__name__,
 )
 def test_every_public_name_is_documented(module: ModuleType) -> None:
     text = documented()
     assert [name for name in module.__all__ if not mentioned(name, text)] == []
 
 
-@pytest.mark.parametrize("cls", [rt.RealtimeSession, rt.Turn, rt.Ack, rt.Reply, local.LocalServer, local.Quirks])
+@pytest.mark.parametrize(
+    "cls",
+    [rt.RealtimeSession, rt.Turn, rt.Ack, rt.Reply, local.LocalServer, local.Quirks, recording.Recorder],
+)
 def test_every_public_member_is_documented(cls: type) -> None:
     text = documented()
     assert [name for name in sorted(members(cls)) if not mentioned(name, text)] == []

@@ -42,8 +42,9 @@ ROWS: list[set[str]] = [
     # The user's verbs, and how a session comes to be.
     {"session"},
     {FACADE, "conversation", "usage"},
-    # Rooms that hang on the core by one seam each.
-    {"playback", "local"},
+    # Rooms that hang on the core by one seam each; the local server plays recordings too.
+    {"playback", "recording"},
+    {"local"},
 ]
 ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 HANGING = {room for rooms in ROWS[ROW_OF[FACADE] + 1 :] for room in rooms}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from realtime_sync.local import LocalServer
 
 pytest_plugins = ["pytester"]
 
@@ -141,6 +144,80 @@ def test_a_long_log_is_cut(inner: pytest.Pytester) -> None:
         """,
     )
     result.stdout.fnmatch_lines(["(* messages before)", "*conversation.item.done*", "*response.done *"])
+
+
+CASSETTE = """
+    import pytest
+    import realtime_sync as rt
+
+    {marker}
+    def test_talk(realtime_cassette):
+        with rt.connect("gpt-realtime") as session:
+            assert str(session.ask("{question}")) == "From upstream."
+"""
+
+
+def cassette(inner: pytest.Pytester, *arguments: str, question: str = "Hello?", marker: str = "") -> pytest.RunResult:
+    return run(inner, CASSETTE.format(question=question, marker=marker), *arguments)
+
+
+@pytest.fixture
+def upstream(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServer]:
+    """The real server, which the environment names."""
+    with LocalServer(lambda turn: "From upstream.", api_key="sk-real") as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
+        yield server
+
+
+def test_a_cassette_is_recorded_once_and_then_played(inner: pytest.Pytester, upstream: LocalServer) -> None:
+    result = cassette(inner)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*there is no cassette *record it with --realtime-record=once*"])
+    cassette(inner, "--realtime-record=once").assert_outcomes(passed=1)
+    [path] = inner.path.rglob("*.jsonl")
+    assert path.relative_to(inner.path).parts[0] == "cassettes"
+    assert path.name == "test_talk.jsonl"
+    assert "sk-real" not in path.read_text()
+    upstream.stop()
+    for mode in ("none", "once", "new_episodes"):
+        cassette(inner, f"--realtime-record={mode}").assert_outcomes(passed=1)
+    assert len(upstream.requests) == 1
+
+
+def test_a_difference_from_the_cassette_fails(inner: pytest.Pytester, upstream: LocalServer) -> None:
+    cassette(inner, "--realtime-record=once").assert_outcomes(passed=1)
+    result = cassette(inner, question="Other?")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*Realtime verdict*", "*item.content?0?.text is *Other?*, recorded was *Hello?*"])
+    cassette(inner, "--realtime-record=all", question="Other?").assert_outcomes(passed=1)
+    cassette(inner, question="Other?").assert_outcomes(passed=1)
+
+
+def test_a_test_that_fails_leaves_no_cassette(inner: pytest.Pytester, upstream: LocalServer) -> None:
+    upstream.replies = ["Something else."]
+    cassette(inner, "--realtime-record=once").assert_outcomes(failed=1)
+    assert list(inner.path.rglob("*.jsonl*")) == []
+
+
+def test_connections_of_a_cassette_are_counted_and_added(inner: pytest.Pytester, upstream: LocalServer) -> None:
+    marker = '@pytest.mark.realtime_cassette("my.jsonl", audio="elide")'
+    cassette(inner, "--realtime-record=once", marker=marker).assert_outcomes(passed=1)
+    twice = CASSETTE + CASSETTE.split("realtime_cassette):")[1]
+    result = run(inner, twice.format(question="Hello?", marker=marker))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the cassette has 1 connections, 2 were made*"])
+    code = twice.format(question="Hello?", marker=marker)
+    run(inner, code, "--realtime-record=new_episodes").assert_outcomes(passed=1)
+    run(inner, code).assert_outcomes(passed=1)
+    assert len(upstream.requests) == 2
+    assert "<elided " in (inner.path / "my.jsonl").read_text()
+
+
+def test_an_unknown_record_mode(inner: pytest.Pytester) -> None:
+    result = cassette(inner, marker='@pytest.mark.realtime_cassette(mode="sometimes")')
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*a record mode is one of none, once, new_episodes, all*"])
 
 
 def test_the_page_on_testing_is_true(inner: pytest.Pytester) -> None:

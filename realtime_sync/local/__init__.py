@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from realtime_sync.local.quirks import Quirks
 from realtime_sync.local.records import RefusedEvent
+from realtime_sync.local.replay import ReplayDifference
 from realtime_sync.local.request import LogEntry, Request
 from realtime_sync.local.script import Failure, Gate, McpApproval, McpToolCall, Reply, Say, ToolCall, Transcript, Turn
 from realtime_sync.local.server import LocalServer
@@ -21,6 +22,7 @@ __all__ = [
     "McpToolCall",
     "Quirks",
     "RefusedEvent",
+    "ReplayDifference",
     "Reply",
     "Request",
     "Say",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,10 +13,12 @@ from realtime_sync.local.checks import Refusal
 from realtime_sync.local.client_secrets import ClientSecrets, IssuedSecret
 from realtime_sync.local.config import Kind
 from realtime_sync.local.http import Answer, Head
+from realtime_sync.local.proxy import Dialled
 from realtime_sync.local.quirks import Quirks
+from realtime_sync.local.replay import Talk
 from realtime_sync.local.request import Request
 
-__all__ = ["Admitted", "Door", "error_answer", "kind_and_model", "request_of", "subprotocol"]
+__all__ = ["Admitted", "Door", "error_answer", "kind_and_model", "refusal_of", "request_of", "subprotocol"]
 
 _SECRETS: Final = frozenset({"authorization", "api-key", "api_key", "cookie", "key", "sec-websocket-protocol", "token"})
 _KEY_PROTOCOL: Final = "openai-insecure-api-key."
@@ -24,11 +27,14 @@ _KEY_PROTOCOL: Final = "openai-insecure-api-key."
 @attrs.frozen
 class Admitted:
     """A connection that is upgraded: to be turned away at once where there is a ``fault``, else to be served.
-    ``secret`` is the client secret that it showed."""
+    ``secret`` is the client secret that it showed, ``dialled`` the real server's end where it is passed on, ``talk``
+    what is to be played."""
 
     request: Request
-    fault: Refusal | None
-    secret: IssuedSecret | None
+    fault: Refusal | None = None
+    secret: IssuedSecret | None = None
+    dialled: Dialled | None = None
+    talk: Talk | None = None
 
 
 @attrs.frozen
@@ -103,6 +109,16 @@ def error_answer(status: int, fault: Refusal) -> Answer:
     """A refusal as the answer to a request."""
     error = {"message": fault.message, "type": fault.type, "param": fault.param, "code": fault.code}
     return Answer(status, {"error": error})
+
+
+def refusal_of(answer: Answer) -> Refusal:
+    """What an answer says: ours, or one that a real server gave."""
+    try:
+        body = json.loads(answer.body) if isinstance(answer.body, str) else answer.body
+        error = body["error"]
+        return Refusal(error.get("code"), str(error["message"]), error.get("param"))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return Refusal(None, f"HTTP status {answer.status}")
 
 
 def subprotocol(_: Any, offered: Sequence[Any]) -> Any:

@@ -11,7 +11,9 @@ from realtime_sync.local.admission import Admitted, kind_and_model
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.core import Options
 from realtime_sync.local.outbox import Outbox
+from realtime_sync.local.proxy import Proxied
 from realtime_sync.local.records import Records
+from realtime_sync.local.replay import Replay
 from realtime_sync.local.session import Session, parse_frame
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Connection:
             records.note(request, "to_client", message, len(message))
 
         self.outbox = Outbox(websocket, name, note, options.latency_s)
-        self._session: Session | None = None
+        self._session: Session | Replay | Proxied | None = None
 
     def serve(self) -> list[threading.Thread]:
         """Serve the connection until it ends; the threads of it that have yet to notice."""
@@ -87,10 +89,8 @@ class Connection:
     def _converse(self) -> list[threading.Thread]:
         from websockets.exceptions import ConnectionClosed
 
-        request, secret = self._request, self._admitted.secret
-        kind, model = kind_and_model(request, secret)
-        preset = secret.session if secret is not None else None
-        self._session = session = Session(kind, model, self.outbox, self._options, request, preset)
+        request = self._request
+        self._session = session = self._make_session()
         request.link = self
         try:
             session.open()
@@ -110,6 +110,17 @@ class Connection:
             self.outbox.end()
             left = session.end()
         return left
+
+    def _make_session(self) -> Session | Replay | Proxied:
+        """What is at the other end: a session of our own, a recording, or a real server."""
+        admitted, options, request = self._admitted, self._options, self._request
+        if admitted.dialled is not None:
+            return Proxied(admitted.dialled, self.outbox)
+        if admitted.talk is not None:
+            return Replay(admitted.talk, self.outbox, options.failed, options.replay_speed)
+        kind, model = kind_and_model(request, admitted.secret)
+        preset = admitted.secret.session if admitted.secret is not None else None
+        return Session(kind, model, self.outbox, options, request, preset)
 
     def _turn_away(self, fault: Refusal) -> None:
         """Refuse a connection as the real server does after the upgrade: an error, and at once a close."""

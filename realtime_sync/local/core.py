@@ -67,6 +67,7 @@ class Options:
     refused: Callable[[JsonObject | str | bytes | None, Refusal, Request], None]
     faults: Faults
     ids: Ids
+    replay_speed: float | None = None
 
 
 class Core:

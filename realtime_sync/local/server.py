@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
+
+import attrs
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.events import McpListedTool
-from realtime_sync.local.admission import Admitted, Door, error_answer, request_of
+from realtime_sync.local.admission import Admitted, Door, error_answer, refusal_of, request_of
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.client_secrets import ClientSecrets
 from realtime_sync.local.connection import Connection
@@ -20,13 +24,17 @@ from realtime_sync.local.core import Ids, Options
 from realtime_sync.local.faults import Faults, HandshakeFault
 from realtime_sync.local.http import Answer, Head
 from realtime_sync.local.listener import Listener
+from realtime_sync.local.proxy import Upstream
 from realtime_sync.local.quirks import Quirks
 from realtime_sync.local.records import Records, RefusedEvent
+from realtime_sync.local.replay import Talk
 from realtime_sync.local.replies import Replies, Transcripts
 from realtime_sync.local.request import LogEntry, Request
 from realtime_sync.local.rest import Rest
 from realtime_sync.local.script import Gate, ReplySource
 from realtime_sync.local.speech import Speaker, Transcriber, describe_audio, tone_speech
+from realtime_sync.local.verdict import leftovers_of, wrongs
+from realtime_sync.recording import Recorder, Recording
 
 if TYPE_CHECKING:
     import ssl
@@ -39,8 +47,6 @@ __all__ = ["LocalServer"]
 JsonObject = dict[str, Any]
 _LOG: Final = logging.getLogger("realtime_sync.local")
 _KEPT_FAILURES: Final = 1_000
-_BENIGN: Final = frozenset({"response_cancel_not_active"})
-"""A cancel may always cross the end of its response: no fault of the client."""
 
 
 class LocalServer:
@@ -66,6 +72,10 @@ class LocalServer:
     compatible servers do. ``strict`` raises at the end of ``with`` what was refused or has failed.
     ``on_message`` is called with each message of either direction, on the server's threads; it must be quick, and must
     not call the server.
+
+    ``upstream`` is the base URL of a real server (``https://api.openai.com/v1``), to which everything is passed on,
+    with ``upstream_key`` as its key (``None``: ``OPENAI_API_KEY``); ``record`` writes that down, to a path or a
+    `Recorder`. `replay` is the way back.
 
     Raises `ConfigurationError` for arguments that cannot be. All methods may be called from any thread. Faults are made
     on command: `drop`, `close_connections`, `expire`, `silence` and `send` act on all connections that are open, and
@@ -93,6 +103,9 @@ class LocalServer:
         quirks: Quirks | None = None,
         strict: bool = False,
         on_message: Callable[[LogEntry], object] | None = None,
+        upstream: str | None = None,
+        upstream_key: str | None = None,
+        record: str | os.PathLike[str] | Recorder | None = None,
     ) -> None:
         if speed is not None and speed <= 0:
             raise ConfigurationError("speed must be above 0; None is as fast as possible")
@@ -135,9 +148,37 @@ class LocalServer:
         self._listener = Listener(
             host, port, ssl_context, ping_interval_s, admit=self._admit, serve=self._serve, answer=self._rest.answer
         )
+        if record is not None and upstream is None:
+            raise ConfigurationError("record writes down what is said to an upstream: give that too")
+        self._recorder = Recorder(record) if isinstance(record, (str, os.PathLike)) else record
+        self._talks: Iterator[Talk] = iter(())
+        self._upstream = None
+        if upstream is not None:
+            key = upstream_key if upstream_key is not None else os.environ.get("OPENAI_API_KEY")
+            self._upstream = Upstream(upstream, key, self._recorder)
         # Guards the number of the last connection.
         self._lock = threading.Lock()
         self._connections = 0
+
+    @classmethod
+    def replay(cls, path: str | os.PathLike[str], *, speed: float | None = None, **options: Any) -> Self:
+        """A server that plays its part of a recording to any client, the connections of it in turn; after the last it
+        begins again, or passes on to the ``upstream`` where one is given.
+
+        What clients send is compared with the recording: ids that they make up may be others, audio counts by its
+        length. The first difference closes the connection with code 4000, says in an error where it is, and is kept
+        in `failures`, so that `assert_done` and ``strict`` raise it. ``speed`` paces the messages at so many times the
+        recorded speed, ``None`` sends each once the client has sent what came before it. ``options`` are further
+        arguments of the server. Raises `ConfigurationError` when the file is no recording.
+        """
+        if speed is not None and speed <= 0:
+            raise ConfigurationError("speed must be above 0; None is as fast as possible")
+        talks = [Talk(messages) for messages in Recording.load(path).connections]
+        server = cls(**options)
+        # What comes after them is new where there is somebody to ask; else they begin again.
+        server._talks = iter(talks) if server._upstream is not None else itertools.cycle(talks)
+        server._options.replay_speed = speed
+        return server
 
     # ------------------------------------------------------------------------------------------------- lifecycle
 
@@ -153,6 +194,8 @@ class LocalServer:
         self._listener.stop(timeout, lambda: self.close_connections(1001, "The local server stops."))
         if self._certificates is not None:
             self._certificates.remove()
+        if self._recorder is not None:
+            self._recorder.close()
 
     def __enter__(self) -> Self:
         return self if self._listener.started else self.start()
@@ -161,7 +204,7 @@ class LocalServer:
         self.stop()
         # What the body raised is nearer to the cause.
         if self._strict and kind is None:
-            self._complain(self._wrongs())
+            self._complain(leftovers=False)
 
     @property
     def base_url(self) -> str:
@@ -242,7 +285,7 @@ class LocalServer:
         """Raise `AssertionError` unless all went as scripted: the entries of all lists of replies and transcripts were
         used, all scripted faults have happened, nothing was refused (a cancel of what had ended does not count), and
         nothing has failed."""
-        self._complain(self._wrongs() + self._leftovers())
+        self._complain(leftovers=True)
 
     def reset(self) -> None:
         """Forget what has happened, and what was scripted: replies, transcripts and faults that have not happened.
@@ -322,12 +365,26 @@ class LocalServer:
             if answer is None or answer.status != 101:
                 request.status = None if answer is None else answer.status
                 return answer
-        admitted = self._door.admit(head, request)
+        with self._lock:
+            talk = next(self._talks, None)
+        if talk is None and self._upstream is not None:
+            admitted = self._pass_on(head, request)
+        else:
+            admitted = self._door.admit(head, request)
         if isinstance(admitted, Answer):
             request.status = admitted.status
-            error = admitted.body["error"]
-            self._keep_refusal(None, Refusal(error["code"], error["message"], error["param"]), request)
-        return admitted
+            self._keep_refusal(None, refusal_of(admitted), request)
+            return admitted
+        return attrs.evolve(admitted, talk=talk)
+
+    def _pass_on(self, head: Head, request: Request) -> Admitted | Answer:
+        assert self._upstream is not None
+        try:
+            self._door.check_key(head)
+        except Refusal as fault:
+            return error_answer(401, fault)
+        dialled = self._upstream.dial(head)
+        return dialled if isinstance(dialled, Answer) else Admitted(request, dialled=dialled)
 
     def _faulty(self, fault: HandshakeFault) -> Answer | None:
         deadline = Deadline(fault.delay_s)
@@ -354,24 +411,11 @@ class LocalServer:
     def _keep_refusal(self, event: JsonObject | str | bytes | None, refusal: Refusal, request: Request) -> None:
         self._records.refuse(RefusedEvent(event, refusal.code, refusal.param, refusal.message, request))
 
-    # ------------------------------------------------------------------------------------------------------ verdict
-
-    def _wrongs(self) -> list[str]:
-        refused = [f"refused: {entry}" for entry in self.refusals if entry.code not in _BENIGN]
-        return refused + [f"failed: {type(error).__name__}: {error}" for error in self.failures]
-
-    def _leftovers(self) -> list[str]:
-        requests = self.requests
-        scripts: list[tuple[str, Replies | Transcripts | None]] = []
-        for request in requests:
-            scripts += [(f" of connection #{request.number}", s) for s in (request.replies, request.transcripts)]
-        scripts += [("", self.replies), ("", self.transcripts)]
-        left = [f"not used{of}: {entry!r}" for of, script in scripts if script is not None for entry in script.left]
-        for faults in (self._faults, *(request.faults for request in requests)):
-            left += [f"has not happened: {fault}" for fault in faults.left()]
-        return left
-
-    def _complain(self, faults: list[str]) -> None:
+    def _complain(self, *, leftovers: bool) -> None:
+        """Raise what has to be said against the clients and the script."""
+        faults = wrongs(self.refusals, self.failures)
+        if leftovers:
+            faults += leftovers_of(self, self.requests, self._faults)
         if faults:
             cause = self.failures[0] if self.failures else None
             raise AssertionError("\n  ".join(["the local server is not content:", *faults])) from cause

@@ -1,0 +1,114 @@
+"""Writing a talk down while it goes on."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from realtime_sync._deadline import now
+from realtime_sync.errors import ConfigurationError
+from realtime_sync.recording.message import Direction, elided, redacted, url_without_secrets
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Recorder", "Tap"]
+
+Tap = Callable[[Literal["in", "out"], "str | bytes"], None]
+"""Takes each message of one connection: ``in`` from the server, ``out`` to it."""
+
+_DIRECTIONS: Final[dict[str, Direction]] = {"in": "to_client", "out": "to_server"}
+
+
+class Recorder:
+    """Writes messages to a file as lines of JSON, each at once, so that a crash loses nothing that came before it.
+
+    ``audio`` is ``keep`` or ``elide``, which writes only how long it is. ``append`` goes on with a file that is there,
+    else it is replaced; directories are made. Keys, tokens and headers are never written, neither those of the URL nor
+    those of MCP servers in a configuration.
+
+    Raises `ConfigurationError` when the file cannot be written. All methods may be called from any thread.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, audio: Literal["keep", "elide"] = "keep", append: bool = False
+    ) -> None:
+        if audio not in ("keep", "elide"):
+            raise ConfigurationError(f"audio is 'keep' or 'elide', not {audio!r}")
+        self.path = Path(path)
+        self._elides = audio == "elide"
+        # Guards _file and _connections: messages come on several threads.
+        self._lock = threading.Lock()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connections = _last_connection(self.path) if append else 0
+            self._file = self.path.open("a" if append else "w", encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"cannot record to {str(self.path)!r}: {error.strerror}") from error
+
+    def tap(self, url: str = "") -> Tap:
+        """What takes the messages of one more connection, for `RealtimeSession.add_tap`; ``url`` is where it goes."""
+        start_s = now()
+        with self._lock:
+            self._connections += 1
+            number = self._connections
+        started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+        self._write({"connection": number, "url": url_without_secrets(url), "started_at": started})
+
+        def take(direction: Literal["in", "out"], text: str | bytes) -> None:
+            event = self._shown(text.decode(errors="replace") if isinstance(text, bytes) else text)
+            self._write({"connection": number, "direction": _DIRECTIONS[direction], "event": event}, start_s)
+
+        return take
+
+    def close(self) -> None:
+        """Close the file. Idempotent; what comes later is not written."""
+        with self._lock:
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _shown(self, text: str) -> Any:
+        try:
+            event = json.loads(text)
+        except ValueError:
+            return text
+        if not isinstance(event, dict):
+            return text
+        event = redacted(event)
+        return elided(event) if self._elides else event
+
+    def _write(self, line: dict[str, Any], start_s: float | None = None) -> None:
+        with self._lock:
+            if self._file.closed:
+                return
+            # The clock is read under the lock, so that the times in the file never go back.
+            timed = line if start_s is None else {"at_s": round(now() - start_s, 6), **line}
+            self._file.write(json.dumps(timed, ensure_ascii=False, separators=(",", ":")) + "\n")
+            self._file.flush()
+
+
+def _last_connection(path: Path) -> int:
+    """The number of the last connection in a file; a line that a crash has cut is ended, so that the next is whole."""
+    if not path.exists():
+        return 0
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if text and not text.endswith("\n"):
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n")
+    numbers = [0]
+    for line in text.splitlines():
+        try:
+            numbers.append(json.loads(line)["connection"])
+        except (ValueError, LookupError, TypeError):
+            continue
+    return max(numbers)

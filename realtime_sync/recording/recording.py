@@ -1,0 +1,62 @@
+"""A talk that was written down."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from realtime_sync.errors import ConfigurationError
+from realtime_sync.recording.message import Message
+
+__all__ = ["Recording"]
+
+
+@attrs.frozen
+class Recording:
+    """The messages of a file, in order. ``urls`` maps the number of each connection to what was dialled, without
+    secrets. ``cut`` tells that lines could not be read: the end of a talk whose program crashed."""
+
+    path: Path
+    messages: list[Message]
+    urls: dict[int, str]
+    cut: bool = False
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Recording:
+        """Read a file; raises `ConfigurationError` when it cannot be read, or is no recording."""
+        path = Path(path)
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+        except OSError as error:
+            raise ConfigurationError(f"cannot read the recording {str(path)!r}: {error.strerror}") from error
+        messages, urls, cut = [], {}, False
+        for line in filter(None, lines):
+            try:
+                found = _line(json.loads(line))
+            except (ValueError, LookupError, TypeError):
+                cut = True
+                continue
+            if isinstance(found, Message):
+                messages.append(found)
+            else:
+                urls[found[0]] = found[1]
+        if not urls:
+            raise ConfigurationError(f"{str(path)!r} is no recording")
+        return cls(path, messages, urls, cut)
+
+    @property
+    def connections(self) -> list[list[Message]]:
+        """The messages of each connection."""
+        return [[message for message in self.messages if message.connection == number] for number in sorted(self.urls)]
+
+
+def _line(raw: Any) -> Message | tuple[int, str]:
+    if "url" in raw:
+        return int(raw["connection"]), str(raw["url"])
+    if raw["direction"] not in ("to_server", "to_client") or not isinstance(raw["event"], (dict, str)):
+        raise ValueError(raw)
+    return Message(float(raw["at_s"]), raw["direction"], raw["event"], int(raw["connection"]))
