@@ -8,7 +8,18 @@ from typing import Final
 __all__ = ["SECRET_FIELDS", "is_secret"]
 
 SECRET_FIELDS: Final = frozenset(
-    {"api-key", "api_key", "authorization", "client_secret", "cookie", "headers", "token_secret", "x-api-key"}
+    {
+        "api-key",
+        "api_key",
+        "authorization",
+        "client_secret",
+        "cookie",
+        "headers",
+        "proxy-authorization",
+        "set-cookie",
+        "token_secret",
+        "x-api-key",
+    }
 )
 """Fields of JSON, in lower case: exact names, since words such as ``token`` and ``key`` mean other things there."""
 
