@@ -265,7 +265,8 @@ def test_audio_counts_by_its_length(tmp_path: Path) -> None:
 def test_elided_audio_comes_back_as_silence(tmp_path: Path) -> None:
     with (
         LocalServer([Reply("Hi.", audio=tone(300))]) as upstream,
-        LocalServer(upstream=upstream.base_url, record=Recorder(tmp_path / "x.jsonl", audio="elide")) as proxy,
+        Recorder(tmp_path / "x.jsonl", audio="elide") as recorder,
+        LocalServer(upstream=upstream.base_url, record=recorder) as proxy,
         RawClient(proxy) as client,
     ):
         client.ask("hello")
