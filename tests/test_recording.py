@@ -205,6 +205,15 @@ def test_ids_of_the_client_may_be_others_and_come_back(tmp_path: Path) -> None:
         assert 'item_id is "item_mine", expected was "item_other"' in str(server.failures[0])
 
 
+def test_two_ids_cannot_become_one(tmp_path: Path) -> None:
+    create = [(">", {"type": "conversation.item.create", "item": {"id": name}}) for name in ("one", "two")]
+    path = written(tmp_path / "x.jsonl", ("<", CREATED), *create)
+    with LocalServer.replay(path) as server, RawClient(server, checked=False) as client:
+        for _ in create:
+            client.send("conversation.item.create", item={"id": "same"})
+        assert 'item.id is "same" once more, recorded was another one: "two"' in client.error()["message"]
+
+
 @pytest.mark.parametrize(
     ("sent", "told"),
     [

@@ -296,6 +296,10 @@ class LocalServer:
         self._options.gates.clear()
         self.replies = None
         self.transcripts = None
+        for request in self.requests:
+            request.replies = None
+            request.transcripts = None
+            request.faults.clear()
 
     # ------------------------------------------------------------------------------------------------------- faults
 
