@@ -16,10 +16,11 @@ pytest_plugins = ["pytester"]
 
 
 @pytest.fixture
-def inner(pytester: pytest.Pytester) -> pytest.Pytester:
+def inner(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> pytest.Pytester:
     """Where a test suite of a user is written down and run."""
-    # Where the package is installed the plugin is there already; naming it again does no harm.
-    options = "-p pytest_realtime_sync -p no:cacheprovider --strict-markers"
+    # Where the package is installed the plugin is there already, and pytest warns of naming it again.
+    installed = request.config.pluginmanager.hasplugin("pytest_realtime_sync")
+    options = f"{'' if installed else '-p pytest_realtime_sync '}-p no:cacheprovider --strict-markers"
     pytester.makeini(f"[pytest]\naddopts = {options}\nfilterwarnings = error")
     return pytester
 

@@ -13,7 +13,7 @@ import attrs
 
 from realtime_sync._unset import Unset
 from realtime_sync.codec.shapes import Hook, HookOf, typed_fields
-from realtime_sync.events import WireObject
+from realtime_sync.events import Event, WireObject
 
 __all__ = ["compiled"]
 
@@ -26,7 +26,10 @@ def compiled(cls: type[WireObject], hook_of: HookOf) -> Hook:
     class. ``hook_of`` gives the functions for the types of nested objects."""
     attributes = typed_fields(cls)
     names: dict[str, Any] = {"cls": cls, "new": cls.__new__, "known": frozenset(a.name for a in attributes)}
-    lines = ["def structure(o, _):", " if o.__class__ is not dict: raise TypeError", " made = new(cls)"]
+    lines = ["def structure(o, _):"]
+    if not issubclass(cls, Event):  # whose type was looked up in it, so that it is one
+        lines.append(" if o.__class__ is not dict: raise TypeError")
+    lines.append(" made = new(cls)")
     lines.append(f" unknown = len(o) - {len(attributes)}")
     for attribute in attributes:
         lines += _filling(attribute, hook_of, names)

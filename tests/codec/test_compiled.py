@@ -9,7 +9,7 @@ import pytest
 from realtime_sync import UNSET
 from realtime_sync.codec.compiled import compiled
 from realtime_sync.codec.structure import strict
-from realtime_sync.events import AudioInput, NoiseReduction, ResponseOutputTextDelta, WireObject
+from realtime_sync.events import AudioInput, NoiseReduction, WireObject
 from realtime_sync.events.base import wire
 
 
@@ -76,4 +76,4 @@ def test_what_does_not_fit_is_refused(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize("value", [None, [], "name", 5])
 def test_only_objects_are_read(value: Any) -> None:
     with pytest.raises(TypeError):
-        compiled(ResponseOutputTextDelta, strict)(value, None)
+        compiled(NoiseReduction, strict)(value, None)
