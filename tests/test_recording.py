@@ -205,6 +205,15 @@ def test_ids_of_the_client_may_be_others_and_come_back(tmp_path: Path) -> None:
         assert 'item_id is "item_mine", expected was "item_other"' in str(server.failures[0])
 
 
+def test_two_ids_cannot_become_one(tmp_path: Path) -> None:
+    create = [(">", {"type": "conversation.item.create", "item": {"id": name}}) for name in ("one", "two")]
+    path = written(tmp_path / "x.jsonl", ("<", CREATED), *create)
+    with LocalServer.replay(path) as server, RawClient(server, checked=False) as client:
+        for _ in create:
+            client.send("conversation.item.create", item={"id": "same"})
+        assert 'item.id is "same" once more, recorded was another one: "two"' in client.error()["message"]
+
+
 @pytest.mark.parametrize(
     ("sent", "told"),
     [
@@ -265,7 +274,8 @@ def test_audio_counts_by_its_length(tmp_path: Path) -> None:
 def test_elided_audio_comes_back_as_silence(tmp_path: Path) -> None:
     with (
         LocalServer([Reply("Hi.", audio=tone(300))]) as upstream,
-        LocalServer(upstream=upstream.base_url, record=Recorder(tmp_path / "x.jsonl", audio="elide")) as proxy,
+        Recorder(tmp_path / "x.jsonl", audio="elide") as recorder,
+        LocalServer(upstream=upstream.base_url, record=recorder) as proxy,
         RawClient(proxy) as client,
     ):
         client.ask("hello")
