@@ -439,3 +439,26 @@ def test_the_table_shows_several_connections_and_a_cut_end(tmp_path: Path, capsy
 
 def test_a_message_knows_its_type() -> None:
     assert Message(0.0, "to_client", {"type": 5}).type == ""
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["path", "recorder"])
+def test_a_session_records_itself_from_the_first_message_on(tmp_path: Path, own: bool) -> None:
+    path = tmp_path / "talks" / "one.jsonl"
+    recorder = Recorder(path) if own else None
+    with LocalServer(["Hello."]) as server:
+        session = rt.connect("m", base_url=server.base_url, api_key="sk-not-to-be-seen", record=recorder or path)
+        with session:
+            assert session.ask("Hi").transcript == "Hello."
+    types = [message.type for message in Recording.load(path).messages]
+    assert types[0] == "session.created"
+    assert types.index("response.create") < types.index("response.created") < types.index("response.done")
+    assert "sk-not-to-be-seen" not in path.read_text(encoding="utf-8")
+    if recorder is not None:
+        recorder.close()
+    with LocalServer.replay(path) as server, rt.connect("m", base_url=server.base_url) as session:
+        assert session.ask("Hi").transcript == "Hello."
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_session_is_used(tmp_path: Path) -> None:
+    with LocalServer() as server, pytest.raises(rt.ConfigurationError, match="cannot record"):
+        rt.connect("m", base_url=server.base_url, record=tmp_path)

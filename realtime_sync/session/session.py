@@ -101,6 +101,7 @@ class RealtimeSession(Sender):
         self._dispatcher.subscribe(STATE, self._refused, family.error_class)
         self._dispatcher.subscribe(STATE, self._malformed, MalformedEvent)
         state.follow()
+        self._at_close: list[Callable[[], object]] = []
         self._abandon = weakref.finalize(self, connection.abandon)
 
     # What it is
@@ -458,6 +459,8 @@ class RealtimeSession(Sender):
             self._background.request_stop()
         self._connection.close(code, reason, timeout)
         self._dispatcher.wake()
+        for release in self._at_close:
+            release()
 
     def __enter__(self) -> RealtimeSession:
         return self
