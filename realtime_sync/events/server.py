@@ -504,7 +504,7 @@ class McpListToolsCompleted(ServerEvent):
 
 @REALTIME.server_event("mcp_list_tools.failed")
 class McpListToolsFailed(ServerEvent):
-    """An MCP server did not tell its tools; the model goes on without them."""
+    """An MCP server did not list its tools; the model goes on without them."""
 
     item_id: str
 
