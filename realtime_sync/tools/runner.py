@@ -168,7 +168,7 @@ class ToolRunner:
                 running.settled = True
             for known in self._rounds:
                 known.running.clear()
-                # When the session has ended it stays unsettled: whoever waits for the next response gets that end as an error.
+                # When the session has ended it stays unsettled: who waits for the next response hears of that end.
                 if not known.settled:
                     known.move(Phase.ASKING if self._session.closed else Phase.SETTLED)
             self._changed.notify_all()
