@@ -131,6 +131,8 @@ def connect(
         "query": query,
     }
     target = _resolved(endpoint, where, allow_insecure)
+    where.clear()  # a traceback with local variables shows what this frame still holds
+    api_key = azure_ad_token = headers = query = None
     transport = open_transport(
         target.url,
         target.headers,
