@@ -187,3 +187,18 @@ def test_creates_from_many_threads_are_sent_one_after_the_other(fake: FakeSessio
     for thread in threads:
         thread.join(30)
     assert sorted(replies) == [str(number) for number in range(6)]
+
+
+def test_that_another_response_cannot_be_cancelled_says_nothing_of_the_active_one(fake: FakeSession) -> None:
+    fake.session.create_response()
+    fake.wire.say(response_created("1", creates(fake)[0]))
+    pump(fake)
+    late = fake.session.cancel_response("long over")
+    fake.wire.say(error(late.event_id, "response_cancel_not_active"))
+    assert late.result() is None
+    fake.session.create_response()
+    assert len(creates(fake)) == 1, "the active one is as active as before"
+    mine = fake.session.cancel_response()
+    fake.wire.say(error(mine.event_id, "response_cancel_not_active"))
+    assert mine.result() is None
+    assert len(creates(fake)) == 2, "the server says that nothing is active"

@@ -182,8 +182,11 @@ class Sequencer:
     def retries(self, error: ServerError, refused: Ack[Any] | None) -> bool:
         """Whether this error is a collision that is handled here: then nobody needs to hear of it."""
         if nothing_to_cancel(error):
-            self._responses.give_up()
-            self._next()
+            active = self._responses.active
+            asked = active is not None and active.cancelled_at is not None
+            if asked and (refused is None or refused._about is active):  # the server says that it is not alive
+                self._responses.give_up()
+                self._next()
             return False
         if COLLISION not in (error.code, error.type):
             return False
