@@ -312,6 +312,7 @@ def test_a_collision_that_names_another_message_is_not_ours(table: Table) -> Non
     assert not table.error(COLLISION, "side")
     assert side.done
     assert table.sequencer.busy
+    assert not table.error(COLLISION, "of another client")
     assert table.sent == ["a", "side"]
 
 
