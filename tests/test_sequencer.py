@@ -520,8 +520,8 @@ def test_whatever_the_server_says_or_not_every_create_is_sent_in_the_end(steps: 
         asked.append(table.ask("last"))
         for _ in range(len(asked) + 1):
             table.after(PROBE_S)
-    assert {ack.event_id for ack in asked} - withdrawn == set(table.sent)
-    first_sends = list(dict.fromkeys(name for name in table.sent))
+    assert {ack.event_id for ack in asked} - withdrawn <= set(table.sent)
+    first_sends = list(dict.fromkeys(table.sent))
     queued = [ack.event_id for ack in asked if ack.event.response.conversation is None and ack.event_id in table.sent]
     assert [name for name in first_sends if name in queued] == queued, "in order"
 
