@@ -10,7 +10,11 @@ import pytest
 from fakes import FakeSession, text_delta
 
 import realtime_sync as rt
+from realtime_sync.delivery.dispatcher import Dispatcher
+from realtime_sync.delivery.handlers import Handlers, decorating, key_of
+from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.events import (
+    InputAudioBufferCleared,
     ResponseOutputTextDelta,
     ServerEvent,
 )
@@ -99,3 +103,99 @@ def test_a_once_handler_that_two_events_meet_runs_once(fake: FakeSession) -> Non
     fake.wire.say({"type": "b"}, {"type": "c"})
     fake.session.wait_for("c")
     assert seen == ["session.created"]
+
+
+class Rig:
+    """Handlers whose events the test dispatches."""
+
+    def __init__(self) -> None:
+        self.inbox = Inbox(1000)
+        self.dispatcher = Dispatcher(self.inbox, lambda: None)
+        self.handlers = Handlers(self.dispatcher)
+        self.seen: list[str] = []
+
+    def hear(self, *names: str) -> None:
+        self.inbox.put([InputAudioBufferCleared(event_id=name) for name in names], len(names))
+        while self.dispatcher.step(0):
+            pass
+
+    def first(self, event: Any) -> None:
+        self.seen.append(f"first {event.event_id}")
+
+    def second(self, event: Any) -> None:
+        self.seen.append(f"second {event.event_id}")
+
+
+CLEARED = "input_audio_buffer.cleared"
+
+
+def test_a_key_is_a_class_a_type_that_becomes_its_class_or_everything() -> None:
+    assert key_of("*") is ServerEvent
+    assert key_of(CLEARED) is InputAudioBufferCleared
+    assert key_of("response.text.delta") is ResponseOutputTextDelta, "an alias too"
+    assert key_of(ResponseOutputTextDelta) is ResponseOutputTextDelta
+    assert key_of("vendor.thing") == "vendor.thing"
+
+
+def test_keys_are_those_of_the_family_that_is_spoken() -> None:
+    assert key_of(CLEARED, {}, {}) == CLEARED
+    with pytest.raises(rt.ConfigurationError, match="sent by the client"):
+        key_of("own.event", {}, {"own.event": rt.events.ResponseCreate})
+
+
+def test_what_is_far_from_any_type_is_no_typo(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        key_of("vendor.response.finished")
+    assert caplog.text == ""
+
+
+def test_handlers_are_called_in_the_order_of_their_registration_also_those_for_once() -> None:
+    rig = Rig()
+    rig.handlers.add_once(CLEARED, rig.first)
+    rig.handlers.add("*", rig.second)
+    rig.hear("a", "b")
+    assert rig.seen == ["first a", "second a", "second b"]
+
+
+def test_a_handler_that_was_added_twice_is_called_twice_and_removed_at_once() -> None:
+    rig = Rig()
+    rig.handlers.add(CLEARED, rig.first)
+    rig.handlers.add(CLEARED, rig.first)
+    rig.hear("a")
+    assert rig.seen == ["first a", "first a"]
+    assert rig.handlers.remove(InputAudioBufferCleared, rig.first)
+    assert not rig.handlers.remove(CLEARED, rig.first)
+    rig.hear("b")
+    assert rig.seen == ["first a", "first a"]
+
+
+def test_removing_takes_back_all_that_were_registered_under_that_key_and_no_other() -> None:
+    rig = Rig()
+    rig.handlers.add(CLEARED, rig.first)
+    rig.handlers.add_once(CLEARED, rig.first)
+    rig.handlers.add_once("*", rig.first)
+    rig.handlers.add_once(CLEARED, rig.second)
+    assert rig.handlers.remove(CLEARED, rig.first)
+    rig.hear("a", "b")
+    assert rig.seen == ["first a", "second a"]
+
+
+def test_one_for_once_that_raises_is_not_called_again() -> None:
+    rig = Rig()
+
+    def fail(event: Any) -> None:
+        rig.first(event)
+        raise LookupError
+
+    rig.handlers.add_once(CLEARED, fail)
+    with pytest.raises(LookupError):
+        rig.hear("a")
+    rig.hear("b")
+    assert rig.seen == ["first a"]
+    assert not rig.handlers.remove(CLEARED, fail)
+
+
+def test_a_decorator_gives_the_function_back() -> None:
+    registered: list[Any] = []
+    assert decorating(registered.append)(print) is print
+    assert registered == [print]
