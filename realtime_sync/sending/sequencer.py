@@ -192,13 +192,10 @@ class Sequencer:
             return False
         with self._lock:
             waiting = self._sent
-            if (
-                refused is None
-                and self._guess is not None
-                and error.event_id in (None, "", self._guess[0].ack.event_id)
-            ):
+            named = refused.event_id if refused is not None else error.event_id or None
+            if refused is None and self._guess is not None and named in (None, self._guess[0].ack.event_id):
                 waiting = self._take_back_locked()
-            if waiting is None or (refused is not None and refused is not waiting.ack):
+            if waiting is None or named not in (None, waiting.ack.event_id):
                 return False
             if self._responses.active is None and waiting.collisions >= len(RETRY_S):
                 return False
