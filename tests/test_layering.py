@@ -65,6 +65,7 @@ OWNERS: dict[str, set[str]] = {
     f"{PACKAGE}.events.family.Family": {"events"},
     "cattrs": {"codec"},
     "orjson": {"codec"},
+    "pybase64": {"events", "codec"},
     "websockets": {"local"},
     "time.monotonic": {"_deadline"},
     "time.monotonic_ns": {"_deadline"},
