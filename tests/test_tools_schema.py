@@ -746,7 +746,7 @@ def test_a_class_without_hints_takes_anything() -> None:
 
 
 def documented(doc: str) -> tuple[str, dict[str, str]]:
-    from realtime_sync.tools.docstring import read_docstring
+    from realtime_sync.tools.schema.docstring import read_docstring
 
     read = read_docstring(doc)
     return read.summary, read.arguments

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 
-from realtime_sync.tools.shapes import BadArguments, enum_json
+from realtime_sync.tools.schema.shapes import BadArguments, enum_json
 
 __all__ = ["output_text", "read_arguments"]
 

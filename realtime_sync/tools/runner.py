@@ -31,7 +31,7 @@ from realtime_sync.state.facts import Facts
 from realtime_sync.state.responses import Responses, Run
 from realtime_sync.tools.results import output_text, read_arguments
 from realtime_sync.tools.rounds import Phase, Rounds, RunningCall, ToolFailure, ToolRound
-from realtime_sync.tools.shapes import BadArguments
+from realtime_sync.tools.schema.shapes import BadArguments
 from realtime_sync.tools.toolset import Approve, FunctionSpec, ToolCall, ToolContext, Toolset
 from realtime_sync.tools.workers import Workers
 

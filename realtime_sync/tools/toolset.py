@@ -14,9 +14,9 @@ import attrs
 from realtime_sync._unset import UNSET, Unset
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.events import FunctionTool
-from realtime_sync.tools.docstring import read_docstring
+from realtime_sync.tools.schema.docstring import read_docstring
 from realtime_sync.tools.results import read_arguments
-from realtime_sync.tools.shapes import Field, Shapes, hints_of, is_documented, load_fields, object_schema
+from realtime_sync.tools.schema.shapes import Field, Shapes, hints_of, is_documented, load_fields, object_schema
 
 if TYPE_CHECKING:
     import threading

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal, NoReturn, Union, get_args, ge
 import attrs
 
 from realtime_sync.errors import ConfigurationError, RealtimeError
-from realtime_sync.tools.docstring import read_docstring
+from realtime_sync.tools.schema.docstring import read_docstring
 
 __all__ = [
     "BadArguments",
