@@ -163,9 +163,8 @@ def connect(
             return opened
         _await_opened(opened, deadline)
         if tools is not None:
-            opened.use_tools(tools, announce=False)
-            definitions = [object_to_dict(tool) for tool in tools.definitions]
-            config["tools"] = [*(config.get("tools") or ()), *definitions]
+            runner = opened.use_tools(tools, announce=False)
+            config["tools"] = runner.announced_with(config.get("tools") or ())
         if config:
             _configure(opened, config, deadline)
     except RealtimeError as error:

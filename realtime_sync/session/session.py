@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -24,9 +25,11 @@ from realtime_sync.events import (
     Family,
     InputAudioBufferCommitted,
     MalformedEvent,
+    McpApprovalRequest,
     ResponseConfig,
     ResponseCreate,
     ResponseCreated,
+    ResponseOutputItemDone,
     ServerEvent,
     SessionConfig,
     SessionUpdated,
@@ -87,7 +90,9 @@ class RealtimeSession(Sender):
         self._key_of = partial(key_of, server=server, client=client)
         self._handlers = Handlers(self._dispatcher, self._key_of)
         self._tool_runner: ToolRunner | None = None
-        self._own_tools: Toolset | None = None
+        self._tools_lock = threading.RLock()  # guards the change of the two
+        self._own_tools: Toolset | None = None  # the functions of `tool`, whatever toolset is in use
+        self._approval_warned = False
         self._background: BackgroundPump | None = None
         self._runs = 0
         self._interrupters: tuple[Callable[[], Iterable[str | None]], ...] = ()
@@ -100,6 +105,7 @@ class RealtimeSession(Sender):
         self._dispatcher.subscribe(STATE, self._responding, *RESPONDING)
         self._dispatcher.subscribe(STATE, self._refused, family.error_class)
         self._dispatcher.subscribe(STATE, self._malformed, MalformedEvent)
+        self._dispatcher.subscribe(STATE, self._approval_asked, ResponseOutputItemDone)
         state.follow()
         self._at_close: list[Callable[[], object]] = []
         self._abandon = weakref.finalize(self, connection.abandon)
@@ -272,9 +278,11 @@ class RealtimeSession(Sender):
     def tool(self, function: None = None, /, **options: Any) -> Callable[[F], F]: ...
     def tool(self, function: Any = None, /, **options: Any) -> Any:
         """Offer a Python function to the model, as a decorator with or without the options of `Toolset.tool`: its
-        signature and docstring become the schema, and its calls are run and answered by themselves.
+        signature and docstring become the schema, and its calls are run and answered by themselves. It stands beside
+        the functions of a `Toolset` in use, to which it is not added, and beside hosted tools. Any thread.
 
-        Raises `ConfigurationError` for a function whose signature cannot be expressed.
+        Raises `ConfigurationError` for a function whose signature cannot be expressed and for a name that is taken,
+        and what `update_session` raises.
         """
         if function is None:
             return decorating(partial(self._offer, options))
@@ -284,33 +292,43 @@ class RealtimeSession(Sender):
     def _offer(self, options: Mapping[str, Any], function: Callable[..., Any]) -> None:
         from realtime_sync.tools import Toolset
 
-        if self._own_tools is None:
-            if self._tool_runner is not None:
-                raise ConfigurationError("this session uses a Toolset: add the function to that, before use_tools()")
-            tools = Toolset()
-            tools.tool(**options)(function)
-            self._own_tools = tools
-            self.use_tools(tools)
-        else:
-            self._own_tools.tool(**options)(function)
-            assert self._tool_runner is not None
-            self._tool_runner.announce()
+        with self._tools_lock:
+            runner = self._tool_runner
+            name = options.get("name") or getattr(function, "__name__", "")
+            if runner is not None and name in runner.toolset:
+                raise ConfigurationError(f"there is a tool {name!r} already")
+            if self._own_tools is None:
+                self._own_tools = Toolset()
+            self._own_tools.tool(**options)(function)  # a runner that announces tells the server
+            if runner is None:
+                self.use_tools(Toolset())
+            elif not runner.announces:
+                runner.announce()
 
     def use_tools(self, toolset: Toolset, *, announce: bool = True, **options: Any) -> ToolRunner:
         """Run the model's calls with the functions of ``toolset`` from now on, and tell the server of them (unless
-        ``announce=False``). `ask` and `respond` then go on until the model has its last word.
+        ``announce=False``), beside the hosted tools that stand in the configuration and the functions of `tool`. `ask`
+        and `respond` then go on until the model has its last word. A function that is added to the toolset later is
+        announced too.
 
-        ``options`` are those of `ToolRunner`: workers, time limits, approval, hooks. Replaces the tools in use.
+        ``options`` are those of `ToolRunner`: workers, time limits, approval, hooks. Replaces the toolset in use, and
+        its options. Any thread. Raises `ConfigurationError` for impossible options and where a function of `tool` has
+        the name of one of the toolset's.
         """
-        from realtime_sync.tools import ToolRunner
+        from realtime_sync.tools import ToolRunner, Toolset
 
-        if self._tool_runner is not None:
-            self._tool_runner.close()
         options.setdefault("ignores", self._sequencer.beside)  # its calls are answered in the conversation alone
         options.setdefault("responses", self._state.responses)
-        runner = self._tool_runner = ToolRunner(self, toolset, **options)
-        if announce:
-            runner.announce()
+        options.setdefault("told", self._tools_told)
+        with self._tools_lock:
+            if self._own_tools is None:
+                self._own_tools = Toolset()
+            together = Toolset(self._own_tools, toolset)
+            if self._tool_runner is not None:
+                self._tool_runner.close()
+            runner = self._tool_runner = ToolRunner(self, together, **options)
+            if announce:
+                runner.announce()
         return runner
 
     # Receiving
@@ -484,6 +502,18 @@ class RealtimeSession(Sender):
 
     def _malformed(self, event: MalformedEvent) -> None:
         self._dispatcher.remarks.note(f"a message came that cannot be read ({event.error})")
+
+    def _approval_asked(self, event: ResponseOutputItemDone) -> None:
+        runner = self._tool_runner
+        decided = runner is not None and runner.decides_approvals
+        if isinstance(event.item, McpApprovalRequest) and not decided and not self._approval_warned:
+            self._approval_warned = True
+            _log.warning(
+                "the model waits for an approval to call %s of %s: give use_tools() an on_mcp_approval, or answer"
+                " reply.approvals yourself with items of the type mcp_approval_response",
+                event.item.name,
+                event.item.server_label,
+            )
 
     def _began(self, event: ServerEvent) -> None:
         self._opened = True
