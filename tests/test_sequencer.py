@@ -180,9 +180,14 @@ def test_how_long_a_create_waits_is_counted_from_its_own_beginning(table: Table)
 
 
 @pytest.mark.parametrize("event_id", ["the cancel", None])
-def test_nothing_to_cancel_frees_the_conversation(table: Table, event_id: str | None) -> None:
+def test_nothing_to_cancel_frees_the_conversation_where_it_was_to_be_cancelled(
+    table: Table, event_id: str | None
+) -> None:
     run = table.created("r")
     table.ask("a")
+    assert not table.error(NOT_ACTIVE, event_id)
+    assert table.sent == [], "it was another one that could not be cancelled"
+    run.cancelled_at = table.at
     assert not table.error(NOT_ACTIVE, event_id)
     assert table.sent == ["a"]
     assert run.over

@@ -12,6 +12,7 @@ import pytest
 from fakes import FakeSession, response_done
 
 import realtime_sync as rt
+from realtime_sync._deadline import Deadline
 from realtime_sync.events import FunctionTool, McpApprovalRequest, McpTool
 from realtime_sync.local import LocalServer, McpApproval, Reply, ToolCall, Turn
 from realtime_sync.tools import ToolContext, Toolset
@@ -151,7 +152,9 @@ def test_a_toolset_keeps_no_session_alive() -> None:
         session.use_tools(tools)
     seen = weakref.ref(session)
     del fake, session
-    gc.collect()
+    deadline = Deadline(WAIT_S)
+    while seen() is not None and not deadline.expired:  # a thread of before may hold it for a moment
+        gc.collect()
     assert seen() is None
     tools.tool(second)
 
@@ -310,5 +313,5 @@ def test_methods_and_ready_schemas_in_a_talk() -> None:
     tools.add("look-up", "Look something up.", schema, lambda arguments: {"found": arguments["key"]})
     config = {"output_modalities": ["text"]}
     with LocalServer(reply) as server, rt.connect("m", base_url=server.base_url, session=config, tools=tools) as talk:
-        assert talk.ask("Tea!").text == '2 and {"found": "a"}'
+        assert sorted(talk.ask("Tea!").text.split(" and ")) == ["2", '{"found": "a"}'], "they run at the same time"
     assert cart.goods == ["tea", "tea"]

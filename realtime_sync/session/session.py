@@ -337,8 +337,8 @@ class RealtimeSession(Sender):
         """The next event, after its handlers ran; ``None`` after a clean end.
 
         From the first call on, events that pass while another verb waits are kept for the next call, so that a loop
-        over the session misses nothing. ``timeout`` is in seconds; ``None`` waits as long as the connection lives, 0 looks
-        at what has arrived.
+        over the session misses nothing. ``timeout`` is in seconds; ``None`` waits as long as the connection lives, 0
+        looks at what has arrived.
 
         Raises `RealtimeTimeout`, `ConnectionLost` or its kin when the connection was lost, `InboxOverflow`, and what
         a handler raised (its event comes with the next call).
