@@ -156,8 +156,9 @@ def test_wrong_credentials_are_told_as_such(wire: FakeTransport, by: str) -> Non
         wire.say(error(None, "invalid_api_key"))
     else:
         wire.hang_up(3000, "unauthorized")
-    with pytest.raises(rt.AuthenticationError):
+    with pytest.raises(rt.AuthenticationError) as caught:
         connect()
+    assert isinstance(caught.value.__cause__, rt.ServerError if by == "error" else rt.ConnectionClosed)
     assert wire.closed.is_set()
 
 
