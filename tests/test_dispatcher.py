@@ -196,6 +196,21 @@ def test_what_is_here_already_comes_as_what_is_waited_for() -> None:
     assert seen == [cleared(name) for name in "abcde"]
 
 
+def test_after_a_gap_nothing_more_is_kept_so_that_the_order_holds() -> None:
+    rig, seen = Rig(limit_bytes=100), []
+    rig.dispatcher.subscribe(HANDLER, collector(seen, "h"), ServerEvent)
+    rig.put("a")
+    assert rig.dispatcher.next(soon()) == cleared("a")
+    for name, size_bytes in (("b", 80), ("too large", 40), ("small", 5)):
+        rig.put(name, size_bytes=size_bytes)
+        rig.drain()
+    assert rig.dispatcher.next(soon()) == cleared("b")
+    with pytest.raises(InboxOverflow, match="2 events passed"):
+        rig.dispatcher.next(soon())
+    rig.put("c", "d", size_bytes=100)
+    assert [rig.dispatcher.next(soon()) for _ in "cd"] == [cleared("c"), cleared("d")], "there is room again"
+
+
 def test_wait_raises_the_cause_or_a_closed_session() -> None:
     rig = Rig()
     rig.end(ConnectionLost("gone"))
@@ -354,3 +369,84 @@ def test_handles_tells_whether_the_user_sees_a_class() -> None:
     assert not rig.dispatcher.handles(InputAudioBufferSpeechStarted)
     rig.dispatcher.subscribe(VISITOR, print, ServerEvent)
     assert rig.dispatcher.handles(InputAudioBufferSpeechStarted)
+
+
+class Patient(Deadline):
+    """Far away, and waited for in one piece: who is not woken sleeps on."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def slice(self, most_s: float = 60) -> float:
+        return most_s
+
+
+def test_who_waits_is_woken_also_when_a_handler_raises() -> None:
+    rig, seen = Rig(), []
+    entered, asleep, go = threading.Event(), threading.Event(), threading.Event()
+    looks: list[bool] = []
+
+    def fail(event: Any) -> None:
+        entered.set()
+        assert go.wait(20)
+        seen.append(event.event_id)
+        raise LookupError
+
+    rig.dispatcher.subscribe(HANDLER, fail, ServerEvent)
+    faults: list[Exception] = []
+
+    def pump() -> None:
+        try:
+            rig.dispatcher.run(lambda: False)
+        except Exception as fault:
+            faults.append(fault)
+
+    def done() -> bool:
+        looks.append(bool(seen))
+        if len(looks) > 1:  # the last look before it sleeps, under the lock of who would wake it
+            asleep.set()
+        return looks[-1]
+
+    pumping = threading.Thread(target=pump)
+    waiting = threading.Thread(target=lambda: rig.dispatcher.wait(done, Patient(), "it"))
+    rig.put("a")
+    pumping.start()
+    assert entered.wait(20)
+    waiting.start()
+    assert asleep.wait(20)
+    go.set()
+    for thread in (pumping, waiting):
+        thread.join(20)
+        assert not thread.is_alive()
+    assert [type(fault) for fault in faults] == [LookupError]
+
+
+def test_who_waits_is_woken_by_the_end() -> None:
+    rig = Rig()
+    entered, go = threading.Event(), threading.Event()
+
+    def handler(event: Any) -> None:
+        entered.set()
+        assert go.wait(20)
+
+    rig.dispatcher.subscribe(HANDLER, handler, ServerEvent)
+    faults: list[str] = []
+
+    def wait() -> None:
+        try:
+            rig.dispatcher.wait(lambda: False, Patient(), "it")
+        except ConnectionClosed as fault:
+            faults.append(str(fault))
+
+    pumping = threading.Thread(target=lambda: rig.dispatcher.run(lambda: False))
+    rig.put("a")
+    rig.end()
+    pumping.start()
+    assert entered.wait(20)
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    go.set()
+    for thread in (pumping, waiting):
+        thread.join(20)
+        assert not thread.is_alive()
+    assert faults == ["the session was closed while waiting for it"]

@@ -464,6 +464,19 @@ def test_what_names_no_response_while_none_is_alive_begins_the_one_that_was_aske
     assert not table.sequencer.busy
 
 
+@pytest.mark.parametrize("stamped", [True, False])
+def test_a_server_that_has_one_name_for_all_responses_answers_each_create(table: Table, stamped: bool) -> None:
+    for name in "abc":
+        ack = table.ask(name)
+        run = table.created("r", stamp=name if stamped else None)
+        assert (run.asked_by, run.over, ack.done) == (name, False, True)
+        assert table.created("r", stamp=name if stamped else None) is run, "told again"
+        assert table.done("r") is run
+    assert table.responses.count == 3
+    table.ask("d")
+    assert table.created("r", stamp="of another client").over, "none of ours"
+
+
 def test_one_beside_the_conversation_claims_nothing(table: Table) -> None:
     side = table.ask("side", conversation="none")
     assert not table.sequencer.busy

@@ -277,6 +277,8 @@ def test_audio_that_is_refused_leaves_the_turn_detection_as_it_was(fake: FakeSes
     assert now.audio is not None
     assert now.audio.input is not None
     assert isinstance(now.audio.input.turn_detection, rt.events.ServerVad)
+    updates = [text for text in fake.wire.texts if text["type"] == "session.update"]
+    assert len(updates) == 2, "switched off, and restored once"
 
 
 def test_taps_see_the_wire(fake: FakeSession) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fakes import FakeSession, error
@@ -85,3 +86,57 @@ def test_commit_clear_and_output_clear(fake: FakeSession) -> None:
         "input_audio_buffer.cleared",
         "output_audio_buffer.cleared",
     ]
+
+
+@pytest.mark.parametrize(
+    ("call", "event"),
+    [
+        (("commit_audio",), {"type": "input_audio_buffer.commit"}),
+        (("clear_audio",), {"type": "input_audio_buffer.clear"}),
+        (("clear_output_audio",), {"type": "output_audio_buffer.clear"}),
+        (("append_audio", "AAAA"), {"type": "input_audio_buffer.append", "audio": "AAAA"}),
+        (("append_audio_bytes", b"\0\0\0"), {"type": "input_audio_buffer.append", "audio": "AAAA"}),
+        (("retrieve_item", "i"), {"type": "conversation.item.retrieve", "item_id": "i"}),
+        (("delete_item", "i"), {"type": "conversation.item.delete", "item_id": "i"}),
+        (
+            ("truncate_item", "i", 1, 250),
+            {"type": "conversation.item.truncate", "item_id": "i", "content_index": 1, "audio_end_ms": 250},
+        ),
+        (("cancel_response",), {"type": "response.cancel"}),
+        (("cancel_response", "r"), {"type": "response.cancel", "response_id": "r"}),
+        (("send", {"type": "vendor.thing", "x": None}), {"type": "vendor.thing", "x": None}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_each_verb_sends_its_event_and_nothing_else(fake: FakeSession, call: Any, event: dict[str, Any]) -> None:
+    verb, *arguments = call
+    getattr(fake.session, verb)(*arguments)
+    (sent,) = fake.wire.texts
+    assert sent.pop("event_id")
+    assert sent == event
+
+
+def test_a_place_in_the_conversation_is_named_only_when_it_is_given(fake: FakeSession) -> None:
+    item = {"id": "i", "type": "message", "role": "user", "content": []}
+    fake.session.create_item(item)
+    fake.session.create_item(item, "before")
+    assert "previous_item_id" not in fake.wire.texts[0]
+    assert fake.wire.texts[1]["previous_item_id"] == "before"
+    assert fake.wire.texts[1]["item"] == item
+
+
+def test_each_handle_waits_for_the_answer_to_its_own_event(fake: FakeSession) -> None:
+    acks = [fake.session.delete_item("a"), fake.session.delete_item("b"), fake.session.retrieve_item("a")]
+    fake.wire.say({"type": "conversation.item.deleted", "item_id": "b"})
+    assert acks[1].result().type == "conversation.item.deleted"
+    assert [ack.done for ack in acks] == [False, True, False]
+
+
+def test_every_verb_says_so_when_the_connection_has_ended(fake: FakeSession) -> None:
+    fake.session.close()
+    session = fake.session
+    for verb in (session.commit_audio, session.create_response, session.cancel_response):
+        with pytest.raises(rt.ConnectionClosed):
+            verb()
+    with pytest.raises(rt.ConnectionClosed):
+        session.append_audio("AAAA")

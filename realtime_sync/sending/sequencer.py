@@ -170,8 +170,10 @@ class Sequencer:
             run = self._responses.named(response_id) if response_id else None
         else:
             run = self._responses.of(event)
-        # One without any id that comes while nothing is alive, with a create under way, is the first of a new response.
-        if run is None or (run.over and self._sent is not None and not response_id):
+        # With a create under way, what begins under the name of one that has ended (some servers have one for all),
+        # or comes without a name while nothing is alive, is the first of a new response.
+        again = isinstance(event, ResponseCreated) or not response_id
+        if run is None or (run.over and self._sent is not None and again):
             run = self._begin(event)
         if isinstance(event, ResponseDone):
             run = self._responses.end(event)

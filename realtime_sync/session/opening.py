@@ -169,7 +169,8 @@ def connect(
             _configure(opened, config, deadline)
     except RealtimeError as error:
         _give_up(transport, connection)
-        raise refusal(error) from error.__cause__
+        refused = refusal(error)
+        raise refused from refused.__cause__
     except BaseException:
         _give_up(transport, connection)
         raise
