@@ -7,7 +7,7 @@ left to the plain way; tests/codec/test_sound.py holds the two ways equal.
 
 from __future__ import annotations
 
-from secrets import token_hex
+import os
 from typing import Any, Final
 
 import orjson
@@ -21,7 +21,9 @@ LEAST_BYTES: Final = 700
 _HEAD_BYTES: Final = 512  # servers send the short fields first; a longer search would only cost other events time
 _TYPE_ENDS: Final = b'audio.delta"'
 _NAME: Final = b'"delta":'
-_HOLE: Final = token_hex(8)  # stands where the base64 was: no server can know it, so whatever has it is that place
+_HOLE: Final = os.urandom(
+    8
+).hex()  # stands where the base64 was: no server can know it, so whatever has it is that place
 _HOLE_BYTES: Final = _HOLE.encode()
 _BLANK: Final = ord(" ")
 _QUOTE: Final = ord('"')

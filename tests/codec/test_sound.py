@@ -26,6 +26,15 @@ PLACE = {"output_index": 0, "content_index": 0}
 translated = server_decoder(TRANSLATION)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _are_known() -> None:
+    """What comes for the first time is read in the plain way."""
+    for _ in range(3):
+        decode_server_event({**HEAD, **PLACE, "delta": ""})
+        decode_server_event({**HEAD, **PLACE, "delta": "", "type": "response.audio.delta"})
+        translated({"type": "session.output_audio.delta", "delta": ""})
+
+
 def text_of(pcm: bytes) -> str:
     return base64.b64encode(pcm).decode()
 
