@@ -66,6 +66,7 @@ _LATER = {
     "event_to_dict": "codec",
     "local": "",
     "playback": "",
+    "recording": "",
     "resolve_endpoint": "transport.endpoint",
     "tools": "",
     "usage": "",

@@ -174,6 +174,28 @@ def test_more_than_may_be_kept_is_reported_where_it_is_missing() -> None:
     assert rig.dispatcher.next(soon()) == cleared("e")
 
 
+def test_what_is_here_already_comes_as_what_is_waited_for() -> None:
+    """A batch of several events, of which a handler spoils one and others pass while another call waits."""
+    rig = Rig()
+    seen: list[Any] = []
+    faults = iter([None, ValueError("b"), None, None, None])
+
+    def handle(event: Any) -> None:
+        seen.append(event)
+        if (fault := next(faults)) is not None:
+            raise fault
+
+    rig.dispatcher.subscribe(HANDLER, handle, InputAudioBufferCleared)
+    rig.put("a", "b", "c", "d", "e")
+    assert rig.dispatcher.next(soon()) == cleared("a")
+    with pytest.raises(ValueError, match="b"):
+        rig.dispatcher.next(soon())
+    assert rig.dispatcher.next(soon()) == cleared("b")
+    rig.dispatcher.wait(lambda: len(seen) == 4, soon(), "d")
+    assert [rig.dispatcher.next(soon()) for _ in "cde"] == [cleared(name) for name in "cde"]
+    assert seen == [cleared(name) for name in "abcde"]
+
+
 def test_wait_raises_the_cause_or_a_closed_session() -> None:
     rig = Rig()
     rig.end(ConnectionLost("gone"))

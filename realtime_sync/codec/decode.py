@@ -13,6 +13,7 @@ from realtime_sync.codec.lenient import lenient, oddities
 from realtime_sync.codec.mismatch import kind_of
 from realtime_sync.codec.plain import fault, plain
 from realtime_sync.codec.shapes import Hook
+from realtime_sync.codec.sound import LEAST_BYTES, cut
 from realtime_sync.codec.structure import strict
 from realtime_sync.events import (
     CLIENT_EVENTS,
@@ -23,6 +24,7 @@ from realtime_sync.events import (
     ServerEvent,
     UnknownEvent,
 )
+from realtime_sync.events._media import AudioDelta, hold_sound
 
 __all__ = [
     "Decoder",
@@ -53,11 +55,23 @@ class Decoder(Protocol[E_co]):
 def decoder(registry: Mapping[str, type[E]]) -> Decoder[E]:
     """The function that decodes the events of a registry from type to class."""
     ready: dict[str, Hook] = {}  # type -> strict structure function, filled as types are first seen
+    sounding: dict[str, Hook] = {}  # those of `ready` whose class is an `AudioDelta`
     forgiving: dict[str, Hook] = {}
     loads = _loads
 
-    def decode(frame: Frame) -> Any:
-        if frame.__class__ is dict:
+    def decode(frame: Any) -> Any:
+        if frame.__class__ is bytes:
+            if len(frame) >= LEAST_BYTES:
+                try:
+                    found = cut(frame)
+                    if found is not None:
+                        fields, pcm = found
+                        event = sounding[fields["type"]](fields, None)
+                        hold_sound(event, pcm)
+                        return event
+                except Exception:  # noqa: S110  the plain way finds out what it is
+                    pass
+        elif frame.__class__ is dict:
             return decode_other(frame, None)
         try:
             raw = loads(frame)
@@ -97,6 +111,8 @@ def decoder(registry: Mapping[str, type[E]]) -> Decoder[E]:
         if kind not in ready:
             forgiving[kind] = lenient(cls)
             ready[kind] = strict(cls)
+            if issubclass(cls, AudioDelta):
+                sounding[kind] = ready[kind]
             with suppress(Exception):  # an incomplete message, as in the callers
                 return ready[kind](raw, None)
         return forgiving[kind](raw, None)

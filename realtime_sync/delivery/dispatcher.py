@@ -122,19 +122,31 @@ class Dispatcher:
         """Why the events ended; ``None`` before that and after a clean end."""
         return self._cause
 
-    def wait(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None:
-        """Dispatch events until ``done()``, here or on the thread that is dispatching already.
+    def wait(
+        self,
+        done: Callable[[], bool],
+        deadline: Deadline,
+        what: str,
+        tell: Callable[[Exception], object] | None = None,
+    ) -> None:
+        """Dispatch events until ``done()``, here or on the thread that is dispatching already. At the deadline, also
+        one that has passed already, what has arrived is dispatched once more.
 
         Raises `RealtimeTimeout` at the deadline, the cause of the end when the events end first, and whatever a
-        handler raised if this thread ran it.
+        handler raised if this thread ran it; with ``tell`` that is told instead, and the waiting goes on.
         """
         mark = self.remarks.count
         while not done():
             if self._pump.acquire(blocking=False):
                 try:
                     while not done():
-                        self._check(deadline, what, mark)
-                        self.step(deadline.slice())
+                        if deadline.expired:
+                            self._drain(done, tell)
+                            if not done():
+                                self._check(deadline, what, mark)
+                            break
+                        self._check_end(what)
+                        self.step(deadline.slice(), tell)
                 finally:
                     self._leave()
             else:
@@ -142,8 +154,38 @@ class Dispatcher:
                 if not done():
                     self._check(deadline, what, mark)
 
-    def step(self, wait_s: float) -> bool:
-        """Dispatch the next event, if one comes within ``wait_s`` seconds. The caller holds the pump."""
+    def poll(self) -> int:
+        """Dispatch what has arrived by now and return how many events that were; never waits.
+
+        0 while another thread dispatches. Raises what a handler raised, and the cause of the end when nothing is left.
+        """
+        if not self._pump.acquire(blocking=False):
+            return 0
+        try:
+            count = self._drain(lambda: False)
+        finally:
+            self._leave()
+        if not count and self._ended and self._cause is not None:
+            raise self._cause
+        return count
+
+    def _drain(self, done: Callable[[], bool], tell: Callable[[Exception], object] | None = None) -> int:
+        """Dispatch what has arrived by now, until ``done()``, and return how many events that were. The caller holds
+        the pump."""
+        count = 0
+        # What arrives meanwhile does not count, or a busy server could keep us here. One look more, for what is idle.
+        looks = self._inbox.waiting_batches + 1
+        while not done():
+            if not self._batch:
+                if not looks:
+                    break
+                looks -= 1
+            count += self.step(0.0, tell)
+        return count
+
+    def step(self, wait_s: float, tell: Callable[[Exception], object] | None = None) -> bool:
+        """Dispatch the next event, if one comes within ``wait_s`` seconds. The caller holds the pump. What a handler
+        raises is raised when all have run, or given to ``tell``."""
         batch = self._batch
         if not batch and not self._refill(wait_s):
             return False
@@ -168,7 +210,9 @@ class Dispatcher:
             with self._changed:
                 self._changed.notify_all()
         if fault is not None:
-            raise fault
+            if tell is None:
+                raise fault
+            tell(fault)
         return True
 
     def preview(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None:
@@ -200,6 +244,13 @@ class Dispatcher:
         if kept is None:
             kept = self._kept = deque()
         while True:
+            if self._batch and not kept and not self._missed and self._pump.acquire(blocking=False):
+                # What is here already needs no wait, which costs more than all else of an iteration.
+                try:
+                    if self._batch:
+                        self.step(0.0)
+                finally:
+                    self._leave()
             try:
                 event, size_bytes = kept.popleft()
             except IndexError:
@@ -272,9 +323,12 @@ class Dispatcher:
                 limit_bytes=limit_bytes,
             )
 
-    def _check(self, deadline: Deadline, what: str, mark: int) -> None:
+    def _check_end(self, what: str) -> None:
         if self._ended and not self._batch:
             raise self._cause or ConnectionClosed(f"the session was closed while waiting for {what}", code=1000)
+
+    def _check(self, deadline: Deadline, what: str, mark: int) -> None:
+        self._check_end(what)
         if deadline.expired:
             raise self._late(deadline, what, mark)
 

@@ -36,6 +36,11 @@ class Inbox:
         """Size on the wire of the events that nobody has taken yet."""
         return self._put_bytes - self._taken_bytes
 
+    @property
+    def waiting_batches(self) -> int:
+        """About how many batches nobody has taken yet; never less when no other thread takes any."""
+        return self._queue.qsize()
+
     def put(self, events: Batch, size_bytes: int) -> bool:
         """Store a batch; never blocks. False when the bound is now exceeded: put no more. Reader thread only."""
         self._put_bytes += size_bytes

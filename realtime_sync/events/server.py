@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import field
 
-from realtime_sync.events._media import decoded
+from realtime_sync.events._media import AudioDelta, text_on_demand
 from realtime_sync.events.base import PAYLOAD, ServerEvent, WireObject, wire
 from realtime_sync.events.config import FlatSessionConfig, SessionConfig
 from realtime_sync.events.family import REALTIME
@@ -392,8 +392,9 @@ class ResponseOutputAudioTranscriptDone(ServerEvent):
     transcript: str
 
 
+@text_on_demand
 @REALTIME.server_event("response.output_audio.delta", "response.audio.delta")
-class ResponseOutputAudioDelta(ServerEvent):
+class ResponseOutputAudioDelta(AudioDelta):
     """The next piece of a spoken reply, as base64; it comes faster than it is to be played."""
 
     response_id: str
@@ -406,7 +407,7 @@ class ResponseOutputAudioDelta(ServerEvent):
     def delta_bytes(self) -> bytes:
         """The audio as bytes in the session's output format, 24 kHz mono s16le by default. Empty when the server sent
         none; `InvalidEvent` when it is not base64."""
-        return decoded(self.delta)
+        return self._sound()
 
 
 @REALTIME.server_event("response.output_audio.done", "response.audio.done")
@@ -504,7 +505,7 @@ class McpListToolsCompleted(ServerEvent):
 
 @REALTIME.server_event("mcp_list_tools.failed")
 class McpListToolsFailed(ServerEvent):
-    """An MCP server did not tell its tools; the model goes on without them."""
+    """An MCP server did not list its tools; the model goes on without them."""
 
     item_id: str
 

@@ -95,7 +95,7 @@ class Ack(Generic[E_co]):
 
         ``None`` comes back at once for messages that no server ever confirms (audio appends, unknown types), and for
         a cancellation that found nothing to cancel. ``timeout`` is in seconds; ``None`` waits as long as the
-        connection lives.
+        connection lives, 0 looks at what has arrived.
 
         Raises `ServerError` when the server refuses, `RealtimeTimeout` when it says nothing in time (asking again is
         fine), and `ConnectionClosed` or its kin when the connection ends first.

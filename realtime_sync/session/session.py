@@ -107,6 +107,7 @@ class RealtimeSession(Sender):
         self._dispatcher.subscribe(STATE, self._malformed, MalformedEvent)
         self._dispatcher.subscribe(STATE, self._approval_asked, ResponseOutputItemDone)
         state.follow()
+        self._at_close: list[Callable[[], object]] = []
         self._abandon = weakref.finalize(self, connection.abandon)
 
     # What it is
@@ -336,12 +337,23 @@ class RealtimeSession(Sender):
         """The next event, after its handlers ran; ``None`` after a clean end.
 
         From the first call on, events that pass while another verb waits are kept for the next call, so that a loop
-        over the session misses nothing. ``timeout`` is in seconds; ``None`` waits as long as the connection lives.
+        over the session misses nothing. ``timeout`` is in seconds; ``None`` waits as long as the connection lives, 0 looks
+        at what has arrived.
 
         Raises `RealtimeTimeout`, `ConnectionLost` or its kin when the connection was lost, `InboxOverflow`, and what
         a handler raised (its event comes with the next call).
         """
         return self._dispatcher.next(Deadline(timeout))
+
+    def poll(self) -> int:
+        """Dispatch all that has arrived, and return how many events that were; never waits: for the timer of a GUI or
+        a main loop of one's own. Events go to handlers as ever, and are kept for `recv` where that is in use.
+
+        0 when nothing has arrived, and while another thread dispatches (`start`). Raises what a handler raised (the
+        events after it come with the next call), and `ConnectionLost` or its kin once nothing is left of a connection
+        that was lost; after a clean end it returns 0, and `closed` is true. Any thread.
+        """
+        return self._dispatcher.poll()
 
     def __iter__(self) -> Iterator[ServerEvent]:
         """Each event as `recv` returns it, until a clean end."""
@@ -362,7 +374,8 @@ class RealtimeSession(Sender):
         """Block until an event of this class or type comes that the predicate accepts, and return it. Events that
         arrived but were not dispatched yet count; events dispatched before do not.
 
-        Raises `RealtimeTimeout` after ``timeout`` seconds, and the cause when the connection ends first.
+        Raises `RealtimeTimeout` after ``timeout`` seconds (0 looks at what has arrived), and the cause when the
+        connection ends first.
         """
         known = self._key_of(key)
         found: list[ServerEvent] = []
@@ -476,6 +489,8 @@ class RealtimeSession(Sender):
             self._background.request_stop()
         self._connection.close(code, reason, timeout)
         self._dispatcher.wake()
+        for release in self._at_close:
+            release()
 
     def __enter__(self) -> RealtimeSession:
         return self

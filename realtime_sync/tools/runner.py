@@ -203,7 +203,7 @@ class ToolRunner:
                 running.settled = True
             for known in self._rounds:
                 known.running.clear()
-                # At the end of the session it is not settled: whoever waits for what follows is to hear of that end.
+                # When the session has ended it stays unsettled: who waits for the next response hears of that end.
                 if not known.settled:
                     known.move(Phase.ASKING if self._session.closed else Phase.SETTLED)
             self._changed.notify_all()
