@@ -92,7 +92,10 @@ class Sender:
         """Add audio to the input buffer: bytes or any buffer of bytes or 16-bit integers (array, memoryview, numpy),
         in the session's input format, by default 24 kHz mono s16le. ``input_audio_buffer.append``.
 
-        Raises `InvalidEvent` for floats and other buffers that cannot be audio.
+        It may wait up to ``send_timeout_s`` for the network, and raises when the session has ended: in the callback of
+        a microphone use `realtime_sync.playback.MicrophoneFeed`.
+
+        Raises `InvalidEvent` for floats and other buffers that cannot be audio, and for a WAV file.
         """
         self._outgoing.append(pcm_pieces(pcm))
 
