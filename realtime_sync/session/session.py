@@ -37,7 +37,7 @@ from realtime_sync.sending.outgoing import Outgoing, known_types
 from realtime_sync.sending.sequencer import RESPONDING, Sequencer
 from realtime_sync.sending.user_input import coded_audio, user_message
 from realtime_sync.session.reply import Reply
-from realtime_sync.session.turn import TURN_TIMEOUT_S, Turn
+from realtime_sync.session.turn import TURN_TIMEOUT_S, Faults, Turn, Turns
 from realtime_sync.session.verbs import Sender
 from realtime_sync.state.session_state import SessionState
 
@@ -89,6 +89,7 @@ class RealtimeSession(Sender):
         self._tool_runner: ToolRunner | None = None
         self._own_tools: Toolset | None = None
         self._background: BackgroundPump | None = None
+        self._turns = Turns(self._dispatcher)
         self._runs = 0
         self._interrupters: tuple[Callable[[], Iterable[str | None]], ...] = ()
         self._last_error: ServerError | None = None
@@ -176,22 +177,38 @@ class RealtimeSession(Sender):
         a turn of its own whatever the turn detection is set to, which is switched off meanwhile and restored.
         ``config``: options of this response. ``timeout`` is in seconds, for the whole turn.
 
-        Raises `InvalidEvent` or `ConfigurationError` for input that cannot be sent, and `ServerError` when the server
-        refuses the audio.
+        While another response is active, what is said waits with the request until that has ended, so that threads
+        which ask at once each get the answer to their own question. With audio this call itself waits for that, and
+        for the audio to be committed; otherwise it returns at once. Hold the turn: one that is dropped takes nothing
+        in.
+
+        Raises `InvalidEvent` or `ConfigurationError` for input that cannot be sent, `ServerError` when the server
+        refuses the audio, and `BudgetExceeded`.
         """
         deadline = Deadline(timeout)
-        if audio is not None:
-            self._speak(coded_audio(audio, self._state.facts.input), deadline)
+        faults = Faults()
+        coded = None if audio is None else coded_audio(audio, self._state.facts.input)
         message = user_message(text, images)
-        if message.content:
-            self.create_item(message)
         ack, sent = self._outgoing.response(config)
-        turn = self._turn(ack, deadline)  # before sending: another thread may dispatch the answer at once
+        before = [self._outgoing.item(message)] if message.content else []
+        place = None
         try:
-            self._sequencer.submit(ack, sent)
+            if coded is not None:
+                place = self._sequencer.line_up()
+                self._dispatcher.wait(lambda: place.taken, deadline, "the end of another response", faults)
+                self._speak(coded, deadline, faults)
+            turn = self._turn(ack, deadline, faults)  # before sending: another thread may dispatch the answer at once
+            try:
+                self._sequencer.submit(ack, sent, before, place)
+            except BaseException:
+                turn.leave()
+                raise
         except BaseException:
-            turn.leave()
+            faults.log()
             raise
+        finally:
+            if place is not None:
+                self._sequencer.step_down(place)
         return turn
 
     def ask(
@@ -203,17 +220,23 @@ class RealtimeSession(Sender):
         config: ResponseConfig | Mapping[str, Any] | None = None,
         timeout: float | None = TURN_TIMEOUT_S,
         check: bool = True,
+        heard: bool = False,
     ) -> Reply:
         """Say something as `respond` does, block for the whole response and return it. When this call is left early,
-        by its timeout or by Ctrl-C, the response is cancelled.
+        by its timeout or by Ctrl-C, the response is cancelled. ``heard=True`` also waits for ``reply.heard``, as
+        `Turn.result` does.
 
         Raises `ResponseFailed` unless it was completed (``check=False`` returns it whatever its status),
-        `ServerError` when the server refused, `RealtimeTimeout` and `ConnectionClosed` or its kin.
+        `ServerError` when the server refused, `RealtimeTimeout` and `ConnectionClosed` or its kin. The reply so far is
+        their ``reply``. What a handler raises meanwhile is raised when the reply is there, with the same ``reply``.
         """
         with self.respond(text, audio=audio, images=images, config=config, timeout=timeout) as turn:
-            return turn.result(check=check)
+            try:
+                return turn.result(check=check, heard=heard)
+            finally:
+                turn.leave()  # an exception may keep it for long
 
-    def _speak(self, coded: bytes, deadline: Deadline) -> None:
+    def _speak(self, coded: bytes, deadline: Deadline, faults: Faults) -> None:
         """Make a user message of audio, past any turn detection."""
         facts = self._state.facts
         detection = facts.turn_detection or None
@@ -222,21 +245,31 @@ class RealtimeSession(Sender):
             if switched:
                 self.clear_audio().exception()  # a server that has no such event may say so: nobody needs to hear of it
             self.append_audio_bytes(coded)
-            self._commit(deadline)
+            self._commit(deadline, faults)
             if switched:
-                switched.result(deadline.remaining())
+                self._confirmed(switched, deadline, faults)
         except (ServerError, InvalidEvent):
             if switched:  # waited for, so that the next call knows of the turn detection again
-                self._detect_turns(detection).result(deadline.remaining())
+                self._confirmed(self._detect_turns(detection), deadline, faults)
                 switched = None
             raise
         finally:
             if switched and not self.closed:
                 self._detect_turns(detection)
 
-    def _commit(self, deadline: Deadline) -> None:
+    def _confirmed(self, ack: Ack[Any], deadline: Deadline, faults: Faults) -> None:
+        """As its ``result``, but that a handler which fails does not end it."""
         try:
-            self.commit_audio().result(deadline.remaining())
+            what = f"the server's answer to {ack.event.type}"
+            self._dispatcher.wait(lambda: ack.done, deadline, what, faults)
+        except RealtimeTimeout:
+            ack._late = True
+            raise
+        ack.result(0)
+
+    def _commit(self, deadline: Deadline, faults: Faults) -> None:
+        try:
+            self._confirmed(self.commit_audio(), deadline, faults)
         except RealtimeTimeout as late:
             raise RealtimeTimeout(
                 f"{late}: a server that ends turns by silence alone takes no commit; append silence after the speech"
@@ -247,15 +280,17 @@ class RealtimeSession(Sender):
         wanted = None if detection is None else object_to_dict(detection)
         return self.update_session({"audio": {"input": {"turn_detection": wanted}}})
 
-    def _turn(self, ack: Ack[ResponseCreated] | None, deadline: Deadline) -> Turn:
+    def _turn(self, ack: Ack[ResponseCreated] | None, deadline: Deadline, faults: Faults | None = None) -> Turn:
         return Turn(
             self._dispatcher,
-            self._state.responses,
+            self._turns,
+            self._state,
             self._sequencer,
             ack,
             deadline=deadline,
             cancel_response=self.cancel_response,
             follow=self._tool_runner.follow if self._tool_runner is not None else None,
+            faults=faults,
         )
 
     def next_reply(self, *, timeout: float | None = TURN_TIMEOUT_S) -> Turn:
@@ -318,8 +353,8 @@ class RealtimeSession(Sender):
         """The next event, after its handlers ran; ``None`` after a clean end.
 
         From the first call on, events that pass while another verb waits are kept for the next call, so that a loop
-        over the session misses nothing. ``timeout`` is in seconds; ``None`` waits as long as the connection lives, 0 looks
-        at what has arrived.
+        over the session misses nothing. ``timeout`` is in seconds; ``None`` waits as long as the connection lives, 0
+        looks at what has arrived.
 
         Raises `RealtimeTimeout`, `ConnectionLost` or its kin when the connection was lost, `InboxOverflow`, and what
         a handler raised (its event comes with the next call).
@@ -375,19 +410,23 @@ class RealtimeSession(Sender):
     # Handlers
 
     @overload
-    def on(self, key: type[E]) -> Callable[[Callable[[E], R]], Callable[[E], R]]: ...
+    def on(self, key: type[E], *, replace: bool = ...) -> Callable[[Callable[[E], R]], Callable[[E], R]]: ...
     @overload
-    def on(self, key: type[E], handler: Callable[[E], object]) -> None: ...
+    def on(self, key: type[E], handler: Callable[[E], object], *, replace: bool = ...) -> None: ...
     @overload
-    def on(self, key: str) -> Callable[[F], F]: ...
+    def on(self, key: str, *, replace: bool = ...) -> Callable[[F], F]: ...
     @overload
-    def on(self, key: str, handler: Callable[[Any], object]) -> None: ...
-    def on(self, key: Key, handler: Callable[[Any], object] | None = None) -> Any:
+    def on(self, key: str, handler: Callable[[Any], object], *, replace: bool = ...) -> None: ...
+    def on(self, key: Key, handler: Callable[[Any], object] | None = None, *, replace: bool = False) -> Any:
         """Call ``handler`` for each event of a class, of a type string, or of ``"*"``; without ``handler``, a
-        decorator. Handlers run on the thread that dispatches, in the order of their registration."""
+        decorator. Handlers run on the thread that dispatches, in the order of their registration.
+
+        ``replace=True`` takes the place of what was registered for ``key`` under the same module and qualified name:
+        of the earlier definition of the same function when a cell of a notebook is run again (all lambdas of a cell
+        have the same name)."""
         if handler is None:
-            return decorating(lambda given: self._handlers.add(key, given))
-        return self._handlers.add(key, handler)
+            return decorating(lambda given: self._handlers.add(key, given, replace=replace))
+        return self._handlers.add(key, handler, replace=replace)
 
     @overload
     def once(self, key: type[E]) -> Callable[[Callable[[E], R]], Callable[[E], R]]: ...
@@ -403,8 +442,16 @@ class RealtimeSession(Sender):
             return decorating(lambda given: self._handlers.add_once(key, given))
         return self._handlers.add_once(key, handler)
 
-    def off(self, key: Key, handler: Callable[[Any], object]) -> bool:
-        """Call ``handler`` no more for ``key``; False when it was not registered."""
+    def off(self, key: Key | None = None, handler: Callable[[Any], object] | None = None) -> bool:
+        """Call ``handler`` no more for ``key``; without ``handler``, none that was registered for ``key``; without
+        both, none at all. Handlers of `on` and of `once`; the tools, players and the like of this package are not
+        among them. False when there was none. Any thread, also a handler."""
+        if handler is None:
+            return self._handlers.remove_all(key) > 0
+        if key is None:
+            raise ConfigurationError(
+                "off() takes a handler back from the key that it was registered for: name that too"
+            )
         return self._handlers.remove(key, handler)
 
     def run(self, visitor: ServerEventVisitor[Any] | None = None) -> None:
@@ -488,6 +535,7 @@ class RealtimeSession(Sender):
 
     def _responding(self, event: ServerEvent) -> None:
         run = self._sequencer.apply(event)
+        self._state.answered_by(run)
         if run.asked_by is not None and not run.over:
             self._state.assume(self._acks.unconfirmed_items())
 
