@@ -33,6 +33,7 @@ from realtime_sync.events import ClientEventType, ServerEventType
 
 if _TYPE_CHECKING:
     from realtime_sync.codec import decode_client_event, decode_server_event, encode_event, event_to_dict
+    from realtime_sync.events.any import AnyServerEvent
     from realtime_sync.events.visitor import ClientEventVisitor, ServerEventVisitor
     from realtime_sync.sending.acks import Ack
     from realtime_sync.session.opening import connect
@@ -46,6 +47,7 @@ if _TYPE_CHECKING:
 
 _LATER = {
     "Ack": "sending.acks",
+    "AnyServerEvent": "events.any",
     "ClientEventVisitor": "events.visitor",
     "Conversation": "state.conversation",
     "CostLimit": "state.usage",
@@ -76,6 +78,7 @@ that a program which may need the library does not wait for it."""
 __all__ = [
     "UNSET",
     "Ack",
+    "AnyServerEvent",
     "AuthenticationError",
     "BudgetExceeded",
     "ClientEventType",

@@ -8,13 +8,13 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.codec import object_to_dict
 from realtime_sync.delivery.background import BackgroundPump
 from realtime_sync.delivery.connection import Connection, Tap
-from realtime_sync.delivery.dispatcher import STATE, VISITOR, WAITER, Dispatcher
+from realtime_sync.delivery.dispatcher import STATE, VISITOR, WAITER, Dispatcher, Receiver
 from realtime_sync.delivery.ending import explain
 from realtime_sync.delivery.handlers import Handlers, Key, decorating, key_of
 from realtime_sync.delivery.inbox import Inbox
@@ -28,7 +28,6 @@ from realtime_sync.events import (
     ResponseCreate,
     ResponseCreated,
     ServerEvent,
-    SessionConfig,
     SessionUpdated,
     TurnDetection,
 )
@@ -42,21 +41,27 @@ from realtime_sync.session.verbs import Sender
 from realtime_sync.state.session_state import SessionState
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from realtime_sync.events import RealtimeSessionConfig
+    from realtime_sync.events.any import AnyServerEvent
     from realtime_sync.events.visitor import ServerEventVisitor
+    from realtime_sync.session.keyed import Keyed
+    from realtime_sync.session.options import RunnerOptions, ToolOptions
     from realtime_sync.state.conversation import Conversation
     from realtime_sync.state.usage import CostLimit, RateLimits, UsageTally
     from realtime_sync.tools import ToolRunner, Toolset
+else:
+    Keyed = object
 
 __all__ = ["RealtimeSession"]
 
-E = TypeVar("E", bound=ServerEvent)
 F = TypeVar("F", bound=Callable[..., object])
-R = TypeVar("R")
 _log = logging.getLogger("realtime_sync")
 _WAIT_S: Final = 10.0
 
 
-class RealtimeSession(Sender):
+class RealtimeSession(Sender, Keyed):
     """An open session with a Realtime server. `realtime_sync.connect` makes one.
 
     Every method may be called from any thread and, unless it says otherwise, from a handler. Whatever blocks
@@ -107,9 +112,13 @@ class RealtimeSession(Sender):
     # What it is
 
     @property
-    def config(self) -> SessionConfig | None:
-        """The configuration in force, as far as events have been dispatched."""
-        return self._state.config
+    def config(self) -> RealtimeSessionConfig:
+        """The configuration in force, as far as events have been dispatched.
+
+        In other kinds of sessions it is of the class of that kind: `isinstance` tells a `TranscriptionSessionConfig`,
+        a `TranslationSessionConfig`, or the `FlatSessionConfig` of the older dialect. Only with a server of another
+        family, which tells none, it is ``None``."""
+        return cast("RealtimeSessionConfig", self._state.config)
 
     @property
     def conversation(self) -> Conversation:
@@ -303,7 +312,7 @@ class RealtimeSession(Sender):
     @overload
     def tool(self, function: F, /) -> F: ...
     @overload
-    def tool(self, function: None = None, /, **options: Any) -> Callable[[F], F]: ...
+    def tool(self, function: None = None, /, **options: Unpack[ToolOptions]) -> Callable[[F], F]: ...
     def tool(self, function: Any = None, /, **options: Any) -> Any:
         """Offer a Python function to the model, as a decorator with or without the options of `Toolset.tool`: its
         signature and docstring become the schema, and its calls are run and answered by themselves.
@@ -330,7 +339,7 @@ class RealtimeSession(Sender):
             assert self._tool_runner is not None
             self._tool_runner.announce()
 
-    def use_tools(self, toolset: Toolset, *, announce: bool = True, **options: Any) -> ToolRunner:
+    def use_tools(self, toolset: Toolset, *, announce: bool = True, **options: Unpack[RunnerOptions]) -> ToolRunner:
         """Run the model's calls with the functions of ``toolset`` from now on, and tell the server of them (unless
         ``announce=False``). `ask` and `respond` then go on until the model has its last word.
 
@@ -349,7 +358,7 @@ class RealtimeSession(Sender):
 
     # Receiving
 
-    def recv(self, timeout: float | None = None) -> ServerEvent | None:
+    def recv(self, timeout: float | None = None) -> AnyServerEvent | None:
         """The next event, after its handlers ran; ``None`` after a clean end.
 
         From the first call on, events that pass while another verb waits are kept for the next call, so that a loop
@@ -359,7 +368,7 @@ class RealtimeSession(Sender):
         Raises `RealtimeTimeout`, `ConnectionLost` or its kin when the connection was lost, `InboxOverflow`, and what
         a handler raised (its event comes with the next call).
         """
-        return self._dispatcher.next(Deadline(timeout))
+        return cast("AnyServerEvent | None", self._dispatcher.next(Deadline(timeout)))
 
     def poll(self) -> int:
         """Dispatch all that has arrived, and return how many events that were; never waits: for the timer of a GUI or
@@ -371,28 +380,42 @@ class RealtimeSession(Sender):
         """
         return self._dispatcher.poll()
 
-    def __iter__(self) -> Iterator[ServerEvent]:
+    def __iter__(self) -> Iterator[AnyServerEvent]:
         """Each event as `recv` returns it, until a clean end."""
         while (event := self.recv()) is not None:
             yield event
 
-    @overload
-    def wait_for(
-        self, key: type[E], predicate: Callable[[E], object] | None = None, timeout: float | None = _WAIT_S
-    ) -> E: ...
-    @overload
-    def wait_for(
-        self, key: str, predicate: Callable[[Any], object] | None = None, timeout: float | None = _WAIT_S
-    ) -> Any: ...
-    def wait_for(
-        self, key: Key, predicate: Callable[[Any], object] | None = None, timeout: float | None = _WAIT_S
-    ) -> Any:
-        """Block until an event of this class or type comes that the predicate accepts, and return it. Events that
-        arrived but were not dispatched yet count; events dispatched before do not.
+    # Handlers
 
-        Raises `RealtimeTimeout` after ``timeout`` seconds (0 looks at what has arrived), and the cause when the
-        connection ends first.
-        """
+    # `Keyed` tells type checkers what these make of each key.
+    if not TYPE_CHECKING:
+
+        def wait_for(self, key, predicate=None, timeout=_WAIT_S):
+            """Block until an event of this class or type comes that the predicate accepts, and return it. Events that
+            arrived but were not dispatched yet count; events dispatched before do not.
+
+            Raises `RealtimeTimeout` after ``timeout`` seconds (0 looks at what has arrived), and the cause when the
+            connection ends first.
+            """
+            return self._await_event(key, predicate, timeout)
+
+        def on(self, key, handler=None, *, replace=False):
+            """Call ``handler`` for each event of a class, of a type string, or of ``"*"``; without ``handler``, a
+            decorator. Handlers run on the thread that dispatches, in the order of their registration.
+
+            ``replace=True`` takes the place of what was registered for ``key`` under the same module and qualified
+            name: of the earlier definition of the same function when a cell of a notebook is run again (all lambdas of
+            a cell have the same name)."""
+            return self._registered(handler, partial(self._handlers.add, key, replace=replace))
+
+        def once(self, key, handler=None):
+            """As `on`, for the next such event only."""
+            return self._registered(handler, partial(self._handlers.add_once, key))
+
+    def _registered(self, handler: Receiver | None, register: Callable[[Receiver], None]) -> Any:
+        return decorating(register) if handler is None else register(handler)
+
+    def _await_event(self, key: Key, predicate: Receiver | None, timeout: float | None) -> ServerEvent:
         known = self._key_of(key)
         found: list[ServerEvent] = []
 
@@ -406,41 +429,6 @@ class RealtimeSession(Sender):
         finally:
             self._dispatcher.unsubscribe(WAITER, look, known)
         return found[0]
-
-    # Handlers
-
-    @overload
-    def on(self, key: type[E], *, replace: bool = ...) -> Callable[[Callable[[E], R]], Callable[[E], R]]: ...
-    @overload
-    def on(self, key: type[E], handler: Callable[[E], object], *, replace: bool = ...) -> None: ...
-    @overload
-    def on(self, key: str, *, replace: bool = ...) -> Callable[[F], F]: ...
-    @overload
-    def on(self, key: str, handler: Callable[[Any], object], *, replace: bool = ...) -> None: ...
-    def on(self, key: Key, handler: Callable[[Any], object] | None = None, *, replace: bool = False) -> Any:
-        """Call ``handler`` for each event of a class, of a type string, or of ``"*"``; without ``handler``, a
-        decorator. Handlers run on the thread that dispatches, in the order of their registration.
-
-        ``replace=True`` takes the place of what was registered for ``key`` under the same module and qualified name:
-        of the earlier definition of the same function when a cell of a notebook is run again (all lambdas of a cell
-        have the same name)."""
-        if handler is None:
-            return decorating(lambda given: self._handlers.add(key, given, replace=replace))
-        return self._handlers.add(key, handler, replace=replace)
-
-    @overload
-    def once(self, key: type[E]) -> Callable[[Callable[[E], R]], Callable[[E], R]]: ...
-    @overload
-    def once(self, key: type[E], handler: Callable[[E], object]) -> None: ...
-    @overload
-    def once(self, key: str) -> Callable[[F], F]: ...
-    @overload
-    def once(self, key: str, handler: Callable[[Any], object]) -> None: ...
-    def once(self, key: Key, handler: Callable[[Any], object] | None = None) -> Any:
-        """As `on`, for the next such event only."""
-        if handler is None:
-            return decorating(lambda given: self._handlers.add_once(key, given))
-        return self._handlers.add_once(key, handler)
 
     def off(self, key: Key | None = None, handler: Callable[[Any], object] | None = None) -> bool:
         """Call ``handler`` no more for ``key``; without ``handler``, none that was registered for ``key``; without
