@@ -15,8 +15,8 @@ session.start()
 print(session)
 
 # %% [markdown]
-# A callback, in force from now on. Run such a cell as often as you like, but take the old function back first with
-# `session.off(key, function)`: each registration counts.
+# A callback, in force from now on. Run such a cell as often as you like, since `replace=True` puts the new
+# function in the place of the old one; `session.off()` takes all handlers back.
 
 
 # %%
@@ -24,7 +24,7 @@ def show(event: events.ResponseOutputTextDelta) -> None:
     print(event.delta, end="", flush=True)
 
 
-session.on("response.output_text.delta", show)
+session.on("response.output_text.delta", show, replace=True)
 
 # %%
 turn = session.respond("Tell me about notebooks.")  # returns at once

@@ -33,6 +33,7 @@ if _TYPE_CHECKING:
     from realtime_sync import events
     from realtime_sync.codec import decode_client_event, decode_server_event, encode_event, event_to_dict
     from realtime_sync.events import ClientEventType, ServerEventType
+    from realtime_sync.events.any import AnyServerEvent
     from realtime_sync.events.visitor import ClientEventVisitor, ServerEventVisitor
     from realtime_sync.sending.acks import Ack
     from realtime_sync.session.opening import connect
@@ -47,6 +48,7 @@ if _TYPE_CHECKING:
 _LATER = {
     "Ack": "sending.acks",
     "ClientEventType": "events",
+    "AnyServerEvent": "events.any",
     "ClientEventVisitor": "events.visitor",
     "Conversation": "state.conversation",
     "CostLimit": "state.usage",
@@ -80,6 +82,7 @@ program which may need the library does not wait for it."""
 __all__ = [
     "UNSET",
     "Ack",
+    "AnyServerEvent",
     "AuthenticationError",
     "BudgetExceeded",
     "ClientEventType",

@@ -29,6 +29,9 @@ class RealtimeError(Exception):
     """The base of every exception of this library. Each can be pickled, so it survives the way out of a worker
     process."""
 
+    reply: Any = None
+    """Raised by `ask` or by a turn: the `Reply` with what has come so far; ``None`` otherwise."""
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own would call the class with its text alone, and lose or miss what else `__init__` takes.
         return _restored, (type(self), self.args, self.__dict__)

@@ -1,11 +1,13 @@
-"""Writes what follows from the registries of events: the constants in ``events/types.py``, and the imports and methods
-of ``events/visitor.py``.
+"""Writes what follows from the registries of events: the constants in ``events/types.py``, the imports and methods of
+``events/visitor.py``, and for type checkers the ``type`` of each class of server events, the union of them in
+``events/any.py`` and what `on`, `once` and `wait_for` make of a type string in ``session/keyed.py``.
 
 Run it after an event class was added or renamed; with ``--check`` it changes nothing and says what is out of date.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
@@ -50,6 +52,164 @@ def types(client: Mapping[str, Any], server: Mapping[str, Any]) -> str:
         constants = "\n".join(f'    {name} = "{kind}"' for name, kind in names)
         text += ENUM.format(side=side, who=side.lower(), constants=constants)
     return text
+
+
+ANY = '''"""What comes from a server, for type checkers: it is narrowed by ``event.type == ...`` and by ``isinstance``.
+
+Made by scripts/generate.py.
+"""
+# fmt: off
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+{imports}
+    from realtime_sync.events.unknown import MalformedEvent, UnknownEvent
+
+    class _Unknown(UnknownEvent):
+        type: Literal["<the type that the server sent>"] = "<the type that the server sent>"
+
+    class _Malformed(MalformedEvent):
+        type: Literal[""] = ""
+
+    AnyServerEvent = (
+{members}
+    )
+else:
+    from realtime_sync.events.base import ServerEvent as AnyServerEvent
+
+__all__ = ["AnyServerEvent"]
+'''
+KEYED = '''"""What `on`, `once` and `wait_for` make of a type string, for type checkers; at run time nobody needs it.
+
+Made by scripts/generate.py.
+"""
+# fmt: off
+# mypy: disable-error-code="overload-overlap"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol, TypeVar, overload
+
+from realtime_sync.events import (
+{imports})
+from realtime_sync.events.any import AnyServerEvent
+
+__all__ = ["Keyed"]
+
+S = TypeVar("S", bound=ServerEvent)
+E = TypeVar("E")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., object])
+Handler = Callable[[S], object]
+
+
+class Decorator(Protocol[E]):
+    """Takes a function that handles such events, and gives it back."""
+
+    def __call__(self, handler: Callable[[E], R], /) -> Callable[[E], R]: ...
+
+
+class Keyed:
+    """The verbs that take a class, a type string or ``"*"``."""
+{verbs}'''
+
+
+def names_of(registry: Mapping[str, Any]) -> dict[Any, list[str]]:
+    """Each class with its types, its own first."""
+    found: dict[Any, list[str]] = {cls: [cls.TYPE] for cls in classes_of(registry)}
+    for name, cls in registry.items():
+        found[cls] += [name] if name != cls.TYPE else []
+    return found
+
+
+def literal(names: Iterable[str]) -> str:
+    """The type of these strings."""
+    return f"Literal[{', '.join(map(repr, names))}]".replace("'", '"')
+
+
+def discriminated(text: str, server: Mapping[str, Any]) -> str:
+    """A module of events with the line that gives each class its ``type``, made anew."""
+    lines = text.splitlines(keepends=True)
+    by_name = {cls.__name__: names for cls, names in names_of(server).items()}
+    for node in reversed(ast.parse(text).body):
+        if not isinstance(node, ast.ClassDef) or not any("server_event" in ast.unparse(d) for d in node.decorator_list):
+            continue
+        names = by_name[node.name]
+        made = f'    type: {literal(names)} = "{names[0]}"\n'
+        if len(made) > WIDTH + 1:
+            made = f'    type: {literal(names)} = (\n        "{names[0]}"\n    )\n'
+        old = [entry for entry in node.body if isinstance(entry, ast.AnnAssign) and ast.unparse(entry.target) == "type"]
+        if old:
+            lines[old[0].lineno - 1 : old[0].end_lineno] = [made]
+        elif len(node.body) == 1:
+            lines.insert(node.body[0].end_lineno or 0, f"\n{made}")
+        else:
+            lines.insert((node.body[0].end_lineno or 0) + 1, made)
+    return "".join(lines)
+
+
+def any_event(server: Mapping[str, Any]) -> str:
+    """The text of ``any.py``."""
+    by_module: dict[str, list[str]] = {}
+    for cls in classes_of(server):
+        by_module.setdefault(cls.__module__, []).append(cls.__name__)
+    imports = "".join(
+        f"    from {module} import (\n" + "".join(f"        {name},\n" for name in sorted(names)) + "    )\n"
+        for module, names in sorted(by_module.items())
+    )
+    members = "\n".join(
+        f"        {'| ' if number else ''}{name}"
+        for number, name in enumerate([*(cls.__name__ for cls in classes_of(server)), "_Unknown", "_Malformed"])
+    )
+    return ANY.format(imports=imports.rstrip("\n"), members=members)
+
+
+def keyed(server: Mapping[str, Any], session: Any) -> str:
+    """The text of ``keyed.py``."""
+    named = [(cls.__name__, literal(names)) for cls, names in names_of(server).items()]
+    verbs = ""
+    for verb in ("on", "once"):
+        more = ", *, replace: bool = ..." if verb == "on" else ""
+        for cls, key in [*named, ("AnyServerEvent", 'Literal["*"]')]:
+            verbs += overloaded(verb, f"key: {key}{more}", f"Decorator[{cls}]")
+        verbs += overloaded(verb, f"key: type[S]{more}", "Decorator[S]")
+        verbs += overloaded(verb, f"key: str{more}", "Callable[[F], F]")
+        for cls, key in [*named, ("AnyServerEvent", 'Literal["*"]')]:
+            verbs += overloaded(verb, f"key: {key}, handler: Callable[[{cls}], object]{more}", "None")
+        verbs += overloaded(verb, f"key: type[S], handler: Handler[S]{more}", "None")
+        verbs += overloaded(verb, f"key: str, handler: Callable[[Any], object]{more}", "None")
+        more = more.replace("...", "False")
+        verbs += defined(verb, f"key: Any, handler: Any = None{more}", session)
+    least = "predicate: Callable[[{0}], object] | None = ..., timeout: float | None = ..."
+    for cls, key in [*named, ("AnyServerEvent", 'Literal["*"]'), ("S", "type[S]")]:
+        verbs += overloaded("wait_for", f"key: {key}, {least.format(cls)}", cls)
+    verbs += overloaded("wait_for", f"key: str, {least.format('Any')}", "Any")
+    verbs += defined("wait_for", "key: Any, predicate: Any = None, timeout: float | None = 10.0", session)
+    imported = sorted([cls for cls, _ in named] + ["ServerEvent"])
+    return KEYED.format(imports="".join(f"    {name},\n" for name in imported), verbs=verbs)
+
+
+def overloaded(verb: str, parameters: str, result: str) -> str:
+    """One way to call a verb."""
+    head = f"    def {verb}(self, {parameters}) -> {result}: ..."
+    if len(head) > WIDTH:
+        head = f"    def {verb}(\n        self, {parameters}\n    ) -> {result}: ..."
+        if max(map(len, head.splitlines())) > WIDTH:
+            split = re.sub(r", (?=\*,|[a-z]+: )", ",\n        ", f"self, {parameters}")
+            head = f"    def {verb}(\n        {split},\n    ) -> {result}: ..."
+    return f"\n    @overload\n{head}\n"
+
+
+def defined(verb: str, parameters: str, session: Any) -> str:
+    """The verb itself, with the docstring that it has at run time: editors show it."""
+    doc = inspect.getdoc(getattr(session, verb)) or ""
+    lines = [f'"""{doc}"""'] if "\n" not in doc else [*f'"""{doc}'.splitlines(), '"""']
+    text = "\n".join(f"        {line}".rstrip() for line in lines)
+    return f"\n    def {verb}(self, {parameters}) -> Any:\n{text}\n        raise NotImplementedError\n"
 
 
 def summary(cls: Any, room: int) -> str:
@@ -99,9 +259,14 @@ def between(text: str, begin: str, end: str, content: Iterable[str]) -> str:
 def made() -> dict[Path, str]:
     """Each file that is made here, and what it should be."""
     from realtime_sync.events import CLIENT_EVENTS, SERVER_EVENTS
+    from realtime_sync.session import RealtimeSession
 
     path = EVENTS / "visitor.py"
+    modules = [EVENTS / f"{name}.py" for name in ("server", "translation")]
     return {
+        **{module: discriminated(module.read_text(encoding="utf-8"), SERVER_EVENTS) for module in modules},
+        EVENTS / "any.py": any_event(SERVER_EVENTS),
+        EVENTS.parent / "session" / "keyed.py": keyed(SERVER_EVENTS, RealtimeSession),
         EVENTS / "types.py": types(CLIENT_EVENTS, SERVER_EVENTS),
         path: visitor(path.read_text(encoding="utf-8"), CLIENT_EVENTS, SERVER_EVENTS),
     }
@@ -109,7 +274,7 @@ def made() -> dict[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Write the files, or with ``--check`` compare them."""
-    stale = [path for path, text in made().items() if path.read_text(encoding="utf-8") != text]
+    stale = [path for path, text in made().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if "--check" in arguments:
         for path in stale:
             sys.stderr.write(f"{path.relative_to(ROOT)} is out of date: run python scripts/generate.py\n")

@@ -103,7 +103,8 @@ def test_tools_are_added_to_those_of_the_configuration(wire: FakeTransport) -> N
     server = answer(wire, updated())
     with connect(session=given, tools=tools):
         server.join()
-        assert [tool.get("name", tool["type"]) for tool in wire.texts[0]["session"]["tools"]] == ["mcp", "look_up"]
+        told = wire.texts[0]["session"]["tools"]
+        assert sorted(tool.get("name", tool["type"]) for tool in told) == ["look_up", "mcp"]
     assert len(given["tools"]) == 1
 
 

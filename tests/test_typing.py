@@ -1,12 +1,16 @@
 """`mypy --strict` on users' scripts finds what the comments in them say, and nothing else.
 
-``# R: type`` expects a revealed type, ``# E: code ...`` errors with these codes.
+``# R: type`` expects a revealed type, ``# E: code ...`` errors with these codes. In ``loop.py`` pyright finds what
+``# P:`` says, by its own names of the rules.
 """
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +18,8 @@ from pathlib import Path
 import pytest
 
 import realtime_sync
+from realtime_sync.session.options import RunnerOptions, ToolOptions
+from realtime_sync.tools import ToolRunner, Toolset
 
 pytest.importorskip("mypy")
 
@@ -24,7 +30,7 @@ Found = list[tuple[int, str, str]]
 def expected(script: Path) -> Found:
     found = []
     for number, line in enumerate(script.read_text().splitlines(), 1):
-        for kind, text in re.findall(r"# ([RE]): (.*)$", line):
+        for kind, text in re.findall(r"# ([RE]): (.*?)(?=  # P:|$)", line):
             found += [(number, kind, part) for part in (text.split() if kind == "E" else [text])]
     return sorted(found)
 
@@ -68,3 +74,48 @@ def test_a_users_script(script: Path, tmp_path_factory: pytest.TempPathFactory) 
     )
     assert done.stderr == ""
     assert reported(script, done.stdout) == expected(script)
+
+
+def pyright() -> list[str]:
+    """The command of pyright: of the npm package, or of basedpyright, which brings its own node."""
+    root = Path(os.environ.get("REALTIME_SYNC_PYRIGHT", "build/pyright"))
+    program = root / "node_modules" / "pyright" / "index.js"
+    node = shutil.which("node")
+    if node is not None and program.exists():
+        return [node, str(program.resolve())]
+    based = Path(sys.executable).parent / "basedpyright"
+    if based.exists():
+        return [str(based)]
+    pytest.skip(f"neither pyright (npm install --prefix {root} pyright) nor basedpyright (pip) is installed")
+
+
+def test_pyright_finds_the_same_in_a_users_loop(tmp_path: Path) -> None:
+    command = pyright()
+    script = Path(__file__).parent / "typing" / "loop.py"
+    settings = {
+        "typeCheckingMode": "standard",
+        "pythonVersion": "3.11",
+        "extraPaths": [str(Path(realtime_sync.__file__).parents[1])],
+        "enableTypeIgnoreComments": False,
+    }
+    shutil.copy(script, tmp_path)
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    done = subprocess.run(
+        [*command, "--outputjson", "--pythonpath", sys.executable, "--project", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=55,
+    )
+    told = json.loads(done.stdout)["generalDiagnostics"]
+    found = [(d["range"]["start"]["line"] + 1, d.get("rule")) for d in told if d["severity"] == "error"]
+    lines = enumerate(script.read_text().splitlines(), 1)
+    expected_ = [(number, text) for number, line in lines for text in re.findall(r"# P: (\w+)", line)]
+    assert sorted(set(found)) == expected_, told
+
+
+@pytest.mark.parametrize(("options", "function"), [(ToolOptions, Toolset.tool), (RunnerOptions, ToolRunner)])
+def test_the_typed_options_are_those_of_what_they_are_handed_to(options: type, function: object) -> None:
+    assert callable(function)
+    parameters = inspect.signature(function).parameters.values()
+    assert set(options.__annotations__) == {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -87,6 +87,10 @@ class Dispatcher:
             self._routes = {}
         return found
 
+    def handlers(self) -> list[tuple[type[ServerEvent] | str, Receiver]]:
+        """The user's handlers with their keys, in the order of registration."""
+        return [(key, receiver) for stage, key, receiver in self._receivers if stage == HANDLER]
+
     def handles(self, cls: type[ServerEvent]) -> bool:
         """Whether a handler or a visitor will see events of this class."""
         return any(stage >= HANDLER and key in cls.__mro__ for stage, key, _ in self._receivers)

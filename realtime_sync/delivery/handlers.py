@@ -53,11 +53,17 @@ class Handlers:
         self._lock = threading.Lock()  # guards _once
         self._once: list[tuple[Key, Receiver, Receiver]] = []
 
-    def add(self, key: Key, handler: Receiver) -> None:
-        """Call ``handler`` for each event of ``key`` from now on."""
+    def add(self, key: Key, handler: Receiver, *, replace: bool = False) -> None:
+        """Call ``handler`` for each event of ``key`` from now on; with ``replace``, instead of what was registered for
+        it under the same module and qualified name."""
         if not callable(handler):
             raise ConfigurationError(f"a handler must be callable, not {handler!r}")
-        self._dispatcher.subscribe(HANDLER, handler, self._key(key))
+        known = self._key(key)
+        name = _definition(handler)
+        for earlier in self._registered(known) if replace and name is not None else ():
+            if _definition(earlier) == name:
+                self._dispatcher.unsubscribe(HANDLER, earlier, known)
+        self._dispatcher.subscribe(HANDLER, handler, known)
 
     def add_once(self, key: Key, handler: Receiver) -> None:
         """Call ``handler`` for the next event of ``key`` only."""
@@ -82,6 +88,22 @@ class Handlers:
                 removed = self._forget(known, handler, first) or removed
         return removed
 
+    def remove_all(self, key: Key | None = None) -> int:
+        """Call the user's handlers of ``key`` no more, or all of them; how many that were. What rooms of this package
+        registered stays."""
+        known = None if key is None else self._key(key)
+        with self._lock:
+            waiting = {first: handler for _, handler, first in self._once}
+            self._once = [entry for entry in self._once if known not in (None, entry[0]) or _is_ours(entry[1])]
+        count = 0
+        for of, handler in self._dispatcher.handlers():
+            if known in (None, of) and not _is_ours(waiting.get(handler, handler)):
+                count += self._dispatcher.unsubscribe(HANDLER, handler, of)
+        return count
+
+    def _registered(self, key: Key) -> list[Receiver]:
+        return [handler for of, handler in self._dispatcher.handlers() if of == key]
+
     def _forget(self, key: Key, handler: Receiver, first: Receiver) -> bool:
         with self._lock:
             if (key, handler, first) not in self._once:
@@ -89,6 +111,19 @@ class Handlers:
             self._once.remove((key, handler, first))
         self._dispatcher.unsubscribe(HANDLER, first, key)
         return True
+
+
+def _definition(handler: Any) -> tuple[str, str] | None:
+    """By what a function is known again when its cell of a notebook has run once more; ``None`` when it has no name."""
+    module, name = getattr(handler, "__module__", None), getattr(handler, "__qualname__", None)
+    return (module, name) if module and name else None
+
+
+def _is_ours(handler: Any) -> bool:
+    """Whether it belongs to a tool runner, a player and the like: they are taken back by closing those."""
+    while hasattr(handler, "func"):  # a partial
+        handler = handler.func
+    return str(getattr(handler, "__module__", "")).startswith("realtime_sync.")
 
 
 def decorating(register: Callable[[Receiver], None]) -> Callable[[Any], Any]:

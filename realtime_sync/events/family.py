@@ -151,6 +151,7 @@ def content_field(cls: type[Event]) -> str:
 def _named(cls: type[Any], wire_type: str) -> Any:
     cls.TYPE = wire_type
     cls.VISIT = "visit_" + wire_type.replace(".", "_")
+    cls.__annotations__.pop("type", None)  # for type checkers a class says which strings it may be: any is taken
     cls.__annotations__["type"] = "str"
     cls.type = field(default=wire_type)
     return wire(cls)

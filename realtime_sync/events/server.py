@@ -6,6 +6,8 @@ list is empty) whatever its type says.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attrs import field
 
 from realtime_sync.events._media import AudioDelta, text_on_demand
@@ -81,6 +83,7 @@ class ErrorEvent(ServerEvent):
     """Something went wrong, at the client's or the server's side. ``error.event_id`` names the client event that
     caused it, if one did; the session nearly always goes on."""
 
+    type: Literal["error"] = "error"
     error: ErrorDetail
 
 
@@ -88,6 +91,7 @@ class ErrorEvent(ServerEvent):
 class SessionCreated(ServerEvent):
     """The first event of a connection: the configuration that the session starts with."""
 
+    type: Literal["session.created"] = "session.created"
     session: SessionConfig
 
 
@@ -95,6 +99,7 @@ class SessionCreated(ServerEvent):
 class SessionUpdated(ServerEvent):
     """A ``session.update`` was accepted; ``session`` is the whole configuration that now applies."""
 
+    type: Literal["session.updated"] = "session.updated"
     session: SessionConfig
 
 
@@ -102,6 +107,7 @@ class SessionUpdated(ServerEvent):
 class TranscriptionSessionCreated(ServerEvent):
     """The first event of a transcription session in the older dialect."""
 
+    type: Literal["transcription_session.created"] = "transcription_session.created"
     session: FlatSessionConfig
 
 
@@ -109,6 +115,7 @@ class TranscriptionSessionCreated(ServerEvent):
 class TranscriptionSessionUpdated(ServerEvent):
     """A ``transcription_session.update`` was accepted (older dialect)."""
 
+    type: Literal["transcription_session.updated"] = "transcription_session.updated"
     session: FlatSessionConfig
 
 
@@ -124,6 +131,7 @@ class Conversation(WireObject):
 class ConversationCreated(ServerEvent):
     """The conversation exists; comes right after ``session.created`` where the server sends it."""
 
+    type: Literal["conversation.created"] = "conversation.created"
     conversation: Conversation
 
 
@@ -132,6 +140,7 @@ class ConversationItemCreated(ServerEvent):
     """An item was added, in the words of the older dialect: compatible servers send this in place of
     ``conversation.item.added`` and ``conversation.item.done``. ``previous_item_id`` is ``None`` for the first item."""
 
+    type: Literal["conversation.item.created"] = "conversation.item.created"
     item: Item
     previous_item_id: str | None = None
 
@@ -141,6 +150,7 @@ class ConversationItemAdded(ServerEvent):
     """An item was added, by the client, by the committed input buffer, or by a response that begins to fill it.
     ``previous_item_id`` is ``None`` for the first item."""
 
+    type: Literal["conversation.item.added"] = "conversation.item.added"
     item: Item
     previous_item_id: str | None = None
 
@@ -149,6 +159,7 @@ class ConversationItemAdded(ServerEvent):
 class ConversationItemDone(ServerEvent):
     """An item is final and complete, but for audio data and a transcript that may follow."""
 
+    type: Literal["conversation.item.done"] = "conversation.item.done"
     item: Item
     previous_item_id: str | None = None
 
@@ -157,6 +168,7 @@ class ConversationItemDone(ServerEvent):
 class ConversationItemRetrieved(ServerEvent):
     """The item that ``conversation.item.retrieve`` asked for, with its audio."""
 
+    type: Literal["conversation.item.retrieved"] = "conversation.item.retrieved"
     item: Item
 
 
@@ -164,6 +176,7 @@ class ConversationItemRetrieved(ServerEvent):
 class ConversationItemDeleted(ServerEvent):
     """An item was removed, as ``conversation.item.delete`` asked for."""
 
+    type: Literal["conversation.item.deleted"] = "conversation.item.deleted"
     item_id: str
 
 
@@ -171,6 +184,7 @@ class ConversationItemDeleted(ServerEvent):
 class ConversationItemTruncated(ServerEvent):
     """The model's speech was cut at ``audio_end_ms`` (milliseconds from its beginning); its transcript is dropped."""
 
+    type: Literal["conversation.item.truncated"] = "conversation.item.truncated"
     item_id: str
     content_index: int
     audio_end_ms: int
@@ -180,6 +194,9 @@ class ConversationItemTruncated(ServerEvent):
 class ConversationItemInputAudioTranscriptionDelta(ServerEvent):
     """The next piece of what the user said. ``logprobs`` only when the session's ``include`` asks for it."""
 
+    type: Literal["conversation.item.input_audio_transcription.delta"] = (
+        "conversation.item.input_audio_transcription.delta"
+    )
     item_id: str
     content_index: int | None = None
     delta: str | None = None
@@ -190,6 +207,9 @@ class ConversationItemInputAudioTranscriptionDelta(ServerEvent):
 class ConversationItemInputAudioTranscriptionSegment(ServerEvent):
     """One segment of what was said, by one ``speaker``; ``start`` and ``end`` in seconds."""
 
+    type: Literal["conversation.item.input_audio_transcription.segment"] = (
+        "conversation.item.input_audio_transcription.segment"
+    )
     item_id: str
     content_index: int
     id: str
@@ -204,6 +224,9 @@ class ConversationItemInputAudioTranscriptionCompleted(ServerEvent):
     """The whole of what the user said in an item; replaces the deltas. It may come after the model's reply. ``usage``
     is counted apart from the response's."""
 
+    type: Literal["conversation.item.input_audio_transcription.completed"] = (
+        "conversation.item.input_audio_transcription.completed"
+    )
     item_id: str
     content_index: int
     transcript: str
@@ -216,6 +239,9 @@ class ConversationItemInputAudioTranscriptionCompleted(ServerEvent):
 class ConversationItemInputAudioTranscriptionFailed(ServerEvent):
     """The user's speech could not be transcribed; the conversation goes on with the audio."""
 
+    type: Literal["conversation.item.input_audio_transcription.failed"] = (
+        "conversation.item.input_audio_transcription.failed"
+    )
     item_id: str
     content_index: int
     error: TranscriptionError
@@ -226,6 +252,7 @@ class InputAudioBufferCommitted(ServerEvent):
     """The input buffer became the user message ``item_id``, by the client or by turn detection; the item itself
     follows. ``previous_item_id`` is ``None`` for the first item."""
 
+    type: Literal["input_audio_buffer.committed"] = "input_audio_buffer.committed"
     item_id: str
     previous_item_id: str | None = None
 
@@ -234,12 +261,15 @@ class InputAudioBufferCommitted(ServerEvent):
 class InputAudioBufferCleared(ServerEvent):
     """The input buffer was emptied, as ``input_audio_buffer.clear`` asked for."""
 
+    type: Literal["input_audio_buffer.cleared"] = "input_audio_buffer.cleared"
+
 
 @REALTIME.server_event("input_audio_buffer.speech_started")
 class InputAudioBufferSpeechStarted(ServerEvent):
     """The user starts to speak: the moment to stop playing. ``audio_start_ms`` counts milliseconds of all audio sent in
     the session, padding included; ``item_id`` is the id that the user message will have."""
 
+    type: Literal["input_audio_buffer.speech_started"] = "input_audio_buffer.speech_started"
     audio_start_ms: int
     item_id: str
 
@@ -249,6 +279,7 @@ class InputAudioBufferSpeechStopped(ServerEvent):
     """The user has stopped speaking. ``audio_end_ms`` counts milliseconds of all audio sent in the session, trailing
     silence included."""
 
+    type: Literal["input_audio_buffer.speech_stopped"] = "input_audio_buffer.speech_stopped"
     audio_end_ms: int
     item_id: str
 
@@ -258,6 +289,7 @@ class InputAudioBufferTimeoutTriggered(ServerEvent):
     """Nobody spoke for the ``idle_timeout_ms`` of `ServerVad`: the silence from ``audio_start_ms`` to ``audio_end_ms``
     (of all audio sent) is committed as ``item_id`` and the model will speak."""
 
+    type: Literal["input_audio_buffer.timeout_triggered"] = "input_audio_buffer.timeout_triggered"
     audio_start_ms: int
     audio_end_ms: int
     item_id: str
@@ -268,6 +300,7 @@ class InputAudioBufferDtmfEventReceived(ServerEvent):
     """A key of the telephone was pressed (SIP only): ``event`` is the key, ``received_at`` in seconds since 1970
     (UTC)."""
 
+    type: Literal["input_audio_buffer.dtmf_event_received"] = "input_audio_buffer.dtmf_event_received"
     event: str
     received_at: int
 
@@ -276,6 +309,7 @@ class InputAudioBufferDtmfEventReceived(ServerEvent):
 class OutputAudioBufferStarted(ServerEvent):
     """The server begins to play a response (WebRTC and SIP only)."""
 
+    type: Literal["output_audio_buffer.started"] = "output_audio_buffer.started"
     response_id: str
 
 
@@ -283,6 +317,7 @@ class OutputAudioBufferStarted(ServerEvent):
 class OutputAudioBufferStopped(ServerEvent):
     """The server has played a response to its end (WebRTC and SIP only)."""
 
+    type: Literal["output_audio_buffer.stopped"] = "output_audio_buffer.stopped"
     response_id: str
 
 
@@ -291,6 +326,7 @@ class OutputAudioBufferCleared(ServerEvent):
     """The server stopped playing: the user interrupted, or ``output_audio_buffer.clear`` asked for it (WebRTC and SIP
     only)."""
 
+    type: Literal["output_audio_buffer.cleared"] = "output_audio_buffer.cleared"
     response_id: str
 
 
@@ -298,6 +334,7 @@ class OutputAudioBufferCleared(ServerEvent):
 class ResponseCreated(ServerEvent):
     """The model begins to answer; ``response`` has no output yet."""
 
+    type: Literal["response.created"] = "response.created"
     response: Response
 
 
@@ -305,6 +342,7 @@ class ResponseCreated(ServerEvent):
 class ResponseDone(ServerEvent):
     """A response has ended, well or not: see its ``status``. It holds everything but audio data, and the usage."""
 
+    type: Literal["response.done"] = "response.done"
     response: Response
 
 
@@ -312,6 +350,7 @@ class ResponseDone(ServerEvent):
 class ResponseOutputItemAdded(ServerEvent):
     """A response begins a new item."""
 
+    type: Literal["response.output_item.added"] = "response.output_item.added"
     response_id: str
     output_index: int
     item: Item
@@ -321,6 +360,7 @@ class ResponseOutputItemAdded(ServerEvent):
 class ResponseOutputItemDone(ServerEvent):
     """An item of a response is final."""
 
+    type: Literal["response.output_item.done"] = "response.output_item.done"
     response_id: str
     output_index: int
     item: Item
@@ -330,6 +370,7 @@ class ResponseOutputItemDone(ServerEvent):
 class ResponseContentPartAdded(ServerEvent):
     """A message of a response begins a new part."""
 
+    type: Literal["response.content_part.added"] = "response.content_part.added"
     response_id: str
     item_id: str
     output_index: int
@@ -341,6 +382,7 @@ class ResponseContentPartAdded(ServerEvent):
 class ResponseContentPartDone(ServerEvent):
     """A part of a message is final."""
 
+    type: Literal["response.content_part.done"] = "response.content_part.done"
     response_id: str
     item_id: str
     output_index: int
@@ -352,6 +394,7 @@ class ResponseContentPartDone(ServerEvent):
 class ResponseOutputTextDelta(ServerEvent):
     """The next piece of a written reply."""
 
+    type: Literal["response.output_text.delta", "response.text.delta"] = "response.output_text.delta"
     response_id: str
     item_id: str
     output_index: int
@@ -363,6 +406,7 @@ class ResponseOutputTextDelta(ServerEvent):
 class ResponseOutputTextDone(ServerEvent):
     """A written reply is complete; ``text`` is the whole of it."""
 
+    type: Literal["response.output_text.done", "response.text.done"] = "response.output_text.done"
     response_id: str
     item_id: str
     output_index: int
@@ -374,6 +418,9 @@ class ResponseOutputTextDone(ServerEvent):
 class ResponseOutputAudioTranscriptDelta(ServerEvent):
     """The next piece of the text of a spoken reply; it runs ahead of what is heard."""
 
+    type: Literal["response.output_audio_transcript.delta", "response.audio_transcript.delta"] = (
+        "response.output_audio_transcript.delta"
+    )
     response_id: str
     item_id: str
     output_index: int
@@ -385,6 +432,9 @@ class ResponseOutputAudioTranscriptDelta(ServerEvent):
 class ResponseOutputAudioTranscriptDone(ServerEvent):
     """The text of a spoken reply is complete."""
 
+    type: Literal["response.output_audio_transcript.done", "response.audio_transcript.done"] = (
+        "response.output_audio_transcript.done"
+    )
     response_id: str
     item_id: str
     output_index: int
@@ -397,6 +447,7 @@ class ResponseOutputAudioTranscriptDone(ServerEvent):
 class ResponseOutputAudioDelta(AudioDelta):
     """The next piece of a spoken reply, as base64; it comes faster than it is to be played."""
 
+    type: Literal["response.output_audio.delta", "response.audio.delta"] = "response.output_audio.delta"
     response_id: str
     item_id: str
     output_index: int
@@ -414,6 +465,7 @@ class ResponseOutputAudioDelta(AudioDelta):
 class ResponseOutputAudioDone(ServerEvent):
     """All audio of a part has been sent, which does not mean that it has been played."""
 
+    type: Literal["response.output_audio.done", "response.audio.done"] = "response.output_audio.done"
     response_id: str
     item_id: str
     output_index: int
@@ -424,6 +476,7 @@ class ResponseOutputAudioDone(ServerEvent):
 class ResponseFunctionCallArgumentsDelta(ServerEvent):
     """The next piece of the JSON text of a function call's arguments."""
 
+    type: Literal["response.function_call_arguments.delta"] = "response.function_call_arguments.delta"
     response_id: str
     item_id: str
     output_index: int
@@ -435,6 +488,7 @@ class ResponseFunctionCallArgumentsDelta(ServerEvent):
 class ResponseFunctionCallArgumentsDone(ServerEvent):
     """The arguments of a function call are complete, as JSON text that the model wrote."""
 
+    type: Literal["response.function_call_arguments.done"] = "response.function_call_arguments.done"
     response_id: str
     item_id: str
     output_index: int
@@ -448,6 +502,7 @@ class ResponseMcpCallArgumentsDelta(ServerEvent):
     """The next piece of the JSON text of an MCP call's arguments. ``obfuscation`` is padding against guessing by
     length."""
 
+    type: Literal["response.mcp_call_arguments.delta"] = "response.mcp_call_arguments.delta"
     response_id: str
     item_id: str
     output_index: int
@@ -459,6 +514,7 @@ class ResponseMcpCallArgumentsDelta(ServerEvent):
 class ResponseMcpCallArgumentsDone(ServerEvent):
     """The arguments of an MCP call are complete, as JSON text."""
 
+    type: Literal["response.mcp_call_arguments.done"] = "response.mcp_call_arguments.done"
     response_id: str
     item_id: str
     output_index: int
@@ -469,6 +525,7 @@ class ResponseMcpCallArgumentsDone(ServerEvent):
 class ResponseMcpCallInProgress(ServerEvent):
     """The API has called an MCP tool and waits for it."""
 
+    type: Literal["response.mcp_call.in_progress"] = "response.mcp_call.in_progress"
     item_id: str
     output_index: int
 
@@ -477,6 +534,7 @@ class ResponseMcpCallInProgress(ServerEvent):
 class ResponseMcpCallCompleted(ServerEvent):
     """A call of an MCP tool has succeeded; the result is in the item."""
 
+    type: Literal["response.mcp_call.completed"] = "response.mcp_call.completed"
     item_id: str
     output_index: int
 
@@ -485,6 +543,7 @@ class ResponseMcpCallCompleted(ServerEvent):
 class ResponseMcpCallFailed(ServerEvent):
     """A call of an MCP tool has failed; the reason is in the item."""
 
+    type: Literal["response.mcp_call.failed"] = "response.mcp_call.failed"
     item_id: str
     output_index: int
 
@@ -493,6 +552,7 @@ class ResponseMcpCallFailed(ServerEvent):
 class McpListToolsInProgress(ServerEvent):
     """The API asks an MCP server for its tools; ``item_id`` is the item that will list them."""
 
+    type: Literal["mcp_list_tools.in_progress"] = "mcp_list_tools.in_progress"
     item_id: str
 
 
@@ -500,6 +560,7 @@ class McpListToolsInProgress(ServerEvent):
 class McpListToolsCompleted(ServerEvent):
     """The tools of an MCP server are known and can be called."""
 
+    type: Literal["mcp_list_tools.completed"] = "mcp_list_tools.completed"
     item_id: str
 
 
@@ -507,6 +568,7 @@ class McpListToolsCompleted(ServerEvent):
 class McpListToolsFailed(ServerEvent):
     """An MCP server did not list its tools; the model goes on without them."""
 
+    type: Literal["mcp_list_tools.failed"] = "mcp_list_tools.failed"
     item_id: str
 
 
@@ -514,4 +576,5 @@ class McpListToolsFailed(ServerEvent):
 class RateLimitsUpdated(ServerEvent):
     """How much of the account's limits is left, output of the current response already reserved."""
 
+    type: Literal["rate_limits.updated"] = "rate_limits.updated"
     rate_limits: list[RateLimit]

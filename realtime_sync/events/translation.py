@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attrs import field
 
 from realtime_sync.events._media import AudioDelta, text_on_demand
@@ -35,6 +37,8 @@ class SessionInputAudioBufferAppend(ClientEvent):
 class SessionClosed(ServerEvent):
     """The session has ended; nothing follows."""
 
+    type: Literal["session.closed"] = "session.closed"
+
 
 @TRANSLATION.client_event("session.close", confirmed_by=(SessionClosed,))
 class SessionClose(ClientEvent):
@@ -46,6 +50,7 @@ class SessionInputTranscriptDelta(ServerEvent):
     """The next piece of the text of the source speech, to be joined without adding spaces; comes only with input
     transcription on. ``elapsed_ms`` is its place in the stream in milliseconds, where the server gives one."""
 
+    type: Literal["session.input_transcript.delta"] = "session.input_transcript.delta"
     delta: str
     elapsed_ms: int | None = None
 
@@ -55,6 +60,7 @@ class SessionOutputTranscriptDelta(ServerEvent):
     """The next piece of the translated text, to be joined without adding spaces. ``elapsed_ms`` as in
     `SessionInputTranscriptDelta`."""
 
+    type: Literal["session.output_transcript.delta"] = "session.output_transcript.delta"
     delta: str
     elapsed_ms: int | None = None
 
@@ -66,6 +72,7 @@ class SessionOutputAudioDelta(AudioDelta):
     ``sample_rate`` in Hz and ``channels``; 24 kHz mono where they are ``None``. ``elapsed_ms`` as in
     `SessionInputTranscriptDelta`."""
 
+    type: Literal["session.output_audio.delta"] = "session.output_audio.delta"
     delta: str = field(metadata=PAYLOAD)
     sample_rate: int | None = None
     channels: int | None = None

@@ -24,6 +24,7 @@ from realtime_sync.events import (
     ClientEvent,
     ConversationItemCreate,
     Family,
+    Item,
     ResponseCancel,
     ResponseConfig,
     ResponseCreate,
@@ -126,6 +127,10 @@ class Outgoing:
         if isinstance(metadata, Mapping) and len(metadata) < MOST_METADATA:
             response["metadata"] = {**metadata, STAMP: event_id}
         return self._prepared({"type": ResponseCreate.TYPE, "event_id": event_id, "response": response})
+
+    def item(self, item: Item | Mapping[str, Any]) -> tuple[Ack[Any], str]:
+        """The handle of a ``conversation.item.create``, and its text, which is still to be sent."""
+        return self._prepared({"type": ConversationItemCreate.TYPE, "item": object_to_dict(item)})
 
     def _prepared(self, fields: dict[str, Any]) -> tuple[Ack[Any], str]:
         """The handle of an event, and its text: encoded once, and read once into what is checked and kept."""

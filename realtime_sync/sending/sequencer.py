@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from threading import get_ident
 from typing import Any, Final
 
 from realtime_sync._deadline import now
@@ -58,14 +59,33 @@ RETRY_S: Final = (0.0, 0.5, 1.0, 2.0)
 _log = logging.getLogger("realtime_sync")
 
 
+Prepared = tuple[Ack[Any], str]
+"""The handle of a message, and its JSON."""
+
+
+class Place:
+    """A place in the queue for somebody who will ask for a response, and has to say something first."""
+
+    __slots__ = ("not_before", "patience_until", "taken", "thread")
+
+    def __init__(self) -> None:
+        self.thread: Final = get_ident()
+        self.taken = False
+        """Whether it is their turn: what others ask for waits until they have asked."""
+        self.not_before = 0.0
+        self.patience_until = now() + PROBE_S
+
+
 class _Waiting:
     """A create that has not been accepted yet."""
 
-    __slots__ = ("abandoned", "ack", "collisions", "not_before", "patience_until", "text")
+    __slots__ = ("abandoned", "ack", "before", "collisions", "not_before", "patience_until", "text", "thread")
 
-    def __init__(self, ack: Ack[Any], text: str) -> None:
+    def __init__(self, ack: Ack[Any], text: str, before: Sequence[Prepared] = ()) -> None:
         self.ack = ack
         self.text = text
+        self.before = before  # messages that go ahead of it, at once
+        self.thread = get_ident()
         self.abandoned = False  # nobody waits for its response: it is cancelled when it begins
         self.collisions = 0
         self.not_before = 0.0
@@ -80,6 +100,10 @@ class Sequencer:
     lost are given up after a while. A server that is busy after all says so; the create is then sent once more.
     Responses out of band pass at once.
 
+    What a response is to answer is said when its turn has come, not before: a message that goes with a create is sent
+    right ahead of it, and who has more to say than a message (audio) lines up first. So of several threads that ask,
+    each gets the answer to its own question. A handler that asks while its own thread has the floor is let through.
+
     ``submit``, ``withdraw`` and ``abandon`` may be called from any thread, what takes in events from the dispatching
     one. ``cancel`` is called, with the id of a response that nobody waits for, when it begins.
     """
@@ -92,7 +116,8 @@ class Sequencer:
         self._send = send
         self._cancel = cancel
         self._lock = threading.Lock()  # guards all below; never held while sending
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_Waiting | Place] = deque()
+        self._floor: Place | None = None  # who is speaking
         self._sent: _Waiting | None = None  # on its way: neither confirmed nor refused yet
         self._another_at: float | None = None  # since when a response may begin that nobody asks for
         self._guess: tuple[_Waiting, Run] | None = None  # confirmed by a response that may not be its own
@@ -102,19 +127,48 @@ class Sequencer:
         """Whether a response runs on the default conversation or has been asked for."""
         return self._responses.active is not None or self._sent is not None
 
-    def submit(self, ack: Ack[Any], text: str) -> None:
-        """Send ``text``, the JSON of the ``response.create`` of ``ack``, now or when its turn comes."""
-        waiting = _Waiting(ack, text)
+    def submit(self, ack: Ack[Any], text: str, before: Sequence[Prepared] = (), place: Place | None = None) -> None:
+        """Send ``text``, the JSON of the ``response.create`` of ``ack``, and the messages ``before`` it, now or when
+        its turn comes. ``place`` is that of `line_up`, whose turn it is, and which is given up."""
+        waiting = _Waiting(ack, text, before)
         if _out_of_band(ack.event):
             self._dispatch(waiting)
             return
         with self._lock:
-            if self._busy_locked() or self._queue:
+            first = self._floor is not None and self._floor.thread == waiting.thread
+            if self._floor is place:
+                self._floor = None
+            if self._busy_locked() or ((self._queue or self._floor is not None) and not first):
                 waiting.patience_until = now() + PROBE_S
-                self._queue.append(waiting)
+                (self._queue.appendleft if first else self._queue.append)(waiting)
                 return
             self._claim_locked(waiting)
         self._dispatch(waiting)
+
+    def line_up(self) -> Place:
+        """A place in the queue for somebody who has something to say first; `submit` or `step_down` ends it."""
+        place = Place()
+        with self._lock:
+            held = self._floor
+            if held is not None and held.thread == place.thread:  # a handler of who is speaking
+                place.taken = True
+            elif held is None and not self._queue and not self._busy_locked():
+                self._floor = place
+                place.taken = True
+            else:
+                self._queue.append(place)
+        return place
+
+    def step_down(self, place: Place) -> None:
+        """Nothing will be asked for from this place any more; nothing happens when it was given up already."""
+        with self._lock:
+            if self._floor is place:
+                self._floor = None
+            elif place in self._queue:
+                self._queue.remove(place)
+            else:
+                return
+        self._next()
 
     def beside(self, response_id: str | None) -> bool:
         """Whether this is a response out of band."""
@@ -125,7 +179,7 @@ class Sequencer:
         """Forget a create that still waits for its turn; False when it has been sent."""
         with self._lock:
             for waiting in self._queue:
-                if waiting.ack is ack:
+                if isinstance(waiting, _Waiting) and waiting.ack is ack:
                     self._queue.remove(waiting)
                     return True
         return False
@@ -148,7 +202,8 @@ class Sequencer:
         with self._lock:
             failed, self._queue = self._queue, deque()
         for waiting in failed:
-            waiting.ack._settle(None, cause)
+            if isinstance(waiting, _Waiting):
+                waiting.ack._settle(None, cause)
 
     def doubts(self, ack: Ack[Any]) -> bool:
         """Whether the response that confirmed this create may well be another's: then the next one to begin, if one
@@ -291,13 +346,20 @@ class Sequencer:
         with self._lock:
             if not self._queue:
                 return
-            waiting = self._queue[0]
+            waiting = self._first_locked()
             busy = self._busy_locked()
-            if now() < waiting.not_before or (busy and now() < waiting.patience_until):
+            held = self._floor is not None and self._floor.thread != waiting.thread
+            if now() < waiting.not_before or ((busy or held) and now() < waiting.patience_until):
+                return
+            if isinstance(waiting, Place):
+                if self._floor is None:  # two that speak at once would be heard as one
+                    self._queue.remove(waiting)
+                    self._floor = waiting
+                    waiting.taken = True
                 return
             if self._responses.active is not None and busy:
                 _log.info("a response waited for %g s: it is asked for, whether or not another one is active", PROBE_S)
-            self._queue.popleft()
+            self._queue.remove(waiting)
             self._claim_locked(waiting)
         try:
             self._dispatch(waiting)
@@ -306,12 +368,24 @@ class Sequencer:
             if not waiting.ack.done:
                 waiting.ack._settle(None, error)
 
+    def _first_locked(self) -> _Waiting | Place:
+        """Whose turn is next: while somebody has the floor, what a handler on their own thread asks for goes first."""
+        held = self._floor
+        if held is not None:
+            for waiting in self._queue:
+                if waiting.thread == held.thread and isinstance(waiting, _Waiting):
+                    return waiting
+        return self._queue[0]
+
     def _dispatch(self, waiting: _Waiting) -> None:
-        self._acks.expect(waiting.ack)
+        before, waiting.before = waiting.before, ()  # once: a create that collides is sent again without them
+        ack = waiting.ack
         try:
-            self._send(waiting.text)
+            for ack, text in (*before, (waiting.ack, waiting.text)):
+                self._acks.expect(ack)
+                self._send(text)
         except BaseException:
-            self._acks.discard(waiting.ack)
+            self._acks.discard(ack)
             with self._lock:
                 if self._sent is waiting:
                     self._sent = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from realtime_sync._deadline import now
-from realtime_sync.errors import InvalidEvent, ResponseFailed
+from realtime_sync.errors import ConfigurationError, InvalidEvent, ResponseFailed
 from realtime_sync.events import (
     FunctionCall,
     McpApprovalRequest,
@@ -25,6 +27,8 @@ from realtime_sync.events import (
 )
 from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.record import whole_text
+from realtime_sync.state.facts import Sound
+from realtime_sync.state.heard import Heard
 
 __all__ = ["Reply"]
 
@@ -53,6 +57,9 @@ class Reply:
         self._items: dict[int, Any] = {}
         self._calls: dict[str, FunctionCall] = {}
         self._asked_at = now()
+        self._sound = Sound()
+        self._heard = Heard()
+        self._user_item_ids: tuple[str, ...] = ()
         self.response_id: str | None = None
         """The server's id of the response; ``None`` until it has begun."""
         self.response: Response | None = None
@@ -83,6 +90,41 @@ class Reply:
     def audio(self) -> bytes:
         """The audio output in the session's format; by default 24 kHz mono s16le."""
         return b"".join(piece for part in self._ordered() for piece in part.audio)
+
+    @property
+    def wav(self) -> bytes:
+        """The audio output as a WAV file of 16-bit mono PCM at the rate that it has, which every player plays; what
+        comes as G.711 is decoded (8 kHz). Empty when there is no audio."""
+        audio = self.audio
+        if not audio:
+            return b""
+        from realtime_sync.audio import decode_pcma, decode_pcmu, write_wav  # only who listens pays for their tables
+
+        decode = {"pcmu": decode_pcmu, "pcma": decode_pcma}.get(self._sound.code or "")
+        file = io.BytesIO()
+        write_wav(file, decode(audio) if decode else audio[: len(audio) & ~1], rate_hz=self._sound.rate_hz)
+        return file.getvalue()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `wav` to a file, which is replaced.
+
+        Raises `ConfigurationError` when there is no audio and when the file cannot be written.
+        """
+        content = self.wav
+        if not content:
+            raise ConfigurationError(f"there is no audio to save in {os.fspath(path)!r}: the reply is text")
+        try:
+            with open(path, "wb") as file:
+                file.write(content)
+        except OSError as error:
+            raise ConfigurationError(f"cannot write {os.fspath(path)!r}: {error.strerror}") from error
+
+    @property
+    def heard(self) -> str | None:
+        """What the user was heard to say in the audio that this response answers. ``None`` without such audio, when the
+        session has no transcription, and until it has come: it may come after the reply (``ask(heard=True)`` and
+        ``Turn.result(heard=True)`` wait for it)."""
+        return self._heard.text(self._user_item_ids)
 
     @property
     def items(self) -> list[Any]:
@@ -120,12 +162,14 @@ class Reply:
     def raise_for_status(self) -> Reply:
         """Return the reply itself; raises `ResponseFailed` unless it was completed."""
         if self.done and self.status != "completed":
-            raise ResponseFailed(
+            failed = ResponseFailed(
                 f"the response ended as {self.status}{_reason(self.response)}",
                 status=self.status,
                 details=self.response.status_details if self.response else None,
                 response=self.response,
             )
+            failed.reply = self
+            raise failed
         return self
 
     def __str__(self) -> str:
@@ -136,6 +180,22 @@ class Reply:
         calls += f", approvals={[request.name for request in self.approvals]}" if self.approvals else ""
         audio_bytes = sum(len(piece) for part in self._parts.values() for piece in part.audio)
         return f"<Reply {self.status}: {str(self)!r}{calls}, {audio_bytes} bytes of audio>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: without what belongs to the rest of the session."""
+        return {**self.__dict__, "_heard": self._heard.of(self._user_item_ids)}
+
+    def _begin(self, response_id: str | None, sound: Sound, heard: Heard, user_item_ids: tuple[str, ...]) -> None:
+        """The response has begun: in which format its audio comes, and which audio of the user it answers."""
+        self.response_id = response_id
+        self._sound = sound
+        self._heard = heard
+        self._user_item_ids = user_item_ids
+
+    @property
+    def _settled(self) -> bool:
+        """Whether nothing more is to come to `heard`."""
+        return self._heard.settled(self._user_item_ids)
 
     def apply(self, event: ServerEvent) -> None:
         """Take in one event of this response."""

@@ -9,13 +9,13 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.codec import object_to_dict
 from realtime_sync.delivery.background import BackgroundPump
 from realtime_sync.delivery.connection import Connection, Tap
-from realtime_sync.delivery.dispatcher import STATE, VISITOR, WAITER, Dispatcher
+from realtime_sync.delivery.dispatcher import STATE, VISITOR, WAITER, Dispatcher, Receiver
 from realtime_sync.delivery.ending import explain
 from realtime_sync.delivery.handlers import Handlers, Key, decorating, key_of
 from realtime_sync.delivery.inbox import Inbox
@@ -31,7 +31,6 @@ from realtime_sync.events import (
     ResponseCreated,
     ResponseOutputItemDone,
     ServerEvent,
-    SessionConfig,
     SessionUpdated,
     TurnDetection,
 )
@@ -40,26 +39,32 @@ from realtime_sync.sending.outgoing import Outgoing, known_types
 from realtime_sync.sending.sequencer import RESPONDING, Sequencer
 from realtime_sync.sending.user_input import coded_audio, user_message
 from realtime_sync.session.reply import Reply
-from realtime_sync.session.turn import TURN_TIMEOUT_S, Turn
+from realtime_sync.session.turn import TURN_TIMEOUT_S, Faults, Turn, Turns
 from realtime_sync.session.verbs import Sender
 from realtime_sync.state.session_state import SessionState
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from realtime_sync.events import RealtimeSessionConfig
+    from realtime_sync.events.any import AnyServerEvent
     from realtime_sync.events.visitor import ServerEventVisitor
+    from realtime_sync.session.keyed import Keyed
+    from realtime_sync.session.options import RunnerOptions, ToolOptions
     from realtime_sync.state.conversation import Conversation
     from realtime_sync.state.usage import CostLimit, RateLimits, UsageTally
     from realtime_sync.tools import ToolRunner, Toolset
+else:
+    Keyed = object
 
 __all__ = ["RealtimeSession"]
 
-E = TypeVar("E", bound=ServerEvent)
 F = TypeVar("F", bound=Callable[..., object])
-R = TypeVar("R")
 _log = logging.getLogger("realtime_sync")
 _WAIT_S: Final = 10.0
 
 
-class RealtimeSession(Sender):
+class RealtimeSession(Sender, Keyed):
     """An open session with a Realtime server. `realtime_sync.connect` makes one.
 
     Every method may be called from any thread and, unless it says otherwise, from a handler. Whatever blocks
@@ -94,6 +99,7 @@ class RealtimeSession(Sender):
         self._own_tools: Toolset | None = None  # the functions of `tool`, whatever toolset is in use
         self._approval_warned = False
         self._background: BackgroundPump | None = None
+        self._turns = Turns(self._dispatcher)
         self._runs = 0
         self._interrupters: tuple[Callable[[], Iterable[str | None]], ...] = ()
         self._last_error: ServerError | None = None
@@ -113,9 +119,13 @@ class RealtimeSession(Sender):
     # What it is
 
     @property
-    def config(self) -> SessionConfig | None:
-        """The configuration in force, as far as events have been dispatched."""
-        return self._state.config
+    def config(self) -> RealtimeSessionConfig:
+        """The configuration in force, as far as events have been dispatched.
+
+        In other kinds of sessions it is of the class of that kind: `isinstance` tells a `TranscriptionSessionConfig`,
+        a `TranslationSessionConfig`, or the `FlatSessionConfig` of the older dialect. Only with a server of another
+        family, which tells none, it is ``None``."""
+        return cast("RealtimeSessionConfig", self._state.config)
 
     @property
     def conversation(self) -> Conversation:
@@ -183,22 +193,38 @@ class RealtimeSession(Sender):
         a turn of its own whatever the turn detection is set to, which is switched off meanwhile and restored.
         ``config``: options of this response. ``timeout`` is in seconds, for the whole turn.
 
-        Raises `InvalidEvent` or `ConfigurationError` for input that cannot be sent, and `ServerError` when the server
-        refuses the audio.
+        While another response is active, what is said waits with the request until that has ended, so that threads
+        which ask at once each get the answer to their own question. With audio this call itself waits for that, and
+        for the audio to be committed; otherwise it returns at once. Hold the turn: one that is dropped takes nothing
+        in.
+
+        Raises `InvalidEvent` or `ConfigurationError` for input that cannot be sent, `ServerError` when the server
+        refuses the audio, and `BudgetExceeded`.
         """
         deadline = Deadline(timeout)
-        if audio is not None:
-            self._speak(coded_audio(audio, self._state.facts.input), deadline)
+        faults = Faults()
+        coded = None if audio is None else coded_audio(audio, self._state.facts.input)
         message = user_message(text, images)
-        if message.content:
-            self.create_item(message)
         ack, sent = self._outgoing.response(config)
-        turn = self._turn(ack, deadline)  # before sending: another thread may dispatch the answer at once
+        before = [self._outgoing.item(message)] if message.content else []
+        place = None
         try:
-            self._sequencer.submit(ack, sent)
+            if coded is not None:
+                place = self._sequencer.line_up()
+                self._dispatcher.wait(lambda: place.taken, deadline, "the end of another response", faults)
+                self._speak(coded, deadline, faults)
+            turn = self._turn(ack, deadline, faults)  # before sending: another thread may dispatch the answer at once
+            try:
+                self._sequencer.submit(ack, sent, before, place)
+            except BaseException:
+                turn.leave()
+                raise
         except BaseException:
-            turn.leave()
+            faults.log()
             raise
+        finally:
+            if place is not None:
+                self._sequencer.step_down(place)
         return turn
 
     def ask(
@@ -210,17 +236,23 @@ class RealtimeSession(Sender):
         config: ResponseConfig | Mapping[str, Any] | None = None,
         timeout: float | None = TURN_TIMEOUT_S,
         check: bool = True,
+        heard: bool = False,
     ) -> Reply:
         """Say something as `respond` does, block for the whole response and return it. When this call is left early,
-        by its timeout or by Ctrl-C, the response is cancelled.
+        by its timeout or by Ctrl-C, the response is cancelled. ``heard=True`` also waits for ``reply.heard``, as
+        `Turn.result` does.
 
         Raises `ResponseFailed` unless it was completed (``check=False`` returns it whatever its status),
-        `ServerError` when the server refused, `RealtimeTimeout` and `ConnectionClosed` or its kin.
+        `ServerError` when the server refused, `RealtimeTimeout` and `ConnectionClosed` or its kin. The reply so far is
+        their ``reply``. What a handler raises meanwhile is raised when the reply is there, with the same ``reply``.
         """
         with self.respond(text, audio=audio, images=images, config=config, timeout=timeout) as turn:
-            return turn.result(check=check)
+            try:
+                return turn.result(check=check, heard=heard)
+            finally:
+                turn.leave()  # an exception may keep it for long
 
-    def _speak(self, coded: bytes, deadline: Deadline) -> None:
+    def _speak(self, coded: bytes, deadline: Deadline, faults: Faults) -> None:
         """Make a user message of audio, past any turn detection."""
         facts = self._state.facts
         detection = facts.turn_detection or None
@@ -229,21 +261,31 @@ class RealtimeSession(Sender):
             if switched:
                 self.clear_audio().exception()  # a server that has no such event may say so: nobody needs to hear of it
             self.append_audio_bytes(coded)
-            self._commit(deadline)
+            self._commit(deadline, faults)
             if switched:
-                switched.result(deadline.remaining())
+                self._confirmed(switched, deadline, faults)
         except (ServerError, InvalidEvent):
             if switched:  # waited for, so that the next call knows of the turn detection again
-                self._detect_turns(detection).result(deadline.remaining())
+                self._confirmed(self._detect_turns(detection), deadline, faults)
                 switched = None
             raise
         finally:
             if switched and not self.closed:
                 self._detect_turns(detection)
 
-    def _commit(self, deadline: Deadline) -> None:
+    def _confirmed(self, ack: Ack[Any], deadline: Deadline, faults: Faults) -> None:
+        """As its ``result``, but that a handler which fails does not end it."""
         try:
-            self.commit_audio().result(deadline.remaining())
+            what = f"the server's answer to {ack.event.type}"
+            self._dispatcher.wait(lambda: ack.done, deadline, what, faults)
+        except RealtimeTimeout:
+            ack._late = True
+            raise
+        ack.result(0)
+
+    def _commit(self, deadline: Deadline, faults: Faults) -> None:
+        try:
+            self._confirmed(self.commit_audio(), deadline, faults)
         except RealtimeTimeout as late:
             raise RealtimeTimeout(
                 f"{late}: a server that ends turns by silence alone takes no commit; append silence after the speech"
@@ -254,15 +296,17 @@ class RealtimeSession(Sender):
         wanted = None if detection is None else object_to_dict(detection)
         return self.update_session({"audio": {"input": {"turn_detection": wanted}}})
 
-    def _turn(self, ack: Ack[ResponseCreated] | None, deadline: Deadline) -> Turn:
+    def _turn(self, ack: Ack[ResponseCreated] | None, deadline: Deadline, faults: Faults | None = None) -> Turn:
         return Turn(
             self._dispatcher,
-            self._state.responses,
+            self._turns,
+            self._state,
             self._sequencer,
             ack,
             deadline=deadline,
             cancel_response=self.cancel_response,
             follow=self._tool_runner.follow if self._tool_runner is not None else None,
+            faults=faults,
         )
 
     def next_reply(self, *, timeout: float | None = TURN_TIMEOUT_S) -> Turn:
@@ -275,7 +319,7 @@ class RealtimeSession(Sender):
     @overload
     def tool(self, function: F, /) -> F: ...
     @overload
-    def tool(self, function: None = None, /, **options: Any) -> Callable[[F], F]: ...
+    def tool(self, function: None = None, /, **options: Unpack[ToolOptions]) -> Callable[[F], F]: ...
     def tool(self, function: Any = None, /, **options: Any) -> Any:
         """Offer a Python function to the model, as a decorator with or without the options of `Toolset.tool`: its
         signature and docstring become the schema, and its calls are run and answered by themselves. It stands beside
@@ -305,7 +349,7 @@ class RealtimeSession(Sender):
             elif not runner.announces:
                 runner.announce()
 
-    def use_tools(self, toolset: Toolset, *, announce: bool = True, **options: Any) -> ToolRunner:
+    def use_tools(self, toolset: Toolset, *, announce: bool = True, **options: Unpack[RunnerOptions]) -> ToolRunner:
         """Run the model's calls with the functions of ``toolset`` from now on, and tell the server of them (unless
         ``announce=False``), beside the hosted tools that stand in the configuration and the functions of `tool`. `ask`
         and `respond` then go on until the model has its last word. A function that is added to the toolset later is
@@ -333,7 +377,7 @@ class RealtimeSession(Sender):
 
     # Receiving
 
-    def recv(self, timeout: float | None = None) -> ServerEvent | None:
+    def recv(self, timeout: float | None = None) -> AnyServerEvent | None:
         """The next event, after its handlers ran; ``None`` after a clean end.
 
         From the first call on, events that pass while another verb waits are kept for the next call, so that a loop
@@ -343,7 +387,7 @@ class RealtimeSession(Sender):
         Raises `RealtimeTimeout`, `ConnectionLost` or its kin when the connection was lost, `InboxOverflow`, and what
         a handler raised (its event comes with the next call).
         """
-        return self._dispatcher.next(Deadline(timeout))
+        return cast("AnyServerEvent | None", self._dispatcher.next(Deadline(timeout)))
 
     def poll(self) -> int:
         """Dispatch all that has arrived, and return how many events that were; never waits: for the timer of a GUI or
@@ -355,28 +399,42 @@ class RealtimeSession(Sender):
         """
         return self._dispatcher.poll()
 
-    def __iter__(self) -> Iterator[ServerEvent]:
+    def __iter__(self) -> Iterator[AnyServerEvent]:
         """Each event as `recv` returns it, until a clean end."""
         while (event := self.recv()) is not None:
             yield event
 
-    @overload
-    def wait_for(
-        self, key: type[E], predicate: Callable[[E], object] | None = None, timeout: float | None = _WAIT_S
-    ) -> E: ...
-    @overload
-    def wait_for(
-        self, key: str, predicate: Callable[[Any], object] | None = None, timeout: float | None = _WAIT_S
-    ) -> Any: ...
-    def wait_for(
-        self, key: Key, predicate: Callable[[Any], object] | None = None, timeout: float | None = _WAIT_S
-    ) -> Any:
-        """Block until an event of this class or type comes that the predicate accepts, and return it. Events that
-        arrived but were not dispatched yet count; events dispatched before do not.
+    # Handlers
 
-        Raises `RealtimeTimeout` after ``timeout`` seconds (0 looks at what has arrived), and the cause when the
-        connection ends first.
-        """
+    # `Keyed` tells type checkers what these make of each key.
+    if not TYPE_CHECKING:
+
+        def wait_for(self, key, predicate=None, timeout=_WAIT_S):
+            """Block until an event of this class or type comes that the predicate accepts, and return it. Events that
+            arrived but were not dispatched yet count; events dispatched before do not.
+
+            Raises `RealtimeTimeout` after ``timeout`` seconds (0 looks at what has arrived), and the cause when the
+            connection ends first.
+            """
+            return self._await_event(key, predicate, timeout)
+
+        def on(self, key, handler=None, *, replace=False):
+            """Call ``handler`` for each event of a class, of a type string, or of ``"*"``; without ``handler``, a
+            decorator. Handlers run on the thread that dispatches, in the order of their registration.
+
+            ``replace=True`` takes the place of what was registered for ``key`` under the same module and qualified
+            name: of the earlier definition of the same function when a cell of a notebook is run again (all lambdas of
+            a cell have the same name)."""
+            return self._registered(handler, partial(self._handlers.add, key, replace=replace))
+
+        def once(self, key, handler=None):
+            """As `on`, for the next such event only."""
+            return self._registered(handler, partial(self._handlers.add_once, key))
+
+    def _registered(self, handler: Receiver | None, register: Callable[[Receiver], None]) -> Any:
+        return decorating(register) if handler is None else register(handler)
+
+    def _await_event(self, key: Key, predicate: Receiver | None, timeout: float | None) -> ServerEvent:
         known = self._key_of(key)
         found: list[ServerEvent] = []
 
@@ -391,39 +449,16 @@ class RealtimeSession(Sender):
             self._dispatcher.unsubscribe(WAITER, look, known)
         return found[0]
 
-    # Handlers
-
-    @overload
-    def on(self, key: type[E]) -> Callable[[Callable[[E], R]], Callable[[E], R]]: ...
-    @overload
-    def on(self, key: type[E], handler: Callable[[E], object]) -> None: ...
-    @overload
-    def on(self, key: str) -> Callable[[F], F]: ...
-    @overload
-    def on(self, key: str, handler: Callable[[Any], object]) -> None: ...
-    def on(self, key: Key, handler: Callable[[Any], object] | None = None) -> Any:
-        """Call ``handler`` for each event of a class, of a type string, or of ``"*"``; without ``handler``, a
-        decorator. Handlers run on the thread that dispatches, in the order of their registration."""
+    def off(self, key: Key | None = None, handler: Callable[[Any], object] | None = None) -> bool:
+        """Call ``handler`` no more for ``key``; without ``handler``, none that was registered for ``key``; without
+        both, none at all. Handlers of `on` and of `once`; the tools, players and the like of this package are not
+        among them. False when there was none. Any thread, also a handler."""
         if handler is None:
-            return decorating(lambda given: self._handlers.add(key, given))
-        return self._handlers.add(key, handler)
-
-    @overload
-    def once(self, key: type[E]) -> Callable[[Callable[[E], R]], Callable[[E], R]]: ...
-    @overload
-    def once(self, key: type[E], handler: Callable[[E], object]) -> None: ...
-    @overload
-    def once(self, key: str) -> Callable[[F], F]: ...
-    @overload
-    def once(self, key: str, handler: Callable[[Any], object]) -> None: ...
-    def once(self, key: Key, handler: Callable[[Any], object] | None = None) -> Any:
-        """As `on`, for the next such event only."""
-        if handler is None:
-            return decorating(lambda given: self._handlers.add_once(key, given))
-        return self._handlers.add_once(key, handler)
-
-    def off(self, key: Key, handler: Callable[[Any], object]) -> bool:
-        """Call ``handler`` no more for ``key``; False when it was not registered."""
+            return self._handlers.remove_all(key) > 0
+        if key is None:
+            raise ConfigurationError(
+                "off() takes a handler back from the key that it was registered for: name that too"
+            )
         return self._handlers.remove(key, handler)
 
     def run(self, visitor: ServerEventVisitor[Any] | None = None) -> None:
@@ -509,6 +544,7 @@ class RealtimeSession(Sender):
 
     def _responding(self, event: ServerEvent) -> None:
         run = self._sequencer.apply(event)
+        self._state.answered_by(run)
         if run.asked_by is not None and not run.over:
             self._state.assume(self._acks.unconfirmed_items())
 

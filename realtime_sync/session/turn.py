@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from copy import copy
 from enum import Enum
+from itertools import count
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from realtime_sync._deadline import Deadline, now
+from realtime_sync._unset import UNSET, Unset
 from realtime_sync.delivery.dispatcher import WAITER, Dispatcher
-from realtime_sync.errors import InvalidEvent, RealtimeError
+from realtime_sync.errors import ConfigurationError, ConnectionClosed, InvalidEvent, RealtimeError, RealtimeTimeout
 from realtime_sync.events import (
     SERVER_EVENTS,
     Response,
@@ -24,12 +30,13 @@ from realtime_sync.events import (
 from realtime_sync.sending.acks import Ack
 from realtime_sync.sending.sequencer import RESPONDING, Sequencer
 from realtime_sync.session.reply import Reply
-from realtime_sync.state.responses import Responses, Run, response_id_of
+from realtime_sync.state.responses import Run, response_id_of
+from realtime_sync.state.session_state import SessionState
 
 if TYPE_CHECKING:
     from realtime_sync.tools.rounds import ToolRound
 
-__all__ = ["TURN_TIMEOUT_S", "Turn"]
+__all__ = ["TURN_TIMEOUT_S", "Faults", "Turn", "Turns"]
 
 TURN_TIMEOUT_S: Final = 60.0
 """How long a turn may take in all when it is not told otherwise, in seconds."""
@@ -40,6 +47,11 @@ ERROR_PATIENCE_S: Final = 3.0
 DOUBT_S: Final = 0.5
 """How long a turn whose response may have been another's waits for its own, in seconds."""
 
+HEARD_S: Final = 10.0
+"""How long `Turn.result` waits at most for the transcript of the user's speech once the response has ended, in
+seconds."""
+
+_log = logging.getLogger("realtime_sync")
 _OF_A_RESPONSE: Final = tuple({cls for name, cls in SERVER_EVENTS.items() if name.startswith("response.")})
 
 
@@ -65,31 +77,110 @@ _MOVES: Final = {
 }
 
 
+class Faults:
+    """What handlers raise while a turn is waited for: it is kept, so that it does not cost the reply."""
+
+    def __init__(self) -> None:
+        self._first: Exception | None = None
+        self._further = 0
+
+    def __call__(self, fault: Exception) -> None:
+        """Keep the first; log a second one, and count those that follow."""
+        if self._first is None:
+            self._first = fault
+            return
+        self._further += 1
+        if self._further == 1:
+            _log.error("a handler failed again while a reply was waited for", exc_info=fault)
+
+    def take(self) -> Exception | None:
+        """The first, once."""
+        first, self._first = self._first, None
+        if self._further:
+            _log.error("handlers failed %d times while a reply was waited for: the first is raised", self._further + 1)
+            self._further = 0
+        return first
+
+    def log(self) -> None:
+        """Something else is raised."""
+        first = self.take()
+        if first is not None:
+            _log.error("a handler failed", exc_info=first)
+
+
+class Turns:
+    """The turns of a session that somebody holds: there is one subscription for all of them, and none without any. A
+    turn that is dropped takes nothing in any more."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        # Without a lock, since a turn may go in any garbage collection: each use of it is one step of the interpreter.
+        self._turns: dict[int, weakref.ref[Turn]] = {}
+        self._numbers = count()
+        self._lock = threading.Lock()  # guards _subscribed
+        self._subscribed = False
+
+    def add(self, turn: Turn) -> int:
+        """Give every further event of a response to the turn; the number by which `remove` knows it."""
+        number, turns = next(self._numbers), self._turns
+        with self._lock:
+            turns[number] = weakref.ref(turn, lambda _: turns.pop(number, None))
+            if not self._subscribed:
+                self._dispatcher.subscribe(WAITER, self._receive, *_OF_A_RESPONSE)
+                self._subscribed = True
+        return number
+
+    def remove(self, number: int) -> None:
+        """Give it no further event."""
+        self._turns.pop(number, None)
+        with self._lock:
+            if self._subscribed and not self._turns:
+                self._dispatcher.unsubscribe(WAITER, self._receive, *_OF_A_RESPONSE)
+                self._subscribed = False
+
+    def _receive(self, event: ServerEvent) -> None:
+        numbered = list(self._turns.items())
+        for _, known in numbered:
+            turn = known()
+            if turn is not None:
+                turn._receive(event)
+        if not numbered:  # the last one was dropped
+            self.remove(-1)
+
+
 class Turn:
     """What `RealtimeSession.respond` returns: iterate it for the events of its response as they come, then look at
     ``reply``.
 
     Use it on one thread. Left early as a context manager it cancels the response; otherwise a response that nobody
-    waits for goes on, and ``reply`` is completed by whatever pumps next.
+    waits for goes on, and ``reply`` is completed by whatever pumps next, as long as somebody holds the turn: one that
+    is dropped takes nothing in any more.
+
+    What a handler raises while this turn is waited for is kept until the reply is there, and raised then, with
+    ``.reply``; when the wait itself fails, that is raised, and the handler's exception is logged.
     """
 
     def __init__(
         self,
         dispatcher: Dispatcher,
-        responses: Responses,
+        turns: Turns,
+        state: SessionState,
         sequencer: Sequencer,
         ack: Ack[ResponseCreated] | None,
         *,
         deadline: Deadline,
         cancel_response: Callable[[str | None], object],
         follow: Callable[[Response], ToolRound | None] | None,
+        faults: Faults | None = None,
     ) -> None:
         self.reply = Reply()
         """What has come so far; where tools are called, of the latest response."""
         self.replies = [self.reply]
         """The replies of all its responses: one, and a further one after each round of tool calls."""
         self._dispatcher = dispatcher
-        self._responses = responses
+        self._turns = turns
+        self._state = state
+        self._responses = state.responses
         self._sequencer = sequencer
         self._ack = ack
         self._deadline = deadline
@@ -99,53 +190,99 @@ class Turn:
         self._run: Run | None = None  # the response that grows, or grew last
         self._round: ToolRound | None = None  # the calls that it asked for
         self._cancelled = False  # before it began
-        self._begun_before = responses.count
+        self._begun_before = self._responses.count
         self._heard_at = now()  # when its latest event came
+        self._user_item_ids: tuple[str, ...] = ()  # the user's audio that it answers
         self._events: deque[ServerEvent] = deque()
         self._keeps_events = True
-        dispatcher.subscribe(WAITER, self._receive, *_OF_A_RESPONSE)
+        self._taken_by = ""  # what has taken the events, since each comes once
+        self._faults = faults or Faults()
+        self._number = turns.add(self)
 
-    def result(self, *, check: bool = True) -> Reply:
-        """Block until the response has ended and return the reply.
+    def result(self, *, check: bool = True, timeout: float | Unset | None = UNSET, heard: bool = False) -> Reply:
+        """Block until the response has ended and return the reply. After a timeout it can be called again.
+
+        ``timeout`` is in seconds; ``None`` waits as long as the connection lives, 0 looks at what has arrived, and
+        without it there is the rest of the turn's own time. ``heard=True`` also waits for ``reply.heard``, the
+        transcript of the user's speech, where the session has transcription: 10 seconds more at most, within the same
+        limit, and without an exception when it does not come. What the turn was not iterated for is not kept.
 
         Raises `ResponseFailed` unless it was completed (``check=False`` returns it whatever its status),
-        `ServerError` when the server refused to respond, `RealtimeTimeout` when the turn's time is up (the reply so
-        far stays in ``reply``), and `ConnectionClosed` or its kin when the connection ends first.
+        `ServerError` when the server refused to respond, `RealtimeTimeout` when the time is up, and `ConnectionClosed`
+        or its kin when the connection ends first; each has the reply so far in its ``reply``. Raises what a handler
+        raised, with the same ``reply``.
         """
+        deadline = self._deadline if isinstance(timeout, Unset) else Deadline(timeout)
+        self._taken_by = self._taken_by or "result()"
         self._keeps_events = False
         self._events.clear()
-        self._wait(self._finished)
+        self._wait(self._finished, deadline)
+        if heard:
+            self._await_heard(deadline)
+        self._raise_fault()
         return self.reply.raise_for_status() if check else self.reply
 
     def text(self) -> Iterator[str]:
         """The text, or the transcript of the audio, piece by piece as it comes. Raises as iterating the turn does."""
-        for event in self:
-            if isinstance(event, (ResponseOutputTextDelta, ResponseOutputAudioTranscriptDelta)):
-                yield event.delta or ""
+        return (piece[1] for piece in self._pieces("text()") if piece[0] == "text")
 
     def audio(self) -> Iterator[bytes]:
         """The audio, piece by piece as it comes, faster than it sounds: 24 kHz mono s16le unless the session says
         otherwise. Raises as iterating the turn does."""
-        for event in self:
-            if isinstance(event, ResponseOutputAudioDelta):
+        return (piece[1] for piece in self._pieces("audio()") if piece[0] == "audio")
+
+    def pieces(self) -> Iterator[tuple[Literal["text"], str] | tuple[Literal["audio"], bytes]]:
+        """Text and audio together, in the order in which they come: ``("text", str)`` as of `text`, ``("audio",
+        bytes)`` as of `audio`. Raises as iterating the turn does."""
+        return self._pieces("pieces()")
+
+    def _pieces(self, taken_by: str) -> Iterator[tuple[Literal["text"], str] | tuple[Literal["audio"], bytes]]:
+        self._take(taken_by)
+        return self._pieces_of(self._stream())
+
+    def _pieces_of(
+        self, events: Iterator[ServerEvent]
+    ) -> Iterator[tuple[Literal["text"], str] | tuple[Literal["audio"], bytes]]:
+        for event in events:
+            if isinstance(event, (ResponseOutputTextDelta, ResponseOutputAudioTranscriptDelta)):
+                yield "text", event.delta or ""
+            elif isinstance(event, ResponseOutputAudioDelta):
                 with suppress(InvalidEvent):  # the reply has logged it
-                    yield event.delta_bytes
+                    yield "audio", event.delta_bytes
+
+    def _take(self, taken_by: str) -> None:
+        """Each event comes once: whoever asks for them a second time would wait for nothing."""
+        if self._taken_by:
+            raise ConfigurationError(
+                f"the events of this turn have gone to {self._taken_by} already: what has come is in turn.reply, and"
+                " pieces() gives text and audio together"
+            )
+        self._taken_by = taken_by
 
     def __iter__(self) -> Iterator[ServerEvent]:
         """The events of the response, or of all of them where tools are called, in order, each once, until the last
         ``response.done``; blocks for the next one, and pumps events meanwhile.
 
+        A loop that was left early can be gone on with by another one; `text`, `audio`, `pieces` and `result` take all.
+
         Raises `ServerError` when the server refuses to respond, `RealtimeTimeout` when the turn's time is up, and
-        `ConnectionClosed` or its kin when the connection ends first. A response that failed is no error here: look at
-        ``reply.status``.
+        `ConnectionClosed` or its kin when the connection ends first; each has the reply so far in its ``reply``. What
+        a handler raised is raised at the end. A response that failed is no error here: look at ``reply.status``.
+        Raises `ConfigurationError` when the events have gone to another call already.
         """
+        if self._taken_by != "a loop":
+            self._take("a loop")
+        return self._stream()
+
+    def _stream(self) -> Iterator[ServerEvent]:
         while True:
             over = self._finished()  # looked at first: the last event may come from another thread right now
             while self._events:
                 yield self._events.popleft()
             if over:
+                self._raise_fault()
                 return
-            self._wait(lambda: bool(self._events) or self._finished())
+            self._wait(lambda: bool(self._events) or self._finished(), self._deadline)
 
     def cancel(self) -> None:
         """Ask the server to stop; the reply then ends as ``cancelled``. Nothing happens when it has ended. Any thread;
@@ -176,19 +313,49 @@ class Turn:
 
     def leave(self) -> None:
         """Take in no further event; the response itself goes on."""
-        self._dispatcher.unsubscribe(WAITER, self._receive, *_OF_A_RESPONSE)
+        self._turns.remove(self._number)
 
     def __repr__(self) -> str:
-        return f"<Turn {self._phase.value}: {self.reply!r}>"
+        before = f", {len(self.replies)} replies" if len(self.replies) > 1 else ""
+        return f"<Turn {self._phase.value}{before}: {self.reply!r}>"
 
     # Waiting
 
-    def _wait(self, done: Callable[[], bool]) -> None:
-        self._dispatcher.wait(lambda: done() or self._stuck() is not None, self._deadline, "the response")
+    def _wait(self, done: Callable[[], bool], deadline: Deadline) -> None:
+        try:
+            self._dispatcher.wait(lambda: done() or self._stuck() is not None, deadline, "the response", self._faults)
+        except RealtimeError as error:
+            raise self._told(error) from error.__cause__
         stuck = self._stuck()
         if not done() and stuck is not None:
             self.leave()
-            raise stuck
+            raise self._told(stuck) from stuck.__cause__
+
+    def _told(self, error: RealtimeError) -> RealtimeError:
+        """A copy, with our own reply: others are told the same."""
+        told = copy(error)
+        told.reply = self.reply
+        fault = self._faults.take()
+        if fault is not None:
+            _log.error("a handler failed", exc_info=fault)
+        return told
+
+    def _raise_fault(self) -> None:
+        fault = self._faults.take()
+        if fault is None:
+            return
+        if getattr(fault, "reply", None) is None:  # else it is of a turn within the handler
+            with suppress(AttributeError, TypeError):
+                fault.reply = self.reply  # type: ignore[attr-defined]
+        raise fault
+
+    def _await_heard(self, deadline: Deadline) -> None:
+        left_s = deadline.remaining()
+        patience = Deadline(HEARD_S if left_s is None else min(left_s, HEARD_S))
+        if self._state.facts.transcribes:
+            with suppress(RealtimeTimeout, ConnectionClosed):
+                reply = self.reply
+                self._dispatcher.wait(lambda: reply._settled, patience, "the transcript", self._faults)
 
     def _finished(self) -> bool:
         """Whether nothing more will come; a round of tool calls that no response follows ends the turn here."""
@@ -262,7 +429,9 @@ class Turn:
             self.reply = Reply()
             self.replies.append(self.reply)
         self._run = run
-        self.reply.response_id = run.id
+        self._user_item_ids += self._state.answered_by(run)
+        sound = run.sound or self._state.facts.output
+        self.reply._begin(run.id, sound, self._state.heard, self._user_item_ids)
         self._move(Phase.GROWING)
         return True
 
@@ -281,6 +450,7 @@ class Turn:
         """Wait for our own response, which will be asked for again."""
         self.replies[-1] = self.reply = Reply()
         self._run = None
+        self._user_item_ids = ()
         self._events.clear()
         self._move(Phase.ASKED)
 

@@ -103,6 +103,8 @@ class Facts:
     output: Sound = Sound()
     turn_detection: TurnDetection | Unset | None = UNSET
     """How the server finds the turns of the user: ``None`` when it does not, `UNSET` when that is not told."""
+    transcribes: bool = False
+    """Whether the user's speech is written down."""
     transcription_model: str | None = None
     voice: str | None = None
     modalities: tuple[str, ...] | None = None
@@ -131,6 +133,7 @@ class Facts:
             input=Sound.of(heard),
             output=Sound.of(spoken),
             turn_detection=detection,
+            transcribes=isinstance(transcription, (InputTranscription, UnknownObject)),
             transcription_model=transcription.model if isinstance(transcription, InputTranscription) else None,
             voice=voice_id(voice),
             modalities=tuple(modalities) if modalities is not None else None,

@@ -42,6 +42,7 @@ class Run:
         "number",
         "sound",
         "status",
+        "user_item_ids",
     )
 
     def __init__(self, number: int, response_id: str | None) -> None:
@@ -69,6 +70,8 @@ class Run:
         """What it comes in, as far as the server said."""
         self.item_ids: list[str] = []
         """The items that it has made, for the mirror of the conversation."""
+        self.user_item_ids: tuple[str, ...] | None = None
+        """The user's audio that it answers; ``None`` until that has been looked at."""
 
     @property
     def over(self) -> bool:

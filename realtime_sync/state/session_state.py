@@ -16,8 +16,9 @@ from realtime_sync.events import (
 )
 from realtime_sync.state.conversation import Conversation
 from realtime_sync.state.facts import Facts, merged
+from realtime_sync.state.heard import Heard
 from realtime_sync.state.input_buffer import InputBuffer
-from realtime_sync.state.responses import Responses
+from realtime_sync.state.responses import Responses, Run
 from realtime_sync.state.usage import UsageTally
 
 __all__ = ["SessionState"]
@@ -39,6 +40,7 @@ class SessionState:
         """What `config` says."""
         self.responses = Responses()
         self.buffer = InputBuffer()
+        self.heard = Heard()
         self.usage = UsageTally()
         self._conversation = Conversation(self.responses)
         self._dispatcher = dispatcher
@@ -58,6 +60,7 @@ class SessionState:
         self._dispatcher.subscribe(STATE, self._conversation.apply, *Conversation.EVENTS)
         self._dispatcher.subscribe(STATE, self.usage.apply, *UsageTally.EVENTS)
         self._dispatcher.subscribe(STATE, self.buffer.apply, *InputBuffer.EVENTS)
+        self._dispatcher.subscribe(STATE, self.heard.apply, *Heard.EVENTS)
 
     @property
     def conversation(self) -> Conversation:
@@ -72,6 +75,12 @@ class SessionState:
     def mirror(self) -> Conversation:
         """The same, for a look that does not need the latest deltas."""
         return self._conversation
+
+    def answered_by(self, run: Run) -> tuple[str, ...]:
+        """The items of the user's audio that a response answers, which begins now or has begun."""
+        if run.user_item_ids is None:
+            run.user_item_ids = () if run.beside else self.heard.take()
+        return run.user_item_ids
 
     def assume(self, items: Iterable[Item]) -> None:
         """The server answers without having confirmed these items: they stand in the conversation, unconfirmed."""

@@ -1,0 +1,102 @@
+"""A user's loop, handlers and waits: what type checkers know of the events. `E` is the error that mypy must give, `P`
+the one that pyright must."""
+
+from __future__ import annotations
+
+from typing_extensions import assert_type
+
+import realtime_sync as rt
+from realtime_sync import events
+
+
+def loop(session: rt.RealtimeSession) -> None:
+    for event in session:
+        if event.type == "response.output_text.delta":
+            assert_type(event, events.ResponseOutputTextDelta)
+            print(event.delta)
+        elif event.type == "response.audio.delta":
+            assert_type(event, events.ResponseOutputAudioDelta)
+            print(event.delta_bytes)
+        elif event.type == "error":
+            print(event.error.message)
+            print(event.response)  # E: attr-defined  # P: reportAttributeAccessIssue
+        if isinstance(event, events.ResponseDone):
+            assert_type(event.response, events.Response)
+        elif isinstance(event, events.UnknownEvent):
+            print(event.raw["type"])
+        elif isinstance(event, events.MalformedEvent):
+            print(event.error)
+        match event.type:
+            case "session.created":
+                print(event.session)
+
+    received = session.recv(timeout=1)
+    if received is not None and received.type == "response.done":
+        print(received.response.usage)
+
+
+def handlers(session: rt.RealtimeSession) -> None:
+    @session.on("response.done")
+    def done(event: events.ResponseDone) -> int:
+        return len(event.response.output or ())
+
+    assert_type(done(session.wait_for("response.done")), int)
+
+    @session.on("error")  # E: arg-type  # P: reportArgumentType
+    def wrong(event: events.ResponseDone) -> None: ...
+
+    @session.once("*")
+    def every(event: rt.AnyServerEvent) -> None:
+        print(event.event_id)
+
+    @session.on(events.ErrorEvent, replace=True)
+    def by_class(event: events.ErrorEvent) -> None: ...
+
+    @session.on("vendor.thing")
+    def vendor(event: events.UnknownEvent) -> None: ...
+
+    session.on("response.output_text.delta", lambda event: print(event.delta))
+    session.on("response.done", lambda event: print(event.delta))  # P: reportAttributeAccessIssue
+    session.off("response.done", done)
+    session.off()
+
+
+def waits(session: rt.RealtimeSession) -> None:
+    added = session.wait_for("conversation.item.added", lambda event: event.item is not None)
+    assert_type(added, events.ConversationItemAdded)
+    assert_type(session.wait_for(events.ResponseDone), events.ResponseDone)
+    any_one: rt.AnyServerEvent = session.wait_for("*")
+    print(any_one.type)
+
+
+def config(session: rt.RealtimeSession) -> None:
+    if session.config.audio and session.config.audio.output:
+        print(session.config.audio.output.voice, session.config.instructions)
+    if isinstance(session.config, events.RealtimeSessionConfig):
+        print(session.config.tools)
+
+
+def tools(session: rt.RealtimeSession) -> None:
+    @session.tool(name="now", timeout_s=None)
+    def clock() -> str:
+        return "noon"
+
+    assert_type(clock(), str)
+    session.tool(timeout=5)  # E: call-overload  # P: reportCallIssue
+    session.use_tools(rt.Toolset(clock), max_rounds=3, approve=lambda call: call.name == "now")
+    session.use_tools(rt.Toolset(), rounds=3)  # E: call-arg  # P: reportCallIssue
+
+
+def turns(session: rt.RealtimeSession) -> None:
+    turn = session.respond("hi")
+    for kind, piece in turn.pieces():
+        print(kind, len(piece))
+    for pair in turn.pieces():
+        if pair[0] == "audio":
+            assert_type(pair[1], bytes)
+    assert_type(turn.result(timeout=None, heard=True).heard, "str | None")
+    assert_type(session.poll(), int)
+
+
+event = events.UnknownEvent(type="vendor.thing", raw={"type": "vendor.thing"})
+response_done = events.ResponseDone(response=events.Response())
