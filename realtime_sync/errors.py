@@ -121,8 +121,11 @@ class ServerError(RealtimeError):
     """The server answered with an ``error`` event.
 
     ``type`` is its category (``invalid_request_error``), ``code`` the precise reason, ``param`` the field at fault and
-    ``event_id`` the client event that caused it; each is ``None`` where the server did not say.
+    ``event_id`` the client event that caused it; each is ``None`` where the server did not say. ``hint`` is what this
+    library makes of it, at the end of the text too: which name of today stands for one of the preview; else ``None``.
     """
+
+    hint: str | None = None
 
     def __init__(
         self,
@@ -140,6 +143,12 @@ class ServerError(RealtimeError):
         self.event_id = event_id
         where = "".join(f", {name} {value!r}" for name, value in (("param", param), ("event", event_id)) if value)
         super().__init__(f"{message or 'the server gave no message'} ({code or type or 'no code'}{where})")
+
+    def add_hint(self, hint: str) -> None:
+        """Put ``hint`` behind the text; nothing when it is empty."""
+        if hint:
+            self.hint = hint
+            self.args = (f"{self.args[0]}; {hint}",)
 
 
 class ResponseFailed(RealtimeError):

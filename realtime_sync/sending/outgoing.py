@@ -34,6 +34,7 @@ from realtime_sync.events.facts import MOST_METADATA
 from realtime_sync.events.family import content_field
 from realtime_sync.sending.acks import STAMP, Ack, AckTable
 from realtime_sync.sending.checks import Checks
+from realtime_sync.sending.older_names import type_meant
 from realtime_sync.state.conversation.lengths import base64_bytes
 from realtime_sync.state.responses import Run
 from realtime_sync.state.session_state import SessionState
@@ -137,6 +138,12 @@ class Outgoing:
         kind = fields["type"]
         if kind in self._server_types and kind not in self._client_types:
             raise InvalidEvent(f"{kind!r} is sent by the server: a client cannot send it")
+        if self._checks is not None and kind not in self._client_types:
+            meant = type_meant(kind, self._client_types)
+            if meant is not None:
+                raise InvalidEvent(
+                    f"no client event is called {kind!r}: did you mean {meant!r}? connect(checks=False) sends it so"
+                )
         event_id = fields.get(self._family.correlation) or next(self._event_ids)
         fields[self._family.correlation] = event_id
         item = fields.get("item")

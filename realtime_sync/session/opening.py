@@ -49,6 +49,8 @@ def connect(
     api_key: str | Callable[[], str] | None = None,
     base_url: str | None = None,
     session: SessionConfig | Mapping[str, Any] | None = None,
+    instructions: str | None = None,
+    voice: str | None = None,
     tools: Toolset | None = None,
     timeout: float = CONNECT_TIMEOUT_S,
     intent: Literal["transcription", "translation"] | None = None,
@@ -91,10 +93,12 @@ def connect(
     message must leave within ``send_timeout_s`` seconds. ``max_message_bytes`` bounds one received message,
     ``inbox_limit_bytes`` the events that wait to be consumed.
 
-    What: ``tools`` are offered to the model and run by themselves (`RealtimeSession.use_tools`). ``checks`` looks at
-    what is sent and raises `InvalidEvent` for what the server would refuse anyway. ``cost_limit`` refuses further
-    responses once they have cost too much, by your own prices. ``family`` is the family of the protocol that is spoken;
-    ``None`` takes it from ``intent``.
+    What: ``session`` is the configuration, as the protocol's JSON or typed: ``{"output_modalities": ["text"]}``.
+    ``instructions`` and ``voice`` are the two options of it that nearly everybody sets. ``tools`` are offered to the
+    model and run by themselves (`RealtimeSession.use_tools`). ``checks`` looks at what is sent and raises
+    `InvalidEvent` for what the server would refuse anyway. ``cost_limit`` refuses further responses once they have cost
+    too much, by your own prices. ``family`` is the family of the protocol that is spoken; ``None`` takes it from
+    ``intent``.
 
     ``record`` is a file to write the whole talk to, from the first message on, or a `recording.Recorder`; keys and
     headers are never written.
@@ -108,6 +112,7 @@ def connect(
     stays open then.
     """
     deadline = Deadline(_limits.seconds("timeout", timeout))
+    config = _with({} if session is None else object_to_dict(session), instructions, voice)
     inbox = Inbox(_limits.size("inbox_limit_bytes", inbox_limit_bytes))
     limits: dict[str, Any] = {
         "ping_interval_s": _limits.seconds("ping_interval_s", ping_interval_s, optional=True),
@@ -157,7 +162,6 @@ def connect(
             raise ConnectionLost(f"no thread could be started for the session: {error}") from error
         if recorder is not None:
             opened._at_close.append(recorder.close)
-        config = {} if session is None else object_to_dict(session)
         if spoken.opens_with is not None:
             _introduce(opened, spoken.opens_with, config, deadline)
             return opened
@@ -187,6 +191,21 @@ def _recording(record: str | os.PathLike[str] | Recorder | None, connection: Con
     recorder = record if isinstance(record, Recorder) else Recorder(record)
     connection.add_tap(recorder.tap(url))
     return None if recorder is record else recorder
+
+
+def _with(config: dict[str, Any], instructions: str | None, voice: str | None) -> dict[str, Any]:
+    """The configuration with these two in their places."""
+    if instructions is not None:
+        if config.get("instructions") is not None:
+            raise ConfigurationError("instructions= and session= both give instructions: leave one of them out")
+        config = {**config, "instructions": instructions}
+    if voice is not None:
+        audio = config.get("audio") or {}
+        output = audio.get("output") or {}
+        if output.get("voice") is not None or config.get("voice") is not None:
+            raise ConfigurationError("voice= and session= both give a voice: leave one of them out")
+        config = {**config, "audio": {**audio, "output": {**output, "voice": voice}}}
+    return config
 
 
 def _give_up(transport: Transport, connection: Connection | None) -> None:

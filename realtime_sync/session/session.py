@@ -34,7 +34,9 @@ from realtime_sync.events import (
     SessionUpdated,
     TurnDetection,
 )
+from realtime_sync.events._other_names import OF_SESSIONS, no_attribute
 from realtime_sync.sending.acks import Ack, AckTable, answers, nothing_to_cancel, server_error
+from realtime_sync.sending.older_names import older_names
 from realtime_sync.sending.outgoing import Outgoing, known_types
 from realtime_sync.sending.sequencer import RESPONDING, Sequencer
 from realtime_sync.sending.user_input import coded_audio, user_message
@@ -117,6 +119,11 @@ class RealtimeSession(Sender, Keyed):
         self._abandon = weakref.finalize(self, connection.abandon)
 
     # What it is
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            raise no_attribute(self, name, OF_SESSIONS)
 
     @property
     def config(self) -> RealtimeSessionConfig:
@@ -575,6 +582,7 @@ class RealtimeSession(Sender, Keyed):
         if not error.event_id and not nothing_to_cancel(error):  # whom it is about is a guess at best
             self._dispatcher.remarks.note(f"the server said: {error}")
         if refused is not None:
+            error.add_hint(older_names(error, refused.event))
             self._acks.refuse(refused, error)
             self._sequencer.refused(refused)
             if isinstance(refused.event, ResponseCreate) and not error.event_id:

@@ -63,7 +63,8 @@ def handlers(session: rt.RealtimeSession) -> None:
 
 def waits(session: rt.RealtimeSession) -> None:
     added = session.wait_for("conversation.item.added", lambda event: event.item is not None)
-    assert_type(added, events.ConversationItemAdded)
+    print(added.item)
+    assert_type(session.wait_for("conversation.item.added"), events.ConversationItemAdded)
     assert_type(session.wait_for(events.ResponseDone), events.ResponseDone)
     any_one: rt.AnyServerEvent = session.wait_for("*")
     print(any_one.type)

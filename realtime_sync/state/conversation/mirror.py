@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from realtime_sync.events import (
     ConversationItemAdded,
@@ -44,6 +44,7 @@ from realtime_sync.events import (
     SessionConfig,
     SessionUpdated,
 )
+from realtime_sync.events._other_names import OF_CONVERSATIONS, no_attribute
 from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot
 from realtime_sync.state.conversation.lengths import base64_bytes
@@ -143,6 +144,11 @@ class Conversation:
 
     def __str__(self) -> str:
         return self.render()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            raise no_attribute(self, name, OF_CONVERSATIONS)
 
     def __repr__(self) -> str:
         return f"<Conversation of {len(self)} items>"

@@ -1,0 +1,45 @@
+"""Each frame as one line of the log, for those who ask for it: logger ``realtime_sync.wire``, level DEBUG."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any, Final, Literal
+
+from realtime_sync._secrets import SECRET_FIELDS
+
+__all__ = ["WIRE", "line"]
+
+WIRE: Final = logging.getLogger("realtime_sync.wire")
+
+_LONGEST_TEXT: Final = 300
+_MOST_LINE: Final = 4000
+_ARROWS: Final = {"in": "<-", "out": "->"}
+
+
+def line(direction: Literal["in", "out"], text: bytes | str) -> str:
+    """A frame as it is logged: ``<-`` received, ``->`` sent, then its JSON on one line. Media is told by its length,
+    long text is cut, credentials are left out."""
+    arrow = _ARROWS[direction]
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return f"{arrow} {len(text)} {'bytes' if isinstance(text, bytes) else 'characters'} that are no JSON"
+    sound = isinstance(message, dict) and str(message.get("type")).endswith("audio.delta")
+    shown = json.dumps(_shown(message, "", sound), ensure_ascii=False)
+    return f"{arrow} {shown if len(shown) <= _MOST_LINE else shown[:_MOST_LINE] + ' ...'}"
+
+
+def _shown(value: Any, name: str, sound: bool) -> Any:
+    if name.lower() in SECRET_FIELDS and value:
+        return "<redacted>"
+    if isinstance(value, dict):
+        return {key: _shown(held, key, sound) for key, held in value.items()}
+    if isinstance(value, list):
+        return [_shown(held, "", sound) for held in value]
+    if isinstance(value, str):
+        if value and (name == "audio" or (sound and name == "delta") or value.startswith("data:")):
+            return f"<{len(value)} characters>"
+        if len(value) > _LONGEST_TEXT:
+            return f"{value[:_LONGEST_TEXT]}... <{len(value)} characters>"
+    return value
