@@ -145,6 +145,26 @@ def test_a_clear_makes_the_commits_before_it_meaningless() -> None:
     assert buffer.ms == 10
 
 
+def test_a_commit_under_turn_detection_tells_nothing() -> None:
+    buffer = InputBuffer()
+    buffer.apply(configured(e.ServerVad()))
+    buffer.appended(9600)
+    buffer.sent(COMMIT)  # refused: the server has just committed most of it by itself
+    buffer.apply(COMMITTED)
+    buffer.apply(configured(None))
+    assert buffer.ms is None
+
+
+def test_another_rate_is_another_format() -> None:
+    buffer = InputBuffer()
+    buffer.apply(configured(None, e.AudioPcm(rate=16_000)))
+    buffer.sent(asked(e.AudioPcm()))
+    assert buffer.ms == 0, "no other one"
+    buffer.sent(asked(PCM))
+    buffer.appended(4800)
+    assert buffer.ms is None
+
+
 def test_turn_detection_that_is_switched_on_under_a_commit_makes_the_length_unknown() -> None:
     buffer = InputBuffer()
     buffer.apply(configured(None))

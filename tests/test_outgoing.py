@@ -177,6 +177,14 @@ def test_a_message_is_expected_to_be_confirmed_before_it_is_sent() -> None:
     assert ack.done
 
 
+def test_a_commit_counts_before_it_is_sent() -> None:
+    way = Way(config=MANUAL)
+    way.out.append([bytes(9600)])
+    way.out._transmit = lambda text: way.hear(e.InputAudioBufferCommitted(item_id="i"))
+    way.out.send(e.InputAudioBufferCommit())
+    assert way.state.buffer.ms == 0
+
+
 def test_what_could_not_be_sent_is_not_expected_and_makes_the_length_of_the_buffer_unknown() -> None:
     way = Way(config=MANUAL)
     way.out.append([bytes(9600)])
@@ -254,6 +262,7 @@ def test_a_cancellation_of_one_that_is_not_known_waits_for_the_end_of_that_one()
     way = Way()
     way.state.responses.fold(created("a"))
     ack = way.out.send(e.ResponseCancel(response_id="unknown"))
+    assert not ack.done
     end = e.ResponseDone(response=e.Response(id="unknown", status="cancelled"))
     way.acks.ended(end, way.state.responses.fold(end))
     assert ack.done
@@ -295,6 +304,12 @@ def test_a_response_is_stamped_with_its_own_event_id_beside_the_metadata_of_the_
     assert given == {"metadata": {"topic": "x"}, "instructions": "be brief"}
     assert way.texts == [], "it is still to be sent"
     assert not way.pending(ack)
+
+
+@pytest.mark.parametrize("odd", [["x"], "x", 5])
+def test_metadata_that_is_none_is_refused_as_such(odd: Any) -> None:
+    with pytest.raises(rt.InvalidEvent, match="metadata"):
+        Way().out.response({"metadata": odd})
 
 
 def test_a_response_can_be_refused_before_it_is_prepared() -> None:

@@ -64,9 +64,9 @@ class Table:
     def done(self, response_id: str | None) -> Run:
         return self.sequencer.apply(e.ResponseDone(response=e.Response(id=response_id, status="completed")))
 
-    def error(self, code: str, event_id: str | None = None) -> bool:
+    def error(self, code: str, event_id: str | None = None, *, where: str = "code") -> bool:
         """The server reports an error, which is taken in as the session does it; whether it was handled here."""
-        said = rt.ServerError("no", code=code, event_id=event_id)
+        said = rt.ServerError("no", **{where: code}, event_id=event_id)
         refused = self.acks.refusal_of(said)
         if self.sequencer.retries(said, refused):
             return True
@@ -291,14 +291,23 @@ def test_collisions_without_a_known_response_are_tried_again_for_a_while_and_the
     a = table.ask("a")
     for number, seconds in enumerate(RETRY_S, 1):
         assert len(table.sent) == number
-        assert table.error(COLLISION, "a")
+        assert table.error(COLLISION, "a", where=where)
         if seconds:
             assert len(table.after(seconds - MOMENT)) == number
             table.after(MOMENT)
-    assert not table.error(COLLISION, "a"), "enough"
+    assert not table.error(COLLISION, "a", where=where), "enough"
     assert isinstance(a.exception(), rt.ServerError)
     table.ask("b")
     assert table.sent[-1] == "b"
+
+
+def test_one_that_collided_goes_before_those_that_have_not_been_sent(table: Table) -> None:
+    table.ask("a")
+    table.ask("b")
+    table.created("auto", stamp="of another client")
+    table.error(COLLISION, "a")
+    table.done("auto")
+    assert table.sent == ["a", "a"]
 
 
 def test_collisions_with_known_responses_are_never_told(table: Table) -> None:
@@ -399,6 +408,17 @@ def test_what_was_to_be_expected_is_so_for_a_while_only(table: Table) -> None:
     table.done("mine")
     assert table.created("auto").asked_by is None
     assert mine.asked_by == "a"
+
+
+def test_the_response_of_a_create_that_lapsed_was_to_be_expected(table: Table) -> None:
+    table.ask("a")
+    b = table.ask("b")
+    table.after(UNANSWERED_S)
+    late = table.created("late")
+    assert table.sequencer.doubts(b)
+    table.done("late")
+    assert table.created("mine").asked_by == "b"
+    assert late.asked_by is None
 
 
 def test_a_response_that_nobody_asked_for_is_the_one_that_was_expected(table: Table) -> None:

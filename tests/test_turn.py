@@ -222,7 +222,8 @@ def test_a_response_that_stays_silent_after_an_error_is_given_up(rig: Rig) -> No
     rig.at += 0.01
     with pytest.raises(rt.ServerError, match="upstream"):
         turn.result()
-    assert turn.reply.text == "so far"
+    rig.hear(delta("r", ", and on after all"))
+    assert turn.reply.text == "so far", "who was told of its end hears no more"
 
 
 def test_a_response_that_goes_on_after_an_error_is_not_given_up(rig: Rig) -> None:
@@ -390,6 +391,19 @@ def test_result_gives_no_events_to_iterate_afterwards_and_iterating_gives_each_o
     other.result()
     with pytest.raises(rt.ConfigurationError, match=r"result\(\) already"):
         iter(other)
+
+
+def test_the_last_event_is_not_lost_when_another_thread_delivers_it_just_now(rig: Rig) -> None:
+    turn = rig.ask()
+    rig.hear(created("r", "ours"))
+    finished = turn._finished
+
+    def deliver_just_now() -> bool:
+        rig.hear(done("r"))
+        return finished()
+
+    turn._finished = deliver_just_now  # type: ignore[method-assign]
+    assert kinds(turn) == ["created", "done"]
 
 
 def test_text_is_that_of_the_audio_too_and_audio_leaves_out_what_cannot_be_decoded(rig: Rig) -> None:
