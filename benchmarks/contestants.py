@@ -26,7 +26,7 @@ _SILENCE = "AAA="
 
 
 class Contestant:
-    """A connection to the blaster at ``url`` (http for TCP, https for TLS). What it needs is imported when it is made."""
+    """A connection to the blaster at ``url``: http for TCP, https for TLS. It imports what it needs when it is made."""
 
     def __init__(self, url: str, order: Order) -> None:
         raise NotImplementedError
