@@ -554,3 +554,16 @@ def test_who_waits_takes_the_pump_over_when_it_becomes_free() -> None:
     rig.put("b")
     second.join(20)
     assert not second.is_alive()
+
+
+def test_a_fork_is_told_that_nothing_will_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    rig.put("a")
+    monkeypatch.setattr("realtime_sync.delivery.dispatcher.os.getpid", lambda: -1)
+    for wait in (
+        lambda: rig.dispatcher.run(lambda: False),
+        lambda: rig.dispatcher.wait(lambda: False, soon(), "it"),
+        lambda: rig.dispatcher.next(soon()),
+    ):
+        with pytest.raises(ConnectionClosed, match="connect again after a fork"):
+            wait()

@@ -54,7 +54,7 @@ def said(code: str | None, kind: str | None = None) -> rt.ServerError:
     return rt.ServerError("as the server says", code=code, type=kind)
 
 
-def lost(code: int | None = 1008, reason: str = "") -> rt.ConnectionLost:
+def lost(code: int = 1008, reason: str = "") -> rt.ConnectionLost:
     error = rt.ConnectionLost("the connection was lost", code=code, reason=reason)
     error.__cause__ = OSError("reset")
     return error

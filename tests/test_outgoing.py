@@ -179,7 +179,7 @@ def test_a_message_is_expected_to_be_confirmed_before_it_is_sent() -> None:
 
 def test_a_commit_counts_before_it_is_sent() -> None:
     way = Way(config=MANUAL)
-    way.out.append([bytes(9600)])
+    way.out.append([memoryview(bytes(9600))])
     way.out._transmit = lambda text: way.hear(e.InputAudioBufferCommitted(item_id="i"))
     way.out.send(e.InputAudioBufferCommit())
     assert way.state.buffer.ms == 0
@@ -187,14 +187,14 @@ def test_a_commit_counts_before_it_is_sent() -> None:
 
 def test_what_could_not_be_sent_is_not_expected_and_makes_the_length_of_the_buffer_unknown() -> None:
     way = Way(config=MANUAL)
-    way.out.append([bytes(9600)])
+    way.out.append([memoryview(bytes(9600))])
     assert way.state.buffer.ms == 200
     way.fault = rt.RealtimeTimeout("stuck")
     with pytest.raises(rt.RealtimeTimeout):
         way.out.send(e.InputAudioBufferCommit(event_id="c"))
     assert way.acks.refusal_of(rt.ServerError("no", event_id="c")) is None
     way.fault = None
-    way.out.append([bytes(96)])
+    way.out.append([memoryview(bytes(96))])
     way.hear(e.InputAudioBufferCommitted(item_id="i"))
     assert way.state.buffer.ms is None, "2 ms, or 202"
     way.out.send(e.InputAudioBufferCommit())
@@ -205,7 +205,7 @@ def test_audio_that_could_not_be_sent_does_not_count() -> None:
     way = Way(config=MANUAL)
     way.fault = rt.RealtimeTimeout("stuck")
     with pytest.raises(rt.RealtimeTimeout):
-        way.out.append([bytes(9600)])
+        way.out.append([memoryview(bytes(9600))])
     assert way.state.buffer.ms == 0
 
 
@@ -330,7 +330,7 @@ def test_the_family_is_what_the_server_says_it_is() -> None:
     assert way.out.family is REALTIME
     way.hear(SessionCreated(session=e.TranslationSessionConfig(type="translation")))
     assert way.out.family is TRANSLATION
-    way.out.append([b"\0\0"])
+    way.out.append([memoryview(b"\0\0")])
     way.out.update({"audio": {"output": {"language": "es"}}})
     assert [sent["type"] for sent in way.sent] == ["session.input_audio_buffer.append", "session.update"]
     assert way.sent[1]["session"] == {"audio": {"output": {"language": "es"}}}
@@ -345,7 +345,7 @@ def test_an_update_is_in_the_dialect_of_the_session() -> None:
 def test_a_family_may_take_neither_audio_nor_updates() -> None:
     way = Way(family=Family("mute"))
     with pytest.raises(rt.InvalidEvent, match="a mute session takes no audio"):
-        way.out.append([b"\0\0"])
+        way.out.append([memoryview(b"\0\0")])
     with pytest.raises(rt.InvalidEvent, match="configuration of a mute session cannot be changed"):
         way.out.update({})
     assert way.texts == []

@@ -133,7 +133,7 @@ def test_one_that_is_given_up_frees_the_conversation_and_can_still_end(responses
 
 
 def test_what_the_server_says_of_it_is_kept_and_what_it_leaves_out_changes_nothing(responses: Responses) -> None:
-    own = e.AudioConfig(output=e.AudioOutput(format=e.AudioPcmu()))
+    own = e.ResponseAudio(output=e.ResponseAudioOutput(format=e.AudioPcmu()))
     run = responses.fold(created("a", conversation_id="conv_1", audio=own, output_modalities=["audio"]))
     responses.fold(done("a"))
     assert (run.lasting, run.sound, run.modalities) == (True, Sound("pcmu", 8_000), ["audio"])
@@ -214,7 +214,8 @@ class Server:
             if not main.named:
                 return
             named = True
-        event = {"created": created, "delta": delta, "done": done}[what](main.name if named else None)
+        makes: dict[str, Any] = {"created": created, "delta": delta, "done": done}
+        event = makes[what](main.name if named else None)
         main.named = main.named or named
         self.check(main, self.responses.fold(event))
         if fresh or what != "delta":

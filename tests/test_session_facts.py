@@ -126,10 +126,10 @@ def test_a_voice_is_known_by_its_name_or_by_its_id() -> None:
 
 
 def test_a_response_may_have_a_format_of_its_own() -> None:
-    own = e.Response(audio=e.AudioConfig(output=e.AudioOutput(format=e.AudioPcma())))
+    own = e.Response(audio=e.ResponseAudio(output=e.ResponseAudioOutput(format=e.AudioPcma())))
     assert sound_of(own) == Sound("pcma", 8_000)
-    silent = e.Response(audio=e.AudioConfig(output=e.AudioOutput(voice="sage")))
-    for none in (silent, e.Response(audio=e.AudioConfig()), e.Response(), None):
+    silent = e.Response(audio=e.ResponseAudio(output=e.ResponseAudioOutput(voice="sage")))
+    for none in (silent, e.Response(audio=e.ResponseAudio()), e.Response(), None):
         assert sound_of(none) is None
 
 
@@ -188,9 +188,9 @@ def test_what_is_in_the_older_dialect_already_or_odd_is_sent_as_it_is() -> None:
 
 def test_only_what_the_older_dialect_alone_has_shows_it() -> None:
     for told in ({"voice": "sage"}, {"temperature": 0.7}, {"turn_detection": None}, {"input_audio_format": "pcm16"}):
-        assert Facts.of(e.FlatSessionConfig(**told)).flat, told  # type: ignore[arg-type]
+        assert Facts.of(e.FlatSessionConfig(**told)).flat, told
     for common in ({}, {"id": "s"}, {"model": "m", "instructions": "x"}, {"prompt": None}):
-        assert not Facts.of(e.FlatSessionConfig(**common)).flat, common  # type: ignore[arg-type]
+        assert not Facts.of(e.FlatSessionConfig(**common)).flat, common
 
 
 # Reports that leave something out
