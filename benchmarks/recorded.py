@@ -23,6 +23,7 @@ RESPONSE_MARK = b"^^^^^^^^"
 """The end of an id that is new with each response, and of what belongs to it."""
 
 _DELTAS = 50  # in a response
+_KNOWN = 20  # different responses: a server announces each item before, so all but these few have items that are known
 
 _DELTA_BYTES = 9600  # 200 ms of 24 kHz s16le
 _WORDS = ("so", "the", "trains", "to", "coast", "leave", "every", "hour", "from", "platform", "two", "and", "nine")
@@ -43,7 +44,7 @@ def events_of(kind: str) -> list[bytes]:
 def stream_of(kind: str, count: int) -> list[bytes]:
     """The JSON texts of ``count`` events, no id of a response or of an event twice: what a client does once for each
     response, it does here."""
-    templates = events_of(kind)
+    templates = events_of(kind)[: _KNOWN if kind == RESPONSES else None]
     of_response = {TEXT_DELTAS: _DELTAS, AUDIO_DELTAS: _DELTAS, RESPONSES: 1, MIX: len(templates)}[kind]
     return [
         templates[n % len(templates)]
@@ -94,11 +95,12 @@ class _Maker:
         self._chance = chance
         self._response_id = self._id("resp")
         self._item_id = self._id("item")
+        self._item = lambda: self._id("item")
 
     def _id(self, prefix: str) -> str:
         letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-        mark = EVENT_MARK if prefix == "event" else RESPONSE_MARK
-        return f"{prefix}_{''.join(self._chance.choices(letters, k=13))}{mark.decode()}"
+        end = {"event": EVENT_MARK, "known": b"00000000"}.get(prefix, RESPONSE_MARK).decode()
+        return f"{prefix}_{''.join(self._chance.choices(letters, k=13))}{end}"
 
     def _words(self, count: int) -> str:
         return " ".join(self._chance.choices(_WORDS, k=count))
@@ -119,18 +121,19 @@ class _Maker:
 
     def response_done(self) -> dict[str, Any]:
         self._response_id = self._id("resp")
+        self._item = lambda: self._id("known")
         output = [self._message("assistant", 60) if n % 3 else self._function_call() for n in range(10)]
         return self._event("response.done", response=self._response("completed", output))
 
     def _message(self, role: str, words: int) -> dict[str, Any]:
         part = {"type": "output_audio" if role == "assistant" else "input_audio", "transcript": self._words(words)}
-        item = {"id": self._id("item"), "type": "message", "object": "realtime.item", "role": role}
+        item = {"id": self._item(), "type": "message", "object": "realtime.item", "role": role}
         return {**item, "status": "completed", "content": [part]}
 
     def _function_call(self) -> dict[str, Any]:
         arguments = orjson.dumps({"from": self._words(2), "to": self._words(2), "at": "09:15"}).decode()
         return {
-            "id": self._id("item"),
+            "id": self._item(),
             "type": "function_call",
             "object": "realtime.item",
             "status": "completed",

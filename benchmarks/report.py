@@ -209,11 +209,11 @@ median of the runs. TLS is 1.3 with Python's own `ssl` on both sides.
 - **bare socket loop + orjson**: as little Python as there can be. Finds the frames of this server and nothing else,
   plain dicts, and for sound the base64 of the standard library.
 
-The text delta has 0.2 kB; the audio delta 200 ms of PCM16, 12.8 kB in base64; the `response.done` ten items, 4.4 kB.
-With **-> PCM** the handler takes the bytes of the sound: `event.delta_bytes`, elsewhere `base64.b64decode`. The mix
-is a spoken turn as it comes over the wire: transcripts, audio, items, responses. For an append the CPU time of the
-client includes the base64 and the masking. A `response.done` with realtime_sync includes keeping the conversation and
-the usage.
+The text delta has 0.2 kB; the audio delta 200 ms of PCM16, 12.8 kB in base64; the `response.done` ten items, 4.4 kB,
+which are known from before, as a server announces each. With **-> PCM** the handler takes the bytes of the sound:
+`event.delta_bytes`, elsewhere `base64.b64decode`. The mix is a spoken turn as it comes over the wire: transcripts,
+audio, new items, responses. For an append the CPU time of the client includes the base64 and the masking. What
+realtime_sync does with a `response.done` includes keeping the conversation and the usage.
 
 The limit: to copy the 12.8 kB of an audio delta out of the kernel takes 2 us on this kind of machine, to decrypt them
 3 us (AES-256-GCM) and with Python's `ssl` around it 6 to 7, to decode the base64 1 us. So for PCM about 5 us over TCP

@@ -33,16 +33,18 @@ class FakeTransport:
         self.send_fault: Exception | None = None
         self.answer_close = True
         self.forgotten = False
+        self.busy = False
 
     def keep_alive(self, interval_s: float | None, timeout_s: float) -> None:
         self.websocket.keep_alive(interval_s, timeout_s, now())
 
-    def receive(self) -> list[bytes]:
+    def receive(self, timeout_s: float = 3600.0) -> list[bytes]:
         messages: list[bytes] = []
         if not self.websocket.end:
             try:
-                data = self.incoming.get(timeout=max(0.0, min(self.websocket.due_s - now(), 3600.0)))
+                data = self.incoming.get(timeout=max(0.0, min(self.websocket.due_s - now(), timeout_s)))
             except queue.Empty:
+                self.busy = False
                 self.websocket.tick(now())
             else:
                 if isinstance(data, Exception):

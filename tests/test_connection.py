@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fakes import SESSION, FakeSession, FakeTransport
+from servers import frame
 
 from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.inbox import Inbox
@@ -24,7 +25,7 @@ from realtime_sync.errors import (
     RealtimeTimeout,
 )
 from realtime_sync.events import SessionCreated, UnknownEvent
-from realtime_sync.transport.frames import CLOSE, PING, PONG, close_payload
+from realtime_sync.transport.frames import CLOSE, PING, PONG, TEXT, close_payload
 
 
 class Rig:
@@ -65,6 +66,36 @@ def test_texts_and_binaries_become_batches_of_events(rig: Rig) -> None:
     events, _ = rig.take()
     assert events[0].type == "vendor.binary"
     assert rig.connection.last is events[0]
+
+
+@pytest.mark.parametrize("end", [None, ConnectionLost("gone")], ids=["then nothing", "then the end"])
+def test_while_more_is_there_it_becomes_one_batch(end: Exception | None) -> None:
+    rig = Rig()
+    rig.wire.busy = True
+    for n in range(3):
+        rig.wire.incoming.put(frame(TEXT, b'{"type":"vendor.%d"}' % n))
+    if end:
+        rig.wire.incoming.put(end)
+    seen: list[str] = []
+    while len(seen) < 3:  # the reader may have asked before all was there
+        seen += [event.type for event in rig.take()[0]]
+    assert seen == ["vendor.0", "vendor.1", "vendor.2"]
+    rig.connection.close()
+    rig.ended()
+
+
+def test_however_much_is_there_a_batch_is_bounded() -> None:
+    rig = Rig()
+    whole = frame(TEXT, b'{"type":"vendor.x","pad":"%s"}' % (b"x" * 100_000))
+    rig.wire.busy = True
+    for _ in range(9):
+        rig.wire.incoming.put(whole)
+    sizes: list[int] = []
+    while sum(sizes) < 9:
+        sizes.append(len(rig.take()[0]))
+    assert max(sizes) <= 3
+    rig.connection.close()
+    rig.ended()
 
 
 def test_pings_are_answered_without_anybody_reading(rig: Rig) -> None:

@@ -39,6 +39,7 @@ _GOODBYE_S: Final = 1.0
 """How long the close frame may take to leave, where `close` has no time limit."""
 
 _JOIN_S: Final = 0.5
+_BATCH_BYTES: Final = 256 * 1024  # the most that is read before the consumer gets it
 _log = logging.getLogger("realtime_sync")
 
 
@@ -227,10 +228,16 @@ class Connection:
         transport = self._transport
         transport.keep_alive(self._ping_interval_s, self._ping_timeout_s)
         receive = transport.receive
+        texts: list[bytes] = []
         try:
             while True:
-                texts = receive()
-                if texts and not self._take(texts):
+                more = receive(0.0) if texts else receive()
+                texts += more
+                # In a flood several reads make one batch: to wake the consumer costs more than to read once more.
+                if more and transport.busy and sum(map(len, texts)) < _BATCH_BYTES:
+                    continue
+                taken, texts = texts, []
+                if taken and not self._take(taken):
                     transport.send_close()
                     limit_bytes = self._inbox.limit_bytes
                     return InboxOverflow(
@@ -239,6 +246,8 @@ class Connection:
                         limit_bytes=limit_bytes,
                     )
         except ConnectionClosed as end:
+            if texts:
+                self._take(texts)
             return None if end.code == _NORMAL else end
 
     def _take(self, texts: list[bytes]) -> bool:

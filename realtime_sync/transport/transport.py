@@ -109,6 +109,11 @@ class Transport:
         """What the peer said, without the credentials that were sent to it."""
         return self._secrets.redact(text)
 
+    @property
+    def busy(self) -> bool:
+        """Whether `receive` will probably find bytes without waiting. The reader thread only."""
+        return self._stream.busy
+
     def keep_alive(self, interval_s: float | None, timeout_s: float) -> None:
         """From now on `receive` pings the peer after ``interval_s`` seconds of silence (``None``: never) and counts the
         connection as lost when it stays silent for ``timeout_s`` seconds more. The reader thread, or before it reads.
