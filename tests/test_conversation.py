@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from effort import examples
+from fakes import FakeSession
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -903,3 +904,19 @@ def test_messages_without_content() -> None:
 def test_a_response_without_a_list_of_items() -> None:
     event = e.ResponseDone(response=e.Response(id="r", output=NOTHING, status=NOTHING, conversation_id="c"))
     assert folded([begun(), added(assistant("a")), text_delta("a", "x"), event])["a"].status == "completed"
+
+
+def test_arguments_and_outputs_that_came_as_objects_are_shown_as_text() -> None:
+    call = {"type": "function_call", "id": "i1", "call_id": "c1", "name": "look", "arguments": {"city": "Köln"}}
+    result = {"type": "function_call_output", "id": "i2", "call_id": "c1", "output": {"sky": "clear"}}
+    with FakeSession() as fake:
+        for item in (call, result):
+            fake.wire.say({"type": "conversation.item.added", "item": item})
+        fake.wire.say({"type": "test.end"})
+        fake.session.wait_for("test.end", timeout=20)
+        shown = fake.session.conversation.snapshot()
+    assert shown.render() == 'call: look({"city": "Köln"})\nresult: {"sky": "clear"}'
+    assert [(item["type"], item.get("arguments") or item["output"]) for item in json.loads(shown.to_json())] == [
+        ("function_call", {"city": "Köln"}),
+        ("function_call_output", {"sky": "clear"}),
+    ]

@@ -112,6 +112,21 @@ def test_another_toolset_replaces_the_one_in_use_and_nothing_else() -> None:
         assert told(fake)[-1] == ["first", "second", "third"]
 
 
+@pytest.mark.parametrize("wrong", [{"workers": 0}, {"max_rouns": 3}])
+def test_impossible_options_change_nothing(wrong: dict[str, Any]) -> None:
+    with FakeSession() as fake:
+        fake.session.use_tools(Toolset(first))
+        with pytest.raises((rt.ConfigurationError, TypeError)):
+            fake.session.use_tools(Toolset(second), **wrong)
+        fake.session.tool(third)
+        assert told(fake) == [["first"], ["first", "third"]]
+        call = {"type": "function_call", "id": "i1", "call_id": "c1", "name": "first", "arguments": '{"value": 7}'}
+        fake.wire.say(response_done("r1", output=[call]), {"type": "test.end"})
+        fake.session.wait_for("test.end", timeout=WAIT_S)
+        fake.wire.wait_sent(4)
+        assert fake.wire.texts[2]["item"]["output"] == "7"
+
+
 def test_a_late_tool_is_announced_where_the_tools_are() -> None:
     tools = Toolset()
     with FakeSession() as announced, FakeSession() as quiet, FakeSession() as closed:

@@ -60,8 +60,8 @@ class MicrophoneFeed:
 
     The microphone gives s16le PCM (bytes, or a buffer of 16-bit integers, or of floats from -1 to 1) with ``channels``
     channels, interleaved, at ``rate_hz`` samples a second (``None``: the rate of the session's input, 24000 at OpenAI).
-    It is sent in the format of the session's input: mixed to mono, resampled and coded (G.711) where that is needed,
-    on the feed's thread.
+    It is sent in the format that the session's input has when the feed is made: mixed to mono, resampled and coded
+    (G.711) where that is needed, on the feed's thread.
 
     Use it as a context manager, or call `close`. Any thread may call anything. Raises `ConfigurationError` for
     impossible arguments.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from realtime_sync.events import McpApprovalRequest
     from realtime_sync.sending.tools_told import ToolsTold
     from realtime_sync.state.responses import Responses
-    from realtime_sync.tools import Approve, ToolCall, ToolFailure
+    from realtime_sync.tools import Approve, ToolCall, ToolFailure, ToolRunner
     from realtime_sync.tools.runner import Options
 
 __all__ = ["RunnerOptions", "ToolOptions"]
@@ -44,3 +44,4 @@ class RunnerOptions(TypedDict, total=False):
     ignores: Callable[[str | None], bool] | None
     responses: Responses | None
     told: ToolsTold | None
+    replaces: ToolRunner | None

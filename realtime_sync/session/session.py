@@ -375,8 +375,7 @@ class RealtimeSession(Sender, Keyed):
             if self._own_tools is None:
                 self._own_tools = Toolset()
             together = Toolset(self._own_tools, toolset)
-            if self._tool_runner is not None:
-                self._tool_runner.close()
+            options.setdefault("replaces", self._tool_runner)
             runner = self._tool_runner = ToolRunner(self, together, **options)
             if announce:
                 runner.announce()

@@ -90,7 +90,8 @@ class ToolRunner:
     default it comes in the modalities of the one before. ``ignores`` is given the id of a response and says whether
     its calls are none of the runner's business: out of band, say. ``responses`` is what the session knows of its
     responses; without it the runner follows them by itself. ``told`` is what it knows of the tools that the server was
-    told of; without it the runner goes by the session's configuration.
+    told of; without it the runner goes by the session's configuration. ``replaces`` is an earlier runner of the
+    session, which is closed before this one begins, but not where these options are impossible.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class ToolRunner:
         ignores: Callable[[str | None], bool] | None = None,
         responses: Responses | None = None,
         told: ToolsTold | None = None,
+        replaces: ToolRunner | None = None,
     ) -> None:
         if workers < 1 or queue_limit < 0 or (max_rounds is not None and max_rounds < 1):
             raise ConfigurationError("workers and max_rounds must be at least 1, queue_limit at least 0")
@@ -132,7 +134,6 @@ class ToolRunner:
         self._folds_responses = responses is None
         self._responses = responses or Responses()
         self._told = told or ToolsTold(lambda: session.config, session.update_session)
-        self._told.runs(lambda: [spec.name for spec in toolset])
         self._watcher = weakref.WeakMethod(self._toolset_grew)
         self._workers = Workers(workers, queue_limit)
         self._changed = threading.Condition()  # guards all below, and the state of rounds and calls
@@ -146,6 +147,9 @@ class ToolRunner:
             (ResponseOutputItemDone, self._item_done),
             (ResponseDone, self._response_done),
         )
+        if replaces is not None:
+            replaces.close()
+        self._told.runs(lambda: [spec.name for spec in toolset])
         for event_class, handler in self._handlers:
             session.on(event_class, handler)
 

@@ -137,7 +137,17 @@ class Toolset:
                 self.tool(function)
 
     @overload
-    def tool(self, function: F) -> F: ...
+    def tool(
+        self,
+        function: F,
+        *,
+        name: str | None = ...,
+        description: str | None = ...,
+        timeout_s: float | Unset | None = ...,
+        strict: bool = ...,
+        inline: bool = ...,
+        approve: Approve | None = ...,
+    ) -> F: ...
     @overload
     def tool(
         self,
