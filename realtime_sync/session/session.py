@@ -59,6 +59,7 @@ else:
 __all__ = ["RealtimeSession"]
 
 F = TypeVar("F", bound=Callable[..., object])
+R = TypeVar("R")
 _log = logging.getLogger("realtime_sync")
 _WAIT_S: Final = 10.0
 
@@ -81,14 +82,14 @@ class RealtimeSession(Sender, Keyed):
         family: Family = REALTIME,
     ) -> None:
         self._connection = connection
-        self._dispatcher = Dispatcher(inbox, self._find_cause)
+        self._dispatcher = Dispatcher(inbox, _weakly(self._find_cause))
         self._family = family
         self._opened = False
         self._acks = AckTable(self._dispatcher.wait, family)
         state = SessionState(self._dispatcher)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
         outgoing = Outgoing(connection.send, self._acks, state, checks=checks, before_response=limit, family=family)
-        sequencer = Sequencer(self._acks, state.responses, connection.send, self.cancel_response)
+        sequencer = Sequencer(self._acks, state.responses, connection.send, _weakly(self.cancel_response))
         super().__init__(outgoing, sequencer, state)
         server, client = known_types(family)
         self._key_of = partial(key_of, server=server, client=client)
@@ -102,12 +103,13 @@ class RealtimeSession(Sender, Keyed):
         self._last_error: ServerError | None = None
         self._dispatcher.at_end += [self._acks.fail_all, sequencer.fail_all]
         self._dispatcher.at_idle.append(sequencer.tick)
+        # Weakly: a thread of `start` holds the dispatcher, and must not keep a session that nobody else holds any more.
         # First of all: what else keeps state asks which response an event belongs to.
-        self._dispatcher.subscribe(STATE, self._answered, *answers(family))
-        self._dispatcher.subscribe(STATE, self._began, *family.opened_by)
-        self._dispatcher.subscribe(STATE, self._responding, *RESPONDING)
-        self._dispatcher.subscribe(STATE, self._refused, family.error_class)
-        self._dispatcher.subscribe(STATE, self._malformed, MalformedEvent)
+        self._dispatcher.subscribe(STATE, _weakly(self._answered), *answers(family))
+        self._dispatcher.subscribe(STATE, _weakly(self._began), *family.opened_by)
+        self._dispatcher.subscribe(STATE, _weakly(self._responding), *RESPONDING)
+        self._dispatcher.subscribe(STATE, _weakly(self._refused), family.error_class)
+        self._dispatcher.subscribe(STATE, _weakly(self._malformed), MalformedEvent)
         state.follow()
         self._abandon = weakref.finalize(self, connection.abandon)
 
@@ -152,6 +154,28 @@ class RealtimeSession(Sender, Keyed):
     def closed(self) -> bool:
         """Whether nothing can be sent any more: this side or the server has ended the connection."""
         return self._connection.closing or self._connection.ended
+
+    def _repr_html_(self) -> str:
+        from realtime_sync.state import display
+
+        facts, total = self._state.facts, self.usage.total
+        handlers = len(self._handlers.own())
+        background = self._background is not None and self._background.alive
+        rows = [
+            (
+                "state",
+                ("closed" if self.closed else "open") + (", dispatching in the background" if background else ""),
+            ),
+            ("model", facts.model),
+            ("kind", facts.kind),
+            ("voice", facts.voice),
+            ("answers in", ", ".join(facts.modalities or ())),
+            ("items", len(self._state.mirror)),
+            ("responses", self._state.responses.count),
+            ("tokens", total.total_tokens),
+            ("handlers", handlers),
+        ]
+        return display.panel("Realtime session", display.table(("", self.id or ""), rows))
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
@@ -358,7 +382,7 @@ class RealtimeSession(Sender, Keyed):
             self._tool_runner.close()
         options.setdefault("ignores", self._sequencer.beside)  # its calls are answered in the conversation alone
         options.setdefault("responses", self._state.responses)
-        runner = self._tool_runner = ToolRunner(self, toolset, **options)
+        runner = self._tool_runner = ToolRunner(weakref.proxy(self), toolset, **options)
         if announce:
             runner.announce()
         return runner
@@ -542,6 +566,7 @@ class RealtimeSession(Sender, Keyed):
 
     def _refused(self, event: ServerEvent) -> None:
         self._last_error = error = server_error(event, self._family)
+        error.redact(self._connection.redact)
         refused = self._acks.refusal_of(error)
         if self._sequencer.retries(error, refused):
             return
@@ -569,6 +594,17 @@ class RealtimeSession(Sender, Keyed):
         return explain(
             self._connection.cause, self._last_error, last=isinstance(self._connection.last, self._family.error_class)
         )
+
+
+def _weakly(method: Callable[..., R]) -> Callable[..., Any]:
+    """The method as long as its object is there; then a function that does nothing."""
+    known = weakref.WeakMethod(method)
+
+    def call(*given: Any) -> R | None:
+        bound = known()
+        return None if bound is None else bound(*given)
+
+    return call
 
 
 def _visiting(visitor: ServerEventVisitor[Any]) -> Callable[[ServerEvent], object]:
