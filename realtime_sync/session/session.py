@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from realtime_sync.events.visitor import ServerEventVisitor
     from realtime_sync.session.keyed import Keyed
     from realtime_sync.session.options import RunnerOptions, ToolOptions
+    from realtime_sync.session.transcription import Segment, Transcription
     from realtime_sync.state.conversation import Conversation
     from realtime_sync.state.usage import CostLimit, RateLimits, UsageTally
     from realtime_sync.tools import ToolRunner, Toolset
@@ -98,6 +100,8 @@ class RealtimeSession(Sender, Keyed):
         self._own_tools: Toolset | None = None
         self._background: BackgroundPump | None = None
         self._turns = Turns(self._dispatcher)
+        self._one_recording = threading.Lock()  # guards _transcribed_ms: held while a recording is transcribed
+        self._transcribed_ms = 0.0
         self._runs = 0
         self._interrupters: tuple[Callable[[], Iterable[str | None]], ...] = ()
         self._last_error: ServerError | None = None
@@ -170,10 +174,10 @@ class RealtimeSession(Sender, Keyed):
             ("kind", facts.kind),
             ("voice", facts.voice),
             ("answers in", ", ".join(facts.modalities or ())),
-            ("items", len(self._state.mirror)),
-            ("responses", self._state.responses.count),
-            ("tokens", total.total_tokens),
-            ("handlers", handlers),
+            ("items", f"{len(self._state.mirror):,}"),
+            ("responses", f"{self._state.responses.count:,}"),
+            ("tokens", f"{total.total_tokens:,}"),
+            ("handlers", str(handlers)),
         ]
         return display.panel("Realtime session", display.table(("", self.id or ""), rows))
 
@@ -335,8 +339,63 @@ class RealtimeSession(Sender, Keyed):
 
     def next_reply(self, *, timeout: float | None = TURN_TIMEOUT_S) -> Turn:
         """The turn of the next response that begins, whoever starts it: for server-side turn detection, which answers
-        by itself when the user stops speaking. Call it before the speech ends."""
+        by itself when the user stops speaking. Call it before the speech ends.
+
+        Raises `InvalidEvent` in a session that makes no responses."""
+        self._outgoing.check_responds()
         return self._turn(None, Deadline(timeout))
+
+    def transcribe(
+        self,
+        audio: Any,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+        pace: float | None = None,
+        segment_s: float = 30.0,
+        timeout: float | None = 60.0,
+    ) -> Iterator[Segment]:
+        """Send a recording through a transcription session and give its text, segment by segment in order, as it
+        comes; it ends when all have come. ``audio`` is as that of `ask`: a WAV file, or bytes in the session's format.
+
+        With turn detection a segment is what the server takes for a stretch of speech; without, ``segment_s`` seconds
+        of the recording. ``progress`` is called with the milliseconds that are sent and those there are in all.
+        ``pace`` is the speed of sending, 1.0 being that of the speech; ``None`` sends as fast as it goes. ``timeout``
+        is how long the next transcript may take once all is sent, in seconds; ``None``: as long as the connection
+        lives. One recording at a time; left early, what is left of it is thrown away.
+
+        Raises `InvalidEvent` for a session that does not transcribe and `ConfigurationError` for audio that cannot be
+        read, at the call and before anything is sent; while it is iterated `RealtimeTimeout`, `ServerError` when a
+        commit is refused, and `ConnectionClosed` or its kin. A stretch that could not be understood is a segment with
+        an ``error``.
+        """
+        from realtime_sync.session.transcription import Transcription, check_transcribes
+
+        facts = self._state.facts
+        check_transcribes(facts)
+        coded = coded_audio(audio, facts.input)
+        if not coded:
+            raise ConfigurationError("there is nothing to transcribe: the audio is empty")
+        transcription = Transcription(
+            self,
+            self._dispatcher,
+            facts,
+            coded,
+            before_ms=self._transcribed_ms,
+            progress=progress,
+            pace=pace,
+            segment_s=segment_s,
+            timeout=timeout,
+        )
+        return self._transcribing(transcription)
+
+    def _transcribing(self, transcription: Transcription) -> Iterator[Segment]:
+        if not self._one_recording.acquire(blocking=False):
+            raise ConfigurationError("another recording is being transcribed in this session: one at a time")
+        try:
+            yield from transcription.segments()
+        finally:
+            self._transcribed_ms += transcription.sent_ms
+            self._one_recording.release()
 
     # Tools
 

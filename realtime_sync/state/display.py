@@ -5,12 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from realtime_sync.state.conversation.entry import ConversationEntry
-    from realtime_sync.state.usage.tally import UsageTally
-    from realtime_sync.state.usage.tokens import Tokens
+from typing import Any, Final
 
 __all__ = ["chat", "panel", "player", "table", "usage"]
 
@@ -51,7 +46,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     """A table; numbers stand at the right."""
     ths = "".join(f'<th style="{_CELL};text-align:left">{escape(name)}</th>' for name in head)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    style = "border-collapse:collapse;margin:.3em 0"
+    style = "border-collapse:collapse;margin:.3em 0;color:inherit"
     return f'<table style="{style}"><thead><tr>{ths}</tr></thead><tbody>{body}</tbody></table>'
 
 
@@ -61,8 +56,8 @@ def _cell(value: Any) -> str:
     return f'<td style="{_CELL};text-align:{"right" if number else "left"};{_TEXT}">{shown}</td>'
 
 
-def chat(entries: Iterable[ConversationEntry]) -> str:
-    """A conversation, each item as a bubble: the user's at the right."""
+def chat(entries: Iterable[Any]) -> str:
+    """The entries of a conversation, each item as a bubble: the user's at the right."""
     bubbles = []
     for entry in entries:
         who = entry.role or entry.item.type or "item"
@@ -79,8 +74,8 @@ def chat(entries: Iterable[ConversationEntry]) -> str:
     return panel("Conversation", f'<div style="display:flex;flex-direction:column">{inner}</div>')
 
 
-def usage(tally: UsageTally) -> str:
-    """What a session has used, by modality."""
+def usage(tally: Any) -> str:
+    """What a session has used, by its tally."""
     total, transcription = tally.total, tally.transcription
     rows = [_row("input", total.input), _row("of it cached", total.cached), _row("output", total.output)]
     notes = [tally.model or "", f"{len(tally.responses)} responses"]
@@ -91,5 +86,5 @@ def usage(tally: UsageTally) -> str:
     return panel("Usage", table(head, rows), notes=notes)
 
 
-def _row(name: str, tokens: Tokens) -> tuple[Any, ...]:
+def _row(name: str, tokens: Any) -> tuple[Any, ...]:
     return (name, tokens.text, tokens.audio, tokens.image, tokens.other, tokens.total)
