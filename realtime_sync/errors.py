@@ -6,6 +6,7 @@ message holds an API key.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 __all__ = [
@@ -143,6 +144,11 @@ class ServerError(RealtimeError):
         self.event_id = event_id
         where = "".join(f", {name} {value!r}" for name, value in (("param", param), ("event", event_id)) if value)
         super().__init__(f"{message or 'the server gave no message'} ({code or type or 'no code'}{where})")
+
+    def redact(self, without_secrets: Callable[[str], str]) -> None:
+        """Take out of the text what the server repeats of our credentials."""
+        self.message = without_secrets(self.message) if self.message else self.message
+        self.args = (without_secrets(self.args[0]),)
 
     def add_hint(self, hint: str) -> None:
         """Put ``hint`` behind the text; nothing when it is empty."""

@@ -101,6 +101,13 @@ class Handlers:
                 count += self._dispatcher.unsubscribe(HANDLER, handler, of)
         return count
 
+    def own(self) -> list[Receiver]:
+        """The user's handlers, without those of other rooms of this package."""
+        with self._lock:
+            waiting = {first: handler for _, handler, first in self._once}
+        registered = (waiting.get(handler, handler) for _, handler in self._dispatcher.handlers())
+        return [handler for handler in registered if not _is_ours(handler)]
+
     def _registered(self, key: Key) -> list[Receiver]:
         return [handler for of, handler in self._dispatcher.handlers() if of == key]
 

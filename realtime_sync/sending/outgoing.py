@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from realtime_sync._deadline import now
 from realtime_sync.codec import (
@@ -40,6 +40,11 @@ from realtime_sync.state.responses import Run
 from realtime_sync.state.session_state import SessionState
 
 __all__ = ["Outgoing", "known_types"]
+
+_INSTEAD: Final = {
+    "transcription": "transcribe() gives the text of a recording, events that of a stream",
+    "translation": "append the speech, and take session.output_audio.delta and session.output_transcript.delta",
+}
 
 
 def known_types(family: Family) -> tuple[Mapping[str, type[ServerEvent]], Mapping[str, type[ClientEvent]]]:
@@ -120,6 +125,7 @@ class Outgoing:
 
     def response(self, config: ResponseConfig | Mapping[str, Any] | None) -> tuple[Ack[Any], str]:
         """The handle of a ``response.create``, and its text, which is still to be sent."""
+        self.check_responds()
         if self._before_response is not None:
             self._before_response()
         event_id = next(self._event_ids)
@@ -128,6 +134,13 @@ class Outgoing:
         if isinstance(metadata, Mapping) and len(metadata) < MOST_METADATA:
             response["metadata"] = {**metadata, STAMP: event_id}
         return self._prepared({"type": ResponseCreate.TYPE, "event_id": event_id, "response": response})
+
+    def check_responds(self) -> None:
+        """Raises `InvalidEvent` in a session that makes no responses."""
+        kind = self._state.facts.kind
+        if self._checks is None or kind not in _INSTEAD:
+            return
+        raise InvalidEvent(f"a {kind} session makes no responses: {_INSTEAD[kind]}")
 
     def item(self, item: Item | Mapping[str, Any]) -> tuple[Ack[Any], str]:
         """The handle of a ``conversation.item.create``, and its text, which is still to be sent."""

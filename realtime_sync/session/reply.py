@@ -181,6 +181,22 @@ class Reply:
         audio_bytes = sum(len(piece) for part in self._parts.values() for piece in part.audio)
         return f"<Reply {self.status}: {str(self)!r}{calls}, {audio_bytes} bytes of audio>"
 
+    def _repr_html_(self) -> str:
+        from realtime_sync.state import display
+
+        heard = self.heard
+        parts = [] if heard is None else [display.text(heard, who="You:")]
+        parts += [display.text(str(self))] if str(self) else []
+        parts += [display.text(f"{call.name}({call.arguments or ''})", who="Call:") for call in self.tool_calls]
+        usage = self.usage
+        notes = [
+            self.status + (_reason(self.response) if self.done else ""),
+            f"{usage.input_tokens or 0} tokens in, {usage.output_tokens or 0} out" if usage is not None else "",
+            f"first piece after {self.first_delta_s:.2f} s" if self.first_delta_s is not None else "",
+            f"{self.duration_s:.2f} s in all" if self.duration_s is not None else "",
+        ]
+        return display.panel("Reply", *parts, display.player(self.wav), notes=notes)
+
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: without what belongs to the rest of the session."""
         return {**self.__dict__, "_heard": self._heard.of(self._user_item_ids)}

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from realtime_sync.events.visitor import ServerEventVisitor
     from realtime_sync.session.keyed import Keyed
     from realtime_sync.session.options import RunnerOptions, ToolOptions
+    from realtime_sync.session.transcription import Segment, Transcription
     from realtime_sync.state.conversation import Conversation
     from realtime_sync.state.usage import CostLimit, RateLimits, UsageTally
     from realtime_sync.tools import ToolRunner, Toolset
@@ -62,6 +63,7 @@ else:
 __all__ = ["RealtimeSession"]
 
 F = TypeVar("F", bound=Callable[..., object])
+R = TypeVar("R")
 _log = logging.getLogger("realtime_sync")
 _WAIT_S: Final = 10.0
 
@@ -84,14 +86,14 @@ class RealtimeSession(Sender, Keyed):
         family: Family = REALTIME,
     ) -> None:
         self._connection = connection
-        self._dispatcher = Dispatcher(inbox, self._find_cause)
+        self._dispatcher = Dispatcher(inbox, _weakly(self._find_cause))
         self._family = family
         self._opened = False
         self._acks = AckTable(self._dispatcher.wait, family)
         state = SessionState(self._dispatcher)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
         outgoing = Outgoing(connection.send, self._acks, state, checks=checks, before_response=limit, family=family)
-        sequencer = Sequencer(self._acks, state.responses, connection.send, self.cancel_response)
+        sequencer = Sequencer(self._acks, state.responses, connection.send, _weakly(self.cancel_response))
         super().__init__(outgoing, sequencer, state)
         server, client = known_types(family)
         self._key_of = partial(key_of, server=server, client=client)
@@ -102,18 +104,21 @@ class RealtimeSession(Sender, Keyed):
         self._approval_warned = False
         self._background: BackgroundPump | None = None
         self._turns = Turns(self._dispatcher)
+        self._one_recording = threading.Lock()  # guards _transcribed_ms: held while a recording is transcribed
+        self._transcribed_ms = 0.0
         self._runs = 0
         self._interrupters: tuple[Callable[[], Iterable[str | None]], ...] = ()
         self._last_error: ServerError | None = None
         self._dispatcher.at_end += [self._acks.fail_all, sequencer.fail_all]
         self._dispatcher.at_idle.append(sequencer.tick)
+        # Weakly: a thread of `start` holds the dispatcher, and must not keep a session that nobody else holds any more.
         # First of all: what else keeps state asks which response an event belongs to.
-        self._dispatcher.subscribe(STATE, self._answered, *answers(family))
-        self._dispatcher.subscribe(STATE, self._began, *family.opened_by)
-        self._dispatcher.subscribe(STATE, self._responding, *RESPONDING)
-        self._dispatcher.subscribe(STATE, self._refused, family.error_class)
-        self._dispatcher.subscribe(STATE, self._malformed, MalformedEvent)
-        self._dispatcher.subscribe(STATE, self._approval_asked, ResponseOutputItemDone)
+        self._dispatcher.subscribe(STATE, _weakly(self._answered), *answers(family))
+        self._dispatcher.subscribe(STATE, _weakly(self._began), *family.opened_by)
+        self._dispatcher.subscribe(STATE, _weakly(self._responding), *RESPONDING)
+        self._dispatcher.subscribe(STATE, _weakly(self._refused), family.error_class)
+        self._dispatcher.subscribe(STATE, _weakly(self._malformed), MalformedEvent)
+        self._dispatcher.subscribe(STATE, _weakly(self._approval_asked), ResponseOutputItemDone)
         state.follow()
         self._at_close: list[Callable[[], object]] = []
         self._abandon = weakref.finalize(self, connection.abandon)
@@ -159,6 +164,28 @@ class RealtimeSession(Sender, Keyed):
     def closed(self) -> bool:
         """Whether nothing can be sent any more: this side or the server has ended the connection."""
         return self._connection.closing or self._connection.ended
+
+    def _repr_html_(self) -> str:
+        from realtime_sync.state import display
+
+        facts, total = self._state.facts, self.usage.total
+        handlers = len(self._handlers.own())
+        background = self._background is not None and self._background.alive
+        rows = [
+            (
+                "state",
+                ("closed" if self.closed else "open") + (", dispatching in the background" if background else ""),
+            ),
+            ("model", facts.model),
+            ("kind", facts.kind),
+            ("voice", facts.voice),
+            ("answers in", ", ".join(facts.modalities or ())),
+            ("items", f"{len(self._state.mirror):,}"),
+            ("responses", f"{self._state.responses.count:,}"),
+            ("tokens", f"{total.total_tokens:,}"),
+            ("handlers", str(handlers)),
+        ]
+        return display.panel("Realtime session", display.table(("", self.id or ""), rows))
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
@@ -318,8 +345,63 @@ class RealtimeSession(Sender, Keyed):
 
     def next_reply(self, *, timeout: float | None = TURN_TIMEOUT_S) -> Turn:
         """The turn of the next response that begins, whoever starts it: for server-side turn detection, which answers
-        by itself when the user stops speaking. Call it before the speech ends."""
+        by itself when the user stops speaking. Call it before the speech ends.
+
+        Raises `InvalidEvent` in a session that makes no responses."""
+        self._outgoing.check_responds()
         return self._turn(None, Deadline(timeout))
+
+    def transcribe(
+        self,
+        audio: Any,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+        pace: float | None = None,
+        segment_s: float = 30.0,
+        timeout: float | None = 60.0,
+    ) -> Iterator[Segment]:
+        """Send a recording through a transcription session and give its text, segment by segment in order, as it
+        comes; it ends when all have come. ``audio`` is as that of `ask`: a WAV file, or bytes in the session's format.
+
+        With turn detection a segment is what the server takes for a stretch of speech; without, ``segment_s`` seconds
+        of the recording. ``progress`` is called with the milliseconds that are sent and those there are in all.
+        ``pace`` is the speed of sending, 1.0 being that of the speech; ``None`` sends as fast as it goes. ``timeout``
+        is how long the next transcript may take once all is sent, in seconds; ``None``: as long as the connection
+        lives. One recording at a time; left early, what is left of it is thrown away.
+
+        Raises `InvalidEvent` for a session that does not transcribe and `ConfigurationError` for audio that cannot be
+        read, at the call and before anything is sent; while it is iterated `RealtimeTimeout`, `ServerError` when a
+        commit is refused, and `ConnectionClosed` or its kin. A stretch that could not be understood is a segment with
+        an ``error``.
+        """
+        from realtime_sync.session.transcription import Transcription, check_transcribes
+
+        facts = self._state.facts
+        check_transcribes(facts)
+        coded = coded_audio(audio, facts.input)
+        if not coded:
+            raise ConfigurationError("there is nothing to transcribe: the audio is empty")
+        transcription = Transcription(
+            self,
+            self._dispatcher,
+            facts,
+            coded,
+            before_ms=self._transcribed_ms,
+            progress=progress,
+            pace=pace,
+            segment_s=segment_s,
+            timeout=timeout,
+        )
+        return self._transcribing(transcription)
+
+    def _transcribing(self, transcription: Transcription) -> Iterator[Segment]:
+        if not self._one_recording.acquire(blocking=False):
+            raise ConfigurationError("another recording is being transcribed in this session: one at a time")
+        try:
+            yield from transcription.segments()
+        finally:
+            self._transcribed_ms += transcription.sent_ms
+            self._one_recording.release()
 
     # Tools
 
@@ -376,7 +458,7 @@ class RealtimeSession(Sender, Keyed):
                 self._own_tools = Toolset()
             together = Toolset(self._own_tools, toolset)
             options.setdefault("replaces", self._tool_runner)
-            runner = self._tool_runner = ToolRunner(self, together, **options)
+            runner = self._tool_runner = ToolRunner(weakref.proxy(self), together, **options)
             if announce:
                 runner.announce()
         return runner
@@ -574,6 +656,7 @@ class RealtimeSession(Sender, Keyed):
 
     def _refused(self, event: ServerEvent) -> None:
         self._last_error = error = server_error(event, self._family)
+        error.redact(self._connection.redact)
         refused = self._acks.refusal_of(error)
         if self._sequencer.retries(error, refused):
             return
@@ -601,6 +684,17 @@ class RealtimeSession(Sender, Keyed):
         return explain(
             self._connection.cause, self._last_error, last=isinstance(self._connection.last, self._family.error_class)
         )
+
+
+def _weakly(method: Callable[..., R]) -> Callable[..., Any]:
+    """The method as long as its object is there; then a function that does nothing."""
+    known = weakref.WeakMethod(method)
+
+    def call(*given: Any) -> R | None:
+        bound = known()
+        return None if bound is None else bound(*given)
+
+    return call
 
 
 def _visiting(visitor: ServerEventVisitor[Any]) -> Callable[[ServerEvent], object]:

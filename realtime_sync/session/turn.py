@@ -319,6 +319,13 @@ class Turn:
         before = f", {len(self.replies)} replies" if len(self.replies) > 1 else ""
         return f"<Turn {self._phase.value}{before}: {self.reply!r}>"
 
+    def _repr_html_(self) -> str:
+        from realtime_sync.state import display
+
+        count = len(self.replies)
+        notes = (f"turn: {self._phase.value}", f"{count} replies" if count > 1 else "")
+        return self.reply._repr_html_() + display.panel("", notes=notes)
+
     # Waiting
 
     def _wait(self, done: Callable[[], bool], deadline: Deadline) -> None:

@@ -91,6 +91,11 @@ class ConversationSnapshot:
         """The items in order as a JSON array, each as it is on the wire, without audio."""
         return json.dumps([object_to_dict(entry.item) for entry in self], ensure_ascii=False, indent=indent)
 
+    def _repr_html_(self) -> str:
+        from realtime_sync.state.display import chat
+
+        return chat(self)
+
     def __getitem__(self, item_id: str) -> ConversationEntry:
         return self.entries[item_id]
 

@@ -150,6 +150,9 @@ class Conversation:
         def __getattr__(self, name):
             raise no_attribute(self, name, OF_CONVERSATIONS)
 
+    def _repr_html_(self) -> str:
+        return self.snapshot()._repr_html_()
+
     def __repr__(self) -> str:
         return f"<Conversation of {len(self)} items>"
 

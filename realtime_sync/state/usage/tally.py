@@ -96,6 +96,11 @@ class UsageTally:
         elif isinstance(event, (SessionCreated, SessionUpdated)):
             self._configure(event.session)
 
+    def _repr_html_(self) -> str:
+        from realtime_sync.state.display import usage
+
+        return usage(self)
+
     def __repr__(self) -> str:
         total = self.total
         return f"<UsageTally: {total.input.total} input and {total.output.total} output tokens>"

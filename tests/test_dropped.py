@@ -1,0 +1,95 @@
+"""A session that nobody refers to any more is ended, whatever ran in it."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fakes import FakeSession
+
+import realtime_sync as rt
+from realtime_sync.local import LocalServer, Reply, ToolCall, Turn
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("realtime_sync-")]
+
+
+def until(done: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < ends, threads()
+        time.sleep(0.005)
+
+
+def connect_cell(server: LocalServer, seen: list[str], *, tools: bool) -> rt.RealtimeSession:
+    """What a cell of a notebook does."""
+    session = rt.connect("m", base_url=server.base_url, session={"output_modalities": ["text"]})
+    session.start()
+    session.on("response.output_text.delta", lambda event: seen.append(event.delta))
+    if tools:
+
+        @session.tool
+        def noon() -> str:
+            """The time."""
+            return "12:00"
+
+    return session
+
+
+@pytest.mark.parametrize("tools", [False, True], ids=["plain", "tools"])
+def test_a_connect_cell_that_runs_again_leaves_nothing_open(tools: bool) -> None:
+    def reply(turn: Turn) -> Any:
+        return Reply(tool_calls=[ToolCall("noon")]) if tools and not turn.tool_outputs else "Hello."
+
+    before = threads()
+    with LocalServer(reply) as server:
+        seen: list[str] = []
+        for _ in range(4):
+            session = connect_cell(server, seen, tools=tools)
+            assert session.ask("hi").text == "Hello."
+            assert session.conversation.render().endswith("Hello.")
+        gc.collect()
+        names = ["realtime_sync-dispatch", "realtime_sync-reader"]
+        until(lambda: sorted(name for name in threads() if name in names) == sorted([*before, *names]))
+        assert session.ask("again").text == "Hello.", "the last one is still there"
+        session.close()
+    until(lambda: not {"realtime_sync-dispatch", "realtime_sync-reader"} & set(threads()))
+
+
+def test_a_turn_keeps_its_session() -> None:
+    with LocalServer(["Hello."]) as server:
+        turn = rt.connect("m", base_url=server.base_url, session={"output_modalities": ["text"]}).respond("hi")
+        gc.collect()
+        assert turn.result().text == "Hello."
+
+
+def test_dropping_needs_no_garbage_collection() -> None:
+    fake = FakeSession()
+    fake.session.start()
+    gone = weakref.ref(fake.session)
+    thread = fake.connection._thread
+    gc.disable()
+    try:
+        del fake.session
+        assert gone() is None
+        thread.join(20)
+        assert not thread.is_alive()
+    finally:
+        gc.enable()
+
+
+def test_an_error_that_repeats_the_key_does_not_show_it(caplog: pytest.LogCaptureFixture) -> None:
+    with FakeSession() as fake:
+        ack = fake.session.clear_audio()
+        detail = {"message": "bad key sk-of-the-test", "code": "bad", "event_id": ack.event_id}
+        fake.wire.say({"type": "error", "error": detail}, {"type": "error", "error": {"message": "sk-of-the-test"}})
+        with pytest.raises(rt.ServerError, match="bad key <redacted>"):
+            ack.result()
+        until(lambda: fake.session.poll() > 0 or "the server reports" in caplog.text)
+        assert "sk-of-the-test" not in caplog.text

@@ -1,0 +1,159 @@
+"""Recordings through a transcription session."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import realtime_sync as rt
+from realtime_sync.audio import duration_ms, read_wav
+from realtime_sync.local import Failure, LocalServer
+
+ROOT = Path(__file__).parent.parent
+SPEECH = ROOT / "examples" / "speech.wav"
+TWO = ROOT / "examples" / "speech-two-turns.wav"
+MODEL = {"transcription": {"model": "whisper-1"}}
+MANUAL = {**MODEL, "turn_detection": None}
+VAD = {**MODEL, "turn_detection": {"type": "server_vad"}}
+
+
+@contextmanager
+def opened(audio_input: Any, **more: Any) -> Iterator[tuple[LocalServer, rt.RealtimeSession]]:
+    config = {"type": "transcription", "audio": {"input": audio_input}}
+    with (
+        LocalServer(**more) as server,
+        rt.connect(base_url=server.base_url, intent="transcription", session=config) as session,
+    ):
+        yield server, session
+
+
+def by_length(pcm: bytes, rate: int) -> str:
+    return f"{len(pcm) * 1000 // (2 * rate)} ms"
+
+
+@pytest.mark.parametrize("background", [False, True], ids=["pumped", "background"])
+def test_stretches_of_speech_come_in_order_with_their_places(background: bool) -> None:
+    with opened(VAD, transcripts=["first", "second", "third", "fourth"]) as (_, session):
+        if background:
+            session.start()
+        told: list[tuple[int, int]] = []
+        found = list(session.transcribe(TWO, progress=lambda sent, total: told.append((sent, total))))
+        assert [segment.text for segment in found] == ["first", "second"]
+        total_ms = round(duration_ms(len(read_wav(TWO))))
+        places = [place for segment in found for place in (segment.start_ms, segment.end_ms)]
+        assert None not in places
+        assert places == sorted(places)  # type: ignore[type-var]
+        assert places[-1] <= total_ms + 1  # type: ignore[operator]
+        assert [sent for sent, _ in told] == sorted({sent for sent, _ in told})
+        assert told[-1] == (total_ms, total_ms)
+        again = list(session.transcribe(TWO.read_bytes()))
+        assert [segment.text for segment in again] == ["third", "fourth"]
+        assert abs((again[0].start_ms or 0) - (found[0].start_ms or 0)) <= 300
+        assert again[0].item_id != found[0].item_id
+
+
+def test_without_turn_detection_the_recording_is_cut() -> None:
+    with opened(MANUAL, transcriber=by_length) as (_, session):
+        found = list(session.transcribe(bytes(48_000 * 5 + 4_000), segment_s=2))
+        assert [(segment.start_ms, segment.end_ms) for segment in found] == [(0, 2000), (2000, 4000), (4000, 5083)]
+        assert [str(segment) for segment in found] == ["2000 ms", "2000 ms", "1083 ms"]
+        tail = list(session.transcribe(bytes(48_000 * 2 + 2_400), segment_s=2))
+        assert [segment.end_ms for segment in tail] == [2050], "a tail that is too short for a commit goes along"
+        short = list(session.transcribe(bytes(960)))
+        assert [(segment.text, segment.end_ms) for segment in short] == [("100 ms", 20)]
+
+
+@pytest.mark.parametrize("code", ["audio/pcmu", "audio/pcma"])
+def test_g711_sessions_too(code: str) -> None:
+    with opened({**MANUAL, "format": {"type": code}}, transcriber=by_length) as (_, session):
+        found = list(session.transcribe(SPEECH, segment_s=1))
+        assert [segment.text for segment in found][:2] == ["1000 ms", "1000 ms"]
+        assert found[-1].end_ms == round(duration_ms(len(read_wav(SPEECH))))
+
+
+def test_what_cannot_be_understood_is_a_segment_with_its_error() -> None:
+    with opened(MANUAL, transcripts=["good", Failure("noise", code="audio_unintelligible"), "again"]) as (_, session):
+        found = list(session.transcribe(bytes(48_000 * 3), segment_s=1))
+        assert [segment.text for segment in found] == ["good", "", "again"]
+        assert found[1].error is not None
+        assert found[1].error.code == "audio_unintelligible"
+
+
+def test_segments_come_while_the_recording_is_still_sent() -> None:
+    sent: list[int] = []
+    with opened(MANUAL, transcriber=by_length) as (_, session):
+        segments = session.transcribe(
+            bytes(48_000 * 2), segment_s=0.4, pace=4, progress=lambda done, total: sent.append(done)
+        )
+        began = time.monotonic()
+        next(segments)
+        assert sent[-1] < 2000
+        assert len(list(segments)) == 4
+        assert time.monotonic() - began > 0.3, "at four times the speed of the speech"
+
+
+def test_a_recording_that_is_left_early_is_not_heard_with_the_next() -> None:
+    with opened(MANUAL, transcriber=by_length) as (_, session):
+        for _segment in session.transcribe(bytes(48_000 * 3), segment_s=1):
+            break
+        assert [str(segment) for segment in session.transcribe(bytes(48_000))] == ["1000 ms"]
+
+
+def test_one_recording_at_a_time() -> None:
+    with opened(MANUAL, transcriber=by_length) as (_, session):
+        first = session.transcribe(bytes(48_000 * 2), segment_s=1)
+        next(first)
+        with pytest.raises(rt.ConfigurationError, match="one at a time"):
+            next(session.transcribe(bytes(48_000)))
+        assert len(list(first)) == 1
+
+
+def test_a_server_that_never_tells_is_a_timeout() -> None:
+    with (
+        opened(MANUAL, transcriber=lambda pcm, rate: time.sleep(1) or "late") as (_, session),
+        pytest.raises(rt.RealtimeTimeout, match="the next transcript"),
+    ):
+        list(session.transcribe(bytes(48_000), timeout=0.05))
+
+
+# What such a session cannot do
+
+
+def test_refusals_before_anything_is_sent() -> None:
+    with opened(MANUAL) as (server, session):
+        before = len(server.received)
+        for call in (
+            lambda: session.ask(audio=SPEECH),
+            lambda: session.respond("hi"),
+            session.create_response,
+            session.next_reply,
+        ):
+            with pytest.raises(rt.InvalidEvent, match=r"transcription session makes no responses: transcribe\(\)"):
+                call()
+        for audio in (b"", "no/such.wav", b"RIFFnonsense"):
+            with pytest.raises(rt.ConfigurationError):
+                session.transcribe(audio)
+        with pytest.raises(rt.ConfigurationError, match="pace"):
+            session.transcribe(SPEECH, pace=0)
+        assert len(server.received) == before
+
+
+def test_other_sessions_do_not_transcribe() -> None:
+    with (
+        LocalServer() as server,
+        rt.connect("m", base_url=server.base_url) as session,
+        pytest.raises(rt.InvalidEvent, match=r'realtime session.*intent="transcription"'),
+    ):
+        session.transcribe(SPEECH)
+    config = {"type": "transcription"}
+    with (
+        LocalServer() as server,
+        rt.connect(base_url=server.base_url, intent="transcription", session=config) as bare,
+        pytest.raises(rt.InvalidEvent, match="name a model"),
+    ):
+        bare.transcribe(SPEECH)
