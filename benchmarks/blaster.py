@@ -1,7 +1,8 @@
-"""The server: a process of its own that sends frames made beforehand, as fast as the client takes them.
+"""The server: a process of its own that sends frames made beforehand, as fast as the client takes them or at a pace.
 
 What a connection serves is its ``model``, see `Order`. Every message of the client is the word to serve it once (once
-more), but in an order for appends, where the messages are counted and answered by one event after the last.
+more), but in an order for appends, where the messages are counted and answered by one event after the last. It listens
+twice: for TCP, and for TLS with a certificate that is made for this run.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import socket
+import ssl
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from benchmarks.recorded import AUDIO_DELTAS, MIX, RESPONSES, TEXT_DELTAS, events_of, session_created
+from benchmarks.recorded import session_created, stream_of
 
 APPENDS = "appends"
 STAMPS = "stamps"
@@ -54,17 +57,19 @@ def frame(payload: bytes) -> bytes:
 class Client:
     """One connection, on a thread of its own."""
 
-    def __init__(self, sock: socket.socket, frames: dict[str, list[bytes]]) -> None:
+    def __init__(self, sock: socket.socket, secured: Callable[[socket.socket], socket.socket]) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
-        self._frames = frames
+        self._secured = secured
+        self._frames: list[bytes] = []
         self._buffer = bytearray()
 
     def run(self) -> None:
         try:
+            self._sock = self._secured(self._sock)
             with self._sock:
                 self._serve(self._upgrade())
-        except (ConnectionError, EOFError):
+        except (OSError, EOFError):  # the client has gone
             pass
 
     def _upgrade(self) -> Order:
@@ -75,9 +80,12 @@ class Client:
         request, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         accept = base64.b64encode(hashlib.sha1(headers["sec-websocket-key"].encode() + _GUID).digest())
+        order = Order.parse(parse_qs(urlsplit(request.split()[1]).query)["model"][0])
+        if order.kind not in (APPENDS, STAMPS):
+            self._frames = list(map(frame, stream_of(order.kind, order.count)))
         answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         self._sock.sendall(answer + b"Sec-WebSocket-Accept: %b\r\n\r\n" % accept + frame(session_created()))
-        return Order.parse(parse_qs(urlsplit(request.split()[1]).query)["model"][0])
+        return order
 
     def _serve(self, order: Order) -> None:
         messages = 0
@@ -93,18 +101,14 @@ class Client:
                 self._send(order)
 
     def _send(self, order: Order) -> None:
-        frames = self._frames[order.kind]
         if order.pause_s:
-            for n in range(order.count):
-                self._sock.sendall(frames[n % len(frames)])
+            for data in self._frames:
+                self._sock.sendall(data)
                 time.sleep(order.pause_s)
             return
-        whole, rest = divmod(order.count, len(frames))
-        at_once = max(1, _BLOCK_BYTES // sum(map(len, frames)))
-        block = b"".join(frames)
-        for _ in range(whole // at_once):
-            self._sock.sendall(block * at_once)
-        self._sock.sendall(block * (whole % at_once) + b"".join(frames[:rest]))
+        at_once = max(1, _BLOCK_BYTES // len(self._frames[0]))
+        for start in range(0, len(self._frames), at_once):
+            self._sock.sendall(b"".join(self._frames[start : start + at_once]))
 
     def _send_stamps(self, order: Order) -> None:
         """Text deltas whose text is the time of their sending."""
@@ -152,20 +156,33 @@ class Client:
         self._buffer += data
 
 
-def main() -> None:
-    """Print the port, then serve until stdin ends."""
-    frames = {kind: [frame(event) for event in events_of(kind)] for kind in (TEXT_DELTAS, AUDIO_DELTAS, RESPONSES, MIX)}
+def serve(secured: Callable[[socket.socket], socket.socket]) -> int:
+    """Listen on a port of its own, which is returned."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
 
     def accept() -> None:
         while True:
             sock, _ = listener.accept()
-            threading.Thread(target=Client(sock, frames).run, daemon=True).start()
+            threading.Thread(target=Client(sock, secured).run, daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
-    print(listener.getsockname()[1], flush=True)
+    port: int = listener.getsockname()[1]
+    return port
+
+
+def main(authority_path: str) -> None:
+    """Write the certificate of the authority to trust, print the ports for TCP and TLS, serve until stdin ends."""
+    import trustme
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(authority_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    plain = serve(lambda sock: sock)
+    secure = serve(lambda sock: context.wrap_socket(sock, server_side=True))
+    print(plain, secure, flush=True)
     sys.stdin.read()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

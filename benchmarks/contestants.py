@@ -19,24 +19,35 @@ OPENAI = "openai"
 LIBRARY = "websocket-client, buffered + orjson"
 BARE = "bare socket loop + orjson"
 
+Look = Callable[[Any], object] | None
+
 _READ_BYTES = 64 * 1024  # the fastest: larger ones need fresh memory each time
 _SILENCE = "AAA="
 
 
 class Contestant:
-    """A connection to the blaster. What it needs is imported when it is made."""
+    """A connection to the blaster at ``url``: http for TCP, https for TLS. It imports what it needs when it is made."""
 
-    def __init__(self, address: str, order: Order) -> None:
+    def __init__(self, url: str, order: Order) -> None:
+        raise NotImplementedError
+
+    @staticmethod
+    def pcm_of(event: Any) -> bytes:
+        """The sound of an audio delta, as the user of this client gets at it."""
         raise NotImplementedError
 
     def go(self) -> None:
         """Send a message, which starts the serving."""
         raise NotImplementedError
 
-    def take(self, count: int) -> None:
-        """Receive so many events, decoded and, where the client has types, typed."""
-        for _ in islice(self.events(), count):
-            pass
+    def take(self, count: int, look: Look = None) -> None:
+        """Receive so many events, decoded and, where the client has types, typed; ``look`` at each."""
+        if look is None:
+            for _ in islice(self.events(), count):
+                pass
+        else:
+            for event in islice(self.events(), count):
+                look(event)
 
     def events(self) -> Iterator[Any]:
         """The events one by one."""
@@ -62,18 +73,25 @@ class Contestant:
 class RealtimeSync(Contestant):
     """Events delivered to a handler on the main thread."""
 
-    def __init__(self, address: str, order: Order) -> None:
+    def __init__(self, url: str, order: Order) -> None:
         import realtime_sync
 
-        self._session = realtime_sync.connect(order.model, base_url=f"http://{address}/v1", api_key="none")
+        self._session = realtime_sync.connect(order.model, base_url=f"{url}/v1", api_key="none")
         self._session.wait_for("session.created")
+
+    @staticmethod
+    def pcm_of(event: Any) -> bytes:
+        pcm: bytes = event.delta_bytes
+        return pcm
 
     def go(self) -> None:
         self._session.append_audio(_SILENCE)
 
-    def take(self, count: int) -> None:
-        def note(_: Any) -> None:
+    def take(self, count: int, look: Look = None) -> None:
+        def note(event: Any) -> None:
             nonlocal count
+            if look is not None:
+                look(event)
             count -= 1
             if not count:
                 self._session.stop()
@@ -101,19 +119,23 @@ class RealtimeSync(Contestant):
 class RealtimeSyncIterated(RealtimeSync):
     """``for event in session``."""
 
-    def take(self, count: int) -> None:
-        Contestant.take(self, count)
+    def take(self, count: int, look: Look = None) -> None:
+        Contestant.take(self, count, look)
 
 
 class OpenAi(Contestant):
     """The synchronous client of the ``openai`` package."""
 
-    def __init__(self, address: str, order: Order) -> None:
+    def __init__(self, url: str, order: Order) -> None:
         from openai import OpenAI
 
-        self._client = OpenAI(api_key="none", base_url=f"http://{address}/v1", websocket_base_url=f"ws://{address}/v1")
+        self._client = OpenAI(api_key="none", base_url=f"{url}/v1", websocket_base_url=f"{_as_ws(url)}/v1")
         self._connection = self._client.realtime.connect(model=order.model).enter()
         assert self._connection.recv().type == "session.created"
+
+    @staticmethod
+    def pcm_of(event: Any) -> bytes:
+        return base64.b64decode(event.delta)
 
     def go(self) -> None:
         self._connection.input_audio_buffer.append(audio=_SILENCE)
@@ -152,15 +174,19 @@ class _BufferedSocket:
 class WebSocketClient(Contestant):
     """The websocket-client package as a plain loop: no threads, no types."""
 
-    def __init__(self, address: str, order: Order) -> None:
+    def __init__(self, url: str, order: Order) -> None:
         import orjson
         import websocket
 
         self._loads, self._dumps = orjson.loads, orjson.dumps
         self._socket: Any = websocket.WebSocket(skip_utf8_validation=True, enable_multithread=False)
-        self._socket.connect(f"ws://{address}/v1/realtime?model={quote(order.model)}", http_no_proxy=["*"])
+        self._socket.connect(f"{_as_ws(url)}/v1/realtime?model={quote(order.model)}", http_no_proxy=["*"])
         self._socket.sock = _BufferedSocket(self._socket.sock)
         assert next(self.events())["type"] == "session.created"
+
+    @staticmethod
+    def pcm_of(event: Any) -> bytes:
+        return base64.b64decode(event["delta"])
 
     def go(self) -> None:
         self._socket.send(_append(_SILENCE))
@@ -183,13 +209,18 @@ class WebSocketClient(Contestant):
 class BareSocket(Contestant):
     """As little Python as there can be; knows only the frames that the blaster sends. The floor."""
 
-    def __init__(self, address: str, order: Order) -> None:
+    def __init__(self, url: str, order: Order) -> None:
         import orjson
 
         self._loads = orjson.loads
+        scheme, _, address = url.partition("://")
         host, _, port = address.partition(":")
         self._socket = socket.create_connection((host, int(port)))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if scheme == "https":
+            import ssl
+
+            self._socket = ssl.create_default_context().wrap_socket(self._socket, server_hostname=host)
         head = f"GET /v1/realtime?model={quote(order.model)} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\n"
         head += f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n\r\n"
         self._socket.sendall(head.encode())
@@ -198,6 +229,10 @@ class BareSocket(Contestant):
             self._rest += self._socket.recv(_READ_BYTES)
         self._rest = self._rest.partition(b"\r\n\r\n")[2]
         assert next(self.events())["type"] == "session.created"
+
+    @staticmethod
+    def pcm_of(event: Any) -> bytes:
+        return base64.b64decode(event["delta"])
 
     def go(self) -> None:
         self._send(_append(_SILENCE))
@@ -247,6 +282,10 @@ CONTESTANTS: dict[str, type[Contestant]] = {
     LIBRARY: WebSocketClient,
     BARE: BareSocket,
 }
+
+
+def _as_ws(url: str) -> str:
+    return url.replace("http", "ws", 1)
 
 
 def _append(audio: str) -> str:

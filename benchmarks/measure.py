@@ -23,12 +23,13 @@ STAMP_EVERY_S = 0.01
 STREAM_EVERY_S = 0.2
 
 
-def receive(address: str, contestant: str, kind: str, count: str) -> dict[str, float]:
-    """Seconds for each event."""
-    client = _warm(address, contestant, kind, int(count))
+def receive(address: str, contestant: str, kind: str, count: str, pause_s: str, looked_at: str) -> dict[str, float]:
+    """Seconds for each event. ``looked_at`` is "sound" where the handler takes the PCM of each, else "nothing"."""
+    client = _warm(address, contestant, kind, int(count), float(pause_s))
+    look = client.pcm_of if looked_at == "sound" else None
     clock = _Clock()
     client.go()
-    client.take(int(count))
+    client.take(int(count), look)
     found = clock.each(int(count))
     client.close()
     return found
@@ -60,14 +61,15 @@ def memory(address: str, contestant: str, count: str) -> dict[str, float]:
 
 
 def holding(address: str, contestant: str, kind: str, count: str) -> dict[str, float]:
-    """Resident bytes for each event that is kept."""
+    """Resident bytes for each event that is kept, and those of them that are not its text."""
     client = _warm(address, contestant, kind, int(count))
     before_bytes = resident_bytes()
     client.go()
     kept = list(islice(client.events(), int(count)))
     found = (resident_bytes() - before_bytes) / len(kept)
     client.close()
-    return {"event_bytes": found}
+    text_bytes = statistics.fmean(sys.getsizeof(event.delta) for event in kept)
+    return {"event_bytes": found, "beyond_bytes": found - text_bytes}
 
 
 def latency(address: str, contestant: str, main_thread: str, count: str) -> dict[str, float]:
@@ -133,13 +135,13 @@ class _Clock:
         return {"cpu": cpu_ns / 1e9 / count, "wall": wall_ns / 1e9 / count}
 
 
-def _warm(address: str, contestant: str, kind: str, count: int) -> Contestant:
-    """A client that has seen events of this kind before, on another connection."""
+def _warm(address: str, contestant: str, kind: str, count: int, pause_s: float = 0.0) -> Contestant:
+    """A client whose process has seen events of this kind before, on another connection."""
     first = CONTESTANTS[contestant](address, Order(kind, DIFFERENT))
     first.go()
     first.take(DIFFERENT)
     first.close()
-    return CONTESTANTS[contestant](address, Order(kind, count))
+    return CONTESTANTS[contestant](address, Order(kind, count, pause_s))
 
 
 MEASUREMENTS: dict[str, Callable[..., dict[str, float]]] = {

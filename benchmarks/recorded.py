@@ -15,7 +15,14 @@ RESPONSES = "response.done"
 MIX = "mix of a spoken turn"
 
 DIFFERENT = 200
-"""How many different events of a kind there are; they are served over and over."""
+"""How many different events of a kind there are; they are served over and over, each time with new ids."""
+
+EVENT_MARK = b"~~~~~~~~"
+"""The end of an id that is new with each event."""
+RESPONSE_MARK = b"^^^^^^^^"
+"""The end of an id that is new with each response, and of what belongs to it."""
+
+_DELTAS = 50  # in a response
 
 _DELTA_BYTES = 9600  # 200 ms of 24 kHz s16le
 _WORDS = ("so", "the", "trains", "to", "coast", "leave", "every", "hour", "from", "platform", "two", "and", "nine")
@@ -31,6 +38,19 @@ def events_of(kind: str) -> list[bytes]:
         make = {TEXT_DELTAS: maker.text_delta, AUDIO_DELTAS: maker.audio_delta, RESPONSES: maker.response_done}[kind]
         events = (make() for _ in range(DIFFERENT))
     return [orjson.dumps(event) for event in events]
+
+
+def stream_of(kind: str, count: int) -> list[bytes]:
+    """The JSON texts of ``count`` events, no id of a response or of an event twice: what a client does once for each
+    response, it does here."""
+    templates = events_of(kind)
+    of_response = {TEXT_DELTAS: _DELTAS, AUDIO_DELTAS: _DELTAS, RESPONSES: 1, MIX: len(templates)}[kind]
+    return [
+        templates[n % len(templates)]
+        .replace(EVENT_MARK, b"%08d" % n, 1)
+        .replace(RESPONSE_MARK, b"%08d" % (n // of_response))
+        for n in range(count)
+    ]
 
 
 def session_created() -> bytes:
@@ -77,7 +97,8 @@ class _Maker:
 
     def _id(self, prefix: str) -> str:
         letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-        return f"{prefix}_{''.join(self._chance.choices(letters, k=21))}"
+        mark = EVENT_MARK if prefix == "event" else RESPONSE_MARK
+        return f"{prefix}_{''.join(self._chance.choices(letters, k=13))}{mark.decode()}"
 
     def _words(self, count: int) -> str:
         return " ".join(self._chance.choices(_WORDS, k=count))

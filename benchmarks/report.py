@@ -8,14 +8,53 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.contestants import BARE, OPENAI, OURS
+from benchmarks.contestants import BARE, OPENAI, OURS, OURS_ITERATED
+from benchmarks.recorded import AUDIO_DELTAS, RESPONSES, TEXT_DELTAS
 
 Result = Mapping[str, float]
+Found = Mapping[str, Mapping[str, Result]]
+"""Row -> contestant -> what was measured."""
 
-_PACKAGES = ("openai", "websockets", "websocket-client", "orjson", "cattrs")
+TCP = "TCP"
+TLS = "TLS"
+
+_PACKAGES = ("openai", "websockets", "websocket-client", "orjson", "pybase64")
 
 
-def times(found: Mapping[str, Mapping[str, Result]]) -> str:
+def row(kind: str, layer: str, look: str = "nothing") -> str:
+    """What a row is called."""
+    return f"{kind}{' -> PCM' if look == 'sound' else ''}, {layer}"
+
+
+def short(flood: Found, paced: Found, footprint: Found) -> str:
+    """How many times as much each thing costs with ``openai``."""
+
+    def ratio(of: Mapping[str, Result], number: str = "cpu", ours: str = OURS) -> str:
+        return f"{of[OPENAI][number] / of[ours][number]:.1f}x"
+
+    def both(title: str, found: Found, kind: str, look: str = "nothing", ours: str = OURS) -> tuple[str, ...]:
+        return (title, *(ratio(found[row(kind, layer, look)], ours=ours) for layer in (TCP, TLS)))
+
+    return _table(
+        ("openai / realtime_sync, CPU", TCP, TLS),
+        [
+            both("flood: audio delta, PCM in the handler", flood, AUDIO_DELTAS, "sound"),
+            both("flood: audio delta, never looked at", flood, AUDIO_DELTAS),
+            both("flood: text delta", flood, TEXT_DELTAS),
+            both("flood: text delta, iterated", flood, TEXT_DELTAS, ours=OURS_ITERATED),
+            both("flood: response.done, ten items", flood, RESPONSES),
+            both("append of 100 ms", flood, "append of 100 ms of audio"),
+            both("one each 2 ms: text delta", paced, TEXT_DELTAS),
+            both("one each 2 ms: audio delta, PCM in the handler", paced, AUDIO_DELTAS, "sound"),
+            ("import", ratio(footprint[STARTUP], "import_cpu"), ""),
+            ("import and first connect", ratio(footprint[STARTUP], "open_cpu"), ""),
+            ("memory of a kept text delta beyond its text", ratio(footprint[HOLDING], "beyond_bytes"), ""),
+            ("many sessions in speech", ratio(footprint[MANY], "load"), ""),
+        ],
+    )
+
+
+def times(found: Found) -> str:
     """What one event costs each contestant, with the ratios to ``openai`` and to the bare loop."""
     rows = []
     for what, contestants in found.items():
@@ -27,7 +66,7 @@ def times(found: Mapping[str, Mapping[str, Result]]) -> str:
     return _table(("one", "with", "CPU, us", "wall, us", "faster than openai", "bare loop's cost"), rows)
 
 
-def footprint(found: Mapping[str, Mapping[str, Result]]) -> str:
+def footprint(found: Found) -> str:
     """What else it takes, next to ``openai``."""
     rows = []
     for (what, key), (title, shown) in FOOTPRINT.items():
@@ -47,9 +86,15 @@ def machine(runs: int) -> str:
     return f"{system}; {python}; {packages}; medians of {runs} runs."
 
 
-def page(machine: str, times: str, footprint: str) -> str:
+def page(machine: str, flood: Found, paced: Found, found: Found) -> str:
     """docs/benchmarks.md."""
-    return _PAGE.format(machine=machine, times=times, footprint=footprint)
+    return _PAGE.format(
+        machine=machine,
+        short=short(flood, paced, found),
+        flood=times(flood),
+        paced=times(paced),
+        footprint=footprint(found),
+    )
 
 
 def _us(seconds: float) -> str:
@@ -96,6 +141,7 @@ FOOTPRINT: dict[tuple[str, str], tuple[str, Callable[[float], str]]] = {
     (MEMORY, "session_bytes"): (f"{MEMORY}: memory", _kib),
     (MEMORY, "session_threads"): (f"{MEMORY}: threads", _number),
     (HOLDING, "event_bytes"): (HOLDING, _bytes),
+    (HOLDING, "beyond_bytes"): (f"{HOLDING}, beyond its text", _bytes),
     (IDLE, "p50"): (f"{IDLE}, p50", _ms),
     (IDLE, "p99"): (f"{IDLE}, p99", _ms),
     (BUSY, "p50"): (f"{BUSY}, p50", _ms),
@@ -130,34 +176,62 @@ _PAGE = """\
 What an event costs with realtime_sync, side by side with the synchronous client of the `openai` package and with less
 comfortable ways, all in one run. This page is written by the program that measures; to measure again:
 
-    make bench                        # prints the tables
-    make bench ARGS=--quick           # rougher, in a minute
+    make bench                        # prints the tables, in five minutes
+    make bench ARGS=--quick           # rougher, in one
     make bench ARGS=--write           # renews this page
 
 {machine}
 
-## One event, one append
+## In short
 
-A server in a process of its own sends WebSocket frames that were made beforehand, as fast as they are taken. CPU is
-the time of all threads of the client's process, wall the time until the last event has arrived. Contestants take turns,
-each time in a fresh process and after a warm-up; every number is the median of the runs.
+{short}
 
-- **realtime_sync**: typed events, delivered to a registered handler by `session.run()`; **iterated**: by
-  `for event in session`.
+Two things are measured, and they differ much. In a **flood** the server sends as fast as the client takes: many
+events come with one read of the socket, and one wake-up of the user's thread serves them all. So it shows what the
+code costs for each event. A model speaks faster than real time, so the beginning of an answer is a flood in fact. At
+a **real pace**, here one event each 2 ms, every event comes alone, and most of its cost is the system's: a wake-up of
+the reader, one of the user's thread, the reads between. No client gets below the bare loop there, which has one
+thread and does nothing but read and parse. A session that talks gets ten to fifty events a second: either client is
+then nearly idle, and what the user feels is the delay (below), memory, and the number of sessions that one process
+can serve.
+
+## A flood
+
+A server in a process of its own sends WebSocket frames that were made beforehand, as fast as they are taken; no id of
+an event or of a response comes twice. CPU is the time of all threads of the client's process, wall the time until the
+last event has arrived. Contestants take turns, each time in a fresh process and after a warm-up; every number is the
+median of the runs. TLS is 1.3 with Python's own `ssl` on both sides.
+
+- **realtime_sync**: typed events, delivered to a registered handler by `session.run()`; **iterated**: by `for event
+  in session`.
 - **openai**: `OpenAI().realtime.connect()`, typed events by iteration; as it is installed.
 - **websocket-client, buffered + orjson**: that library on a socket that reads ahead, no thread, plain dicts.
-- **bare socket loop + orjson**: the floor. Finds the frames of this server and nothing else, plain dicts.
+- **bare socket loop + orjson**: as little Python as there can be. Finds the frames of this server and nothing else,
+  plain dicts, and for sound the base64 of the standard library.
 
 The text delta has 0.2 kB; the audio delta 200 ms of PCM16, 12.8 kB in base64; the `response.done` ten items, 4.4 kB.
-The mix is a spoken turn as it comes over the wire: transcripts, audio, items, responses. For an append the CPU time of
-the client includes the base64 and the masking. Of an audio delta, what the bare loop needs is nearly all there is: the
-kernel's copy and the JSON parser. A `response.done` with realtime_sync includes keeping the conversation and the usage.
+With **-> PCM** the handler takes the bytes of the sound: `event.delta_bytes`, elsewhere `base64.b64decode`. The mix
+is a spoken turn as it comes over the wire: transcripts, audio, items, responses. For an append the CPU time of the
+client includes the base64 and the masking. A `response.done` with realtime_sync includes keeping the conversation and
+the usage.
 
-{times}
+The limit: to copy the 12.8 kB of an audio delta out of the kernel takes 2 us on this kind of machine, to decrypt them
+3 us (AES-256-GCM) and with Python's `ssl` around it 6 to 7, to decode the base64 1 us. So for PCM about 5 us over TCP
+and 11 us over TLS is what can be reached from Python; the bare loop is above that because it makes a text of the
+base64 first.
+
+{flood}
+
+## A real pace
+
+The same, with one event each 2 ms. The number is what one event costs, all threads, sleeping not counted.
+
+{paced}
 
 ## Start, memory, delay
 
-The memory of the bare loop's process is that of an interpreter which has imported nothing. A kept text delta is the
+The import alone loads little, since events and session are loaded on first use; "import and connect" has all of it. The
+memory of the bare loop's process is that of an interpreter which has imported nothing. A kept text delta is the
 memory that one of thousands takes in a list. The delays are from the moment before the server's `send` to the handler;
 with the main thread computing without a pause, the handler runs on another thread (`session.start()`), and what is
 measured is mostly Python's switch interval of 5 ms. Of the many sessions (500 in one process), each receives an audio

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from _where import where
-
 import realtime_sync as rt
 from realtime_sync import events
+from realtime_sync.local import somewhere
 
-with rt.connect("gpt-realtime", **where(), session={"output_modalities": ["text"]}) as session:
+with rt.connect("gpt-realtime", **somewhere(), session={"output_modalities": ["text"]}) as session:
     seen: Counter[str] = Counter()
 
     @session.once("session.created")

@@ -5,12 +5,11 @@
 # calls still work in any cell. With `OPENAI_API_KEY` set this talks to OpenAI, without it to a local server.
 
 # %%
-from _where import where
-
 import realtime_sync as rt
 from realtime_sync import events
+from realtime_sync.local import somewhere
 
-session = rt.connect("gpt-realtime", **where(), session={"output_modalities": ["text"]})
+session = rt.connect("gpt-realtime", **somewhere(), session={"output_modalities": ["text"]})
 session.start()
 print(session)
 

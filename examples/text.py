@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from _where import where
-
 import realtime_sync as rt
+from realtime_sync.local import somewhere
 
-with rt.connect("gpt-realtime", **where(), session={"output_modalities": ["text"]}) as session:
+with rt.connect("gpt-realtime", **somewhere(), session={"output_modalities": ["text"]}) as session:
     reply = session.ask("Name one planet.")
     print("The whole reply:", reply.text)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from _where import where
-
 import realtime_sync as rt
+from realtime_sync.local import somewhere
 from realtime_sync.tools import Toolset
 
 tools = Toolset()
@@ -27,7 +26,7 @@ def delete_files(folder: str) -> str:
     raise AssertionError("never called: it was not approved")
 
 
-with rt.connect("gpt-realtime", **where(), session={"output_modalities": ["text"]}, tools=tools) as session:
+with rt.connect("gpt-realtime", **somewhere(), session={"output_modalities": ["text"]}, tools=tools) as session:
     # Calls are run on threads of their own and answered; ask() returns what the model says in the end.
     print(session.ask("What is the weather in Paris?").text)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from _where import where
-
 import realtime_sync as rt
 from realtime_sync import events
+from realtime_sync.local import somewhere
 
 
 class Transcript(rt.ServerEventVisitor[None]):
@@ -34,7 +33,7 @@ class Transcript(rt.ServerEventVisitor[None]):
         self.others += 1
 
 
-with rt.connect("gpt-realtime", **where(), session={"output_modalities": ["text"]}) as session:
+with rt.connect("gpt-realtime", **somewhere(), session={"output_modalities": ["text"]}) as session:
     session.send_text("What is a visitor?")
     session.create_response()
     transcript = Transcript(session)

@@ -8,15 +8,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from _where import where
-
 import realtime_sync as rt
 from realtime_sync.audio import duration_ms, write_wav
+from realtime_sync.local import somewhere
 
 question = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("speech.wav")
 answer = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("answer.wav")
 
-with rt.connect("gpt-realtime", **where()) as session:
+with rt.connect("gpt-realtime", **somewhere()) as session:
     reply = session.ask(audio=question)
 
 write_wav(answer, reply.audio)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from importlib import import_module as _import
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from realtime_sync import events
 from realtime_sync._unset import UNSET, Unset
 from realtime_sync._version import __version__
 from realtime_sync.errors import (
@@ -29,10 +28,11 @@ from realtime_sync.errors import (
     ServerError,
     SessionExpired,
 )
-from realtime_sync.events import ClientEventType, ServerEventType
 
 if _TYPE_CHECKING:
+    from realtime_sync import events
     from realtime_sync.codec import decode_client_event, decode_server_event, encode_event, event_to_dict
+    from realtime_sync.events import ClientEventType, ServerEventType
     from realtime_sync.events.any import AnyServerEvent
     from realtime_sync.events.visitor import ClientEventVisitor, ServerEventVisitor
     from realtime_sync.sending.acks import Ack
@@ -47,6 +47,7 @@ if _TYPE_CHECKING:
 
 _LATER = {
     "Ack": "sending.acks",
+    "ClientEventType": "events",
     "AnyServerEvent": "events.any",
     "ClientEventVisitor": "events.visitor",
     "Conversation": "state.conversation",
@@ -55,6 +56,7 @@ _LATER = {
     "PriceTable": "state.usage",
     "RealtimeSession": "session",
     "Reply": "session.reply",
+    "ServerEventType": "events",
     "ServerEventVisitor": "events.visitor",
     "ToolContext": "tools",
     "Toolset": "tools",
@@ -65,15 +67,17 @@ _LATER = {
     "decode_client_event": "codec",
     "decode_server_event": "codec",
     "encode_event": "codec",
+    "events": "",
     "event_to_dict": "codec",
     "local": "",
     "playback": "",
+    "recording": "",
     "resolve_endpoint": "transport.endpoint",
     "tools": "",
     "usage": "",
 }
-"""Public names that are imported on first use, and the rooms that they come from: all but the events and the errors, so
-that a program which may need the library does not wait for it."""
+"""Public names that are imported on first use, and the rooms that they come from: all but the errors, so that a
+program which may need the library does not wait for it."""
 
 __all__ = [
     "UNSET",

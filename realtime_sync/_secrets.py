@@ -1,30 +1,33 @@
-"""The names under which credentials travel: in headers, in events, in addresses. All in lower case."""
+"""The names under which credentials travel: of headers and parameters of addresses, and of fields of JSON."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-__all__ = ["SECRET_FIELDS", "SECRET_HEADERS", "SECRET_NAMES", "SECRET_PARAMETERS"]
+__all__ = ["SECRET_FIELDS", "is_secret"]
 
-SECRET_HEADERS: Final = frozenset(
+SECRET_FIELDS: Final = frozenset(
     {
         "api-key",
+        "api_key",
         "authorization",
+        "client_secret",
         "cookie",
+        "headers",
         "proxy-authorization",
-        "sec-websocket-protocol",
         "set-cookie",
+        "token_secret",
         "x-api-key",
     }
 )
-"""Headers of HTTP."""
+"""Fields of JSON, in lower case: exact names, since words such as ``token`` and ``key`` mean other things there."""
 
-SECRET_FIELDS: Final = SECRET_HEADERS | {"api_key", "client_secret", "headers", "token_secret"}
-"""Fields of JSON, where a header may turn up too. Words that mean other things there (``key``, ``token``) are not
-among them."""
+_SECRET: Final = re.compile(
+    r"auth|token|key|secret|passw|credential|cookie|signature|^sig$|^sec-websocket-protocol$", re.IGNORECASE
+)
 
-SECRET_PARAMETERS: Final = frozenset({"access_token", "api-key", "api_key", "key", "token"})
-"""Parameters of an address."""
 
-SECRET_NAMES: Final = SECRET_FIELDS | SECRET_PARAMETERS
-"""All of them."""
+def is_secret(name: str) -> bool:
+    """Whether a header, or a parameter of an address, holds a credential, as far as its name tells."""
+    return _SECRET.search(name) is not None

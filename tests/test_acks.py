@@ -281,6 +281,17 @@ def test_a_message_that_nobody_waits_for_any_more_lets_newer_ones_go_first(table
     assert table.apply(updated()) is swallowed, "better late than never"
 
 
+def test_the_create_under_way_is_the_latest_that_is_not_late(table: AckTable) -> None:
+    assert table.create_under_way() is None
+    first, second = sent(table, stamped("1"), "1"), sent(table, stamped("2"), "2")
+    assert table.create_under_way() is second
+    with pytest.raises(RealtimeTimeout):
+        second.result(0)
+    assert table.create_under_way() is first
+    table.discard(first)
+    assert table.create_under_way() is None
+
+
 def test_what_was_sent_before_something_that_is_answered_is_late(table: AckTable) -> None:
     item, create = sent(table, ConversationItemCreate(item=message("a")), "1"), sent(table, ResponseCreate(), "2")
     begun(table, created("r"))

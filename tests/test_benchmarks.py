@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,20 +29,26 @@ def rows(table: str) -> list[list[str]]:
 @pytest.mark.slow
 @pytest.mark.timeout(300)  # some forty processes, which a busy machine starts slowly
 def test_the_smallest_run_has_every_row_with_numbers() -> None:
-    from benchmarks.contestants import CONTESTANTS, OURS_ITERATED
-    from benchmarks.recorded import AUDIO_DELTAS, MIX, RESPONSES, TEXT_DELTAS
-    from benchmarks.report import FOOTPRINT
+    from benchmarks.contestants import BARE, CONTESTANTS, OPENAI, OURS, OURS_ITERATED
+    from benchmarks.recorded import AUDIO_DELTAS, TEXT_DELTAS
+    from benchmarks.report import FOOTPRINT, TCP, TLS, row
+    from benchmarks.run import APPEND, KINDS
 
-    tiny = ["--runs=1", "--events=60", "--stamps=3", "--streamed=2", "--sessions=3"]
+    tiny = ["--runs=1", "--events=100", "--paced=3", "--stamps=3", "--streamed=2", "--sessions=3"]
     command = [sys.executable, "-m", "benchmarks", "--quick", *tiny]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
-    found = {tuple(cells[:2]): cells for cells in rows(done.stdout)}
-    for what in (TEXT_DELTAS, AUDIO_DELTAS, RESPONSES, MIX, "append of 100 ms of audio"):
-        for contestant in CONTESTANTS:
-            if (what, contestant) == ("append of 100 ms of audio", OURS_ITERATED):
-                continue
-            cpu_us, wall_us, against, above = found[what, contestant][2:]
+    flood, paced = ({tuple(cells[:2]): cells for cells in rows(table)} for table in done.stdout.split("\n\n")[1:3])
+    for layer in (TCP, TLS):
+        of_layer = CONTESTANTS if layer == TCP else (OURS, OURS_ITERATED, OPENAI, BARE)
+        wanted = [(row(kind, layer), contestant) for kind in KINDS for contestant in of_layer]
+        wanted += [(row(AUDIO_DELTAS, layer, "sound"), contestant) for contestant in of_layer]
+        wanted.remove((row(APPEND, layer), OURS_ITERATED))
+        at_pace = [row(TEXT_DELTAS, layer), row(AUDIO_DELTAS, layer, "sound")]
+        cells_of = [flood[key] for key in wanted]
+        cells_of += [paced[title, contestant] for title in at_pace for contestant in (OURS, OPENAI, BARE)]
+        for cells in cells_of:
+            cpu_us, wall_us, against, above = cells[2:]
             assert float(cpu_us) > 0
             assert float(wall_us) > 0
             assert against.endswith("x")
@@ -60,3 +67,17 @@ def test_what_is_served_consists_of_known_and_well_formed_events() -> None:
             event = decode_server_event(text)
             assert not isinstance(event, (UnknownEvent, MalformedEvent)), event
             assert not event.extra
+
+
+def test_no_id_of_an_event_or_a_response_comes_twice() -> None:
+    from benchmarks.recorded import MIX, RESPONSES, TEXT_DELTAS, stream_of
+
+    done = [decode_server_event(text) for text in stream_of(RESPONSES, 450)]
+    assert len({event.response.id for event in done}) == 450  # type: ignore[attr-defined]
+    assert len({item.id for event in done for item in event.response.output}) == 4500  # type: ignore[attr-defined]
+    deltas: list[Any] = [decode_server_event(text) for text in stream_of(TEXT_DELTAS, 450)]
+    assert len({event.event_id for event in deltas}) == 450
+    assert len({event.response_id for event in deltas}) == 9
+    mix = [decode_server_event(text) for text in stream_of(MIX, 900)]
+    assert len({event.event_id for event in mix}) == 900
+    assert not [event for event in mix if isinstance(event, (UnknownEvent, MalformedEvent))]

@@ -768,6 +768,20 @@ def test_calls_of_mcp_tools() -> None:
     assert conversation["m"].text == "docs.find({}) -> found"
 
 
+def test_the_output_of_an_mcp_call_that_only_the_end_of_the_response_shows() -> None:
+    call = e.McpCall(id="m", server_label="docs", name="find", arguments="{}")
+    whole = e.McpCall(id="m", server_label="docs", name="find", arguments="{}", output="found")
+    told = [
+        begun(),
+        added(call),
+        output_added(call),
+        e.ResponseOutputItemDone(response_id="r", output_index=0, item=call),
+        done(call),
+        e.ResponseDone(response=e.Response(id="r", status="completed", conversation_id=CONVERSATION, output=[whole])),
+    ]
+    assert folded(told)["m"].text == "docs.find({}) -> found"
+
+
 def test_a_failed_mcp_call() -> None:
     error = e.McpError(type="http_error", message="nope", code=500)
     call = e.McpCall(id="m", server_label="docs", name="find", arguments="{}", error=error)

@@ -98,6 +98,36 @@ def test_a_receiver_added_or_removed_by_a_receiver_counts_from_the_next_event() 
     assert seen == [("late", "b")]
 
 
+def test_a_receiver_that_was_removed_gets_nothing_more() -> None:
+    rig, seen = Rig(), []
+    receive = collector(seen, "h")
+    rig.dispatcher.subscribe(HANDLER, receive, ServerEvent)
+    rig.put("a")
+    rig.drain()
+    assert rig.dispatcher.unsubscribe(HANDLER, receive, ServerEvent)
+    rig.put("b")
+    rig.drain()
+    assert seen == [("h", "a")]
+
+
+def test_a_receiver_that_another_thread_adds_just_while_an_event_is_routed_gets_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig, seen = Rig(), []
+    late, chosen = collector(seen, "late"), rig.dispatcher._chosen
+
+    def choose(event: ServerEvent) -> Any:
+        found = chosen(event)
+        monkeypatch.undo()
+        rig.dispatcher.subscribe(HANDLER, late, ServerEvent)
+        return found
+
+    monkeypatch.setattr(rig.dispatcher, "_chosen", choose)
+    rig.put("a", "b")
+    rig.drain()
+    assert seen == [("late", "b")]
+
+
 def test_a_failing_handler_leaves_after_the_others_ran_and_nothing_is_lost(caplog: pytest.LogCaptureFixture) -> None:
     rig, seen = Rig(), []
 
@@ -174,6 +204,44 @@ def test_more_than_may_be_kept_is_reported_where_it_is_missing() -> None:
     assert rig.dispatcher.next(soon()) == cleared("e")
 
 
+def test_what_is_here_already_comes_as_what_is_waited_for() -> None:
+    """A batch of several events, of which a handler spoils one and others pass while another call waits."""
+    rig = Rig()
+    seen: list[Any] = []
+    faults = iter([None, ValueError("b"), None, None, None])
+
+    def handle(event: Any) -> None:
+        seen.append(event)
+        if (fault := next(faults)) is not None:
+            raise fault
+
+    rig.dispatcher.subscribe(HANDLER, handle, InputAudioBufferCleared)
+    rig.put("a", "b", "c", "d", "e")
+    assert rig.dispatcher.next(soon()) == cleared("a")
+    with pytest.raises(ValueError, match="b"):
+        rig.dispatcher.next(soon())
+    assert rig.dispatcher.next(soon()) == cleared("b")
+    rig.dispatcher.wait(lambda: len(seen) == 4, soon(), "d")
+    assert [rig.dispatcher.next(soon()) for _ in "cde"] == [cleared(name) for name in "cde"]
+    assert seen == [cleared(name) for name in "abcde"]
+
+
+def test_after_a_gap_nothing_more_is_kept_so_that_the_order_holds() -> None:
+    rig, seen = Rig(limit_bytes=100), []
+    rig.dispatcher.subscribe(HANDLER, collector(seen, "h"), ServerEvent)
+    rig.put("a")
+    assert rig.dispatcher.next(soon()) == cleared("a")
+    for name, size_bytes in (("b", 80), ("too large", 40), ("small", 5)):
+        rig.put(name, size_bytes=size_bytes)
+        rig.drain()
+    assert rig.dispatcher.next(soon()) == cleared("b")
+    with pytest.raises(InboxOverflow, match="2 events passed"):
+        rig.dispatcher.next(soon())
+    rig.put("c", "d", size_bytes=100)
+    rig.drain()
+    assert [rig.dispatcher.next(soon()) for _ in "cd"] == [cleared("c"), cleared("d")], "there is room again"
+
+
 def test_wait_raises_the_cause_or_a_closed_session() -> None:
     rig = Rig()
     rig.end(ConnectionLost("gone"))
@@ -207,6 +275,45 @@ def test_a_preview_shows_events_to_the_state_and_dispatches_them_to_the_others_l
     rig.end(ConnectionLost("gone"))
     with pytest.raises(ConnectionLost):
         rig.dispatcher.preview(lambda: False, soon(), "it")
+
+
+@pytest.mark.parametrize("how", ["run", "wait"])
+def test_what_came_before_an_end_that_a_preview_met_is_still_delivered(how: str) -> None:
+    rig, seen = Rig(), []
+    rig.dispatcher.subscribe(HANDLER, collector(seen, "h"), ServerEvent)
+    rig.put("a", "b")
+    rig.end()
+    with pytest.raises(ConnectionClosed):
+        rig.dispatcher.preview(lambda: False, soon(), "it")
+    assert seen == []
+    if how == "run":
+        rig.dispatcher.run(lambda: False)
+    else:
+        rig.dispatcher.wait(lambda: len(seen) == 2, soon(), "both")
+    assert seen == [("h", "a"), ("h", "b")]
+
+
+def test_a_loss_that_comes_with_a_stop_is_not_raised_by_run() -> None:
+    rig = Rig()
+    rig.end(ConnectionLost("gone"))
+    stopped: list[RealtimeError] = []
+    rig.dispatcher.at_end.append(stopped.append)
+    rig.dispatcher.run(lambda: bool(stopped))
+    with pytest.raises(ConnectionLost):
+        rig.dispatcher.run(lambda: False)
+
+
+def test_a_timeout_tells_what_was_noted_during_the_wait_and_nothing_older() -> None:
+    rig = Rig()
+    rig.dispatcher.subscribe(HANDLER, lambda event: rig.dispatcher.remarks.note("something odd came"), ServerEvent)
+    rig.dispatcher.remarks.note("long ago")
+    rig.put("a")
+    with pytest.raises(RealtimeTimeout, match=r"for it; meanwhile something odd came$"):
+        rig.dispatcher.wait(lambda: False, Deadline(0.05), "it")
+    rig.dispatcher.subscribe(STATE, lambda event: rig.dispatcher.remarks.note("again"), ServerEvent)
+    rig.put("b")
+    with pytest.raises(RealtimeTimeout, match=r"for it; meanwhile again$"):
+        rig.dispatcher.preview(lambda: False, Deadline(0.05), "it")
 
 
 def test_a_handler_may_wait_for_later_events() -> None:
@@ -332,3 +439,118 @@ def test_handles_tells_whether_the_user_sees_a_class() -> None:
     assert not rig.dispatcher.handles(InputAudioBufferSpeechStarted)
     rig.dispatcher.subscribe(VISITOR, print, ServerEvent)
     assert rig.dispatcher.handles(InputAudioBufferSpeechStarted)
+
+
+class Patient(Deadline):
+    """Far away, and waited for in one piece: who is not woken sleeps on."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def slice(self, most_s: float = 60) -> float:
+        return most_s
+
+
+def test_who_waits_is_woken_also_when_a_handler_raises() -> None:
+    rig, seen = Rig(), []
+    entered, asleep, go = threading.Event(), threading.Event(), threading.Event()
+    looks: list[bool] = []
+
+    def fail(event: Any) -> None:
+        entered.set()
+        assert go.wait(20)
+        seen.append(event.event_id)
+        raise LookupError
+
+    rig.dispatcher.subscribe(HANDLER, fail, ServerEvent)
+    faults: list[Exception] = []
+
+    def pump() -> None:
+        try:
+            rig.dispatcher.run(lambda: False)
+        except Exception as fault:
+            faults.append(fault)
+
+    def done() -> bool:
+        looks.append(bool(seen))
+        if len(looks) > 1:  # the last look before it sleeps, under the lock of who would wake it
+            asleep.set()
+        return looks[-1]
+
+    pumping = threading.Thread(target=pump)
+    waiting = threading.Thread(target=lambda: rig.dispatcher.wait(done, Patient(), "it"))
+    rig.put("a")
+    pumping.start()
+    assert entered.wait(20)
+    waiting.start()
+    assert asleep.wait(20)
+    go.set()
+    for thread in (pumping, waiting):
+        thread.join(20)
+        assert not thread.is_alive()
+    assert [type(fault) for fault in faults] == [LookupError]
+
+
+def test_who_waits_is_woken_by_the_end() -> None:
+    rig = Rig()
+    entered, go = threading.Event(), threading.Event()
+
+    def handler(event: Any) -> None:
+        entered.set()
+        assert go.wait(20)
+
+    rig.dispatcher.subscribe(HANDLER, handler, ServerEvent)
+    faults: list[str] = []
+
+    def wait() -> None:
+        try:
+            rig.dispatcher.wait(lambda: False, Patient(), "it")
+        except ConnectionClosed as fault:
+            faults.append(str(fault))
+
+    pumping = threading.Thread(target=lambda: rig.dispatcher.run(lambda: False))
+    rig.put("a")
+    rig.end()
+    pumping.start()
+    assert entered.wait(20)
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    go.set()
+    for thread in (pumping, waiting):
+        thread.join(20)
+        assert not thread.is_alive()
+    assert faults == ["the session was closed while waiting for it"]
+
+
+def test_who_waits_takes_the_pump_over_when_it_becomes_free() -> None:
+    rig, seen = Rig(), []
+    entered, go, asleep_again = threading.Event(), threading.Event(), threading.Event()
+    looks: list[bool] = []
+
+    def handler(event: Any) -> None:
+        entered.set()
+        assert go.wait(20)
+        seen.append(event.event_id)
+
+    def first_done() -> bool:
+        return bool(seen) and asleep_again.wait(20)
+
+    def second_done() -> bool:
+        looks.append("b" in seen)
+        if len(looks) == 2:  # about to sleep, under the lock of who would wake it
+            go.set()
+        if len(looks) == 5:  # woken by the event, which was not for it, and about to sleep once more
+            asleep_again.set()
+        return looks[-1]
+
+    rig.dispatcher.subscribe(HANDLER, handler, ServerEvent)
+    first = threading.Thread(target=lambda: rig.dispatcher.wait(first_done, soon(), "a"))
+    second = threading.Thread(target=lambda: rig.dispatcher.wait(second_done, Patient(), "b"))
+    rig.put("a")
+    first.start()
+    assert entered.wait(20)
+    second.start()
+    first.join(20)
+    rig.put("b")
+    second.join(20)
+    assert not second.is_alive()

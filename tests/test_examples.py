@@ -3,32 +3,58 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 import wave
-from collections.abc import Callable
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect as dial
 
+from realtime_sync.audio import chunks, encode_pcmu, read_wav
 from realtime_sync.local import LocalServer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-PROGRAMS = {path.stem for path in EXAMPLES.glob("*.py")} - {"_where"}
-TESTED = {"text", "callbacks", "visitor", "wav_file", "tools", "notebook", "demo"}
+STUBS = Path(__file__).with_name("stubs")
+PROGRAMS = {path.stem for path in EXAMPLES.glob("*.py")}
+TESTED = {"text", "callbacks", "visitor", "wav_file", "tools", "notebook", "demo", "several", "transcribe"}
+TESTED |= {"microphone", "push_to_talk", "twilio", "gui", "web"}
+WAIT_S = 20.0
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment(stubs: bool) -> dict[str, str]:
+    """With ``stubs``, what is missing here (a sound card, a screen) is played by modules of the tests."""
+    path = [str(STUBS)] if stubs else []
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([*path, os.environ.get("PYTHONPATH", "")])}
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Runs Python in an empty directory; any warning of the program is an error."""
 
-    def run(*arguments: Any) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: Any, stubs: bool = False, typed: str = "") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-W", "error", *map(str, arguments)]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+        return subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment(stubs),
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
 
     return run
 
@@ -37,8 +63,8 @@ def run(tmp_path: Path) -> Run:
 def output_of(run: Run) -> Callable[..., list[str]]:
     """The lines that an example prints; it must succeed and say nothing on stderr."""
 
-    def output_of(name: str, *arguments: Any) -> list[str]:
-        done = run(EXAMPLES / f"{name}.py", *arguments)
+    def output_of(name: str, *arguments: Any, **options: Any) -> list[str]:
+        done = run(EXAMPLES / f"{name}.py", *arguments, **options)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
         return done.stdout.splitlines()
 
@@ -128,7 +154,6 @@ def test_notebook_as_a_script(output_of: Callable[..., list[str]]) -> None:
 
 RUN_CELLS = """
 import json, sys
-sys.path.insert(0, sys.argv[1])
 names = {"__name__": "__main__"}
 for cell in json.load(open(sys.argv[1] + "/notebook.ipynb", encoding="utf-8"))["cells"]:
     if cell["cell_type"] == "code":
@@ -156,6 +181,143 @@ def test_the_notebook_has_the_cells_of_its_script() -> None:
         else:
             expected.append(("code", "\n".join(lines)))
     assert cells == expected
+
+
+def test_each_example_runs_when_it_was_downloaded_alone(run: Run, tmp_path: Path) -> None:
+    for name in ("text", "tools"):
+        copy = tmp_path / f"{name}.py"
+        copy.write_bytes((EXAMPLES / f"{name}.py").read_bytes())
+        assert run(copy).returncode == 0
+    imports = re.compile(r"^ *(?:import|from) (\w+)", re.MULTILINE)
+    own = {name for path in EXAMPLES.glob("*.py") for name in imports.findall(path.read_text(encoding="utf-8"))}
+    assert own & PROGRAMS == set()
+
+
+def test_several(output_of: Callable[..., list[str]]) -> None:
+    *said, last = output_of("several")
+    assert sorted(said) == [f"{name}: You said: Good morning, {name}!" for name in ("English", "French", "Italian")]
+    assert last == "All have answered."
+
+
+def test_transcribe(run: Run) -> None:
+    done = run(EXAMPLES / "transcribe.py")
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert re.fullmatch(r" +0\.\d\d - +\d\.\d\d s  \(\d\.\d seconds of audio\)", first)
+    assert float(second.split()[0]) > float(first.split()[2])
+    assert done.stderr.endswith("Sent 7 s of 7\n")
+
+
+def test_microphone(output_of: Callable[..., list[str]]) -> None:
+    """The stub speaks, speaks again while the model answers, and presses Ctrl-C when it has heard the second answer."""
+    printed = output_of("microphone", stubs=True)
+    assert (printed[0], printed[-1]) == ("Speak. Ctrl-C ends.", "Bye.")
+    assert sum(line.startswith("You:   ") for line in printed) == 2
+    assert sum(line.startswith("Model: You said:") for line in printed) == 2
+    (cut,) = [line for line in printed if line.startswith("(you heard")]
+    heard_ms, of_ms = map(int, re.findall(r"\d+", cut))
+    assert 200 <= heard_ms < of_ms
+
+
+def test_push_to_talk(output_of: Callable[..., list[str]]) -> None:
+    printed = "\n".join(output_of("push_to_talk", stubs=True, typed="\n\n\n\nq\n"))
+    assert re.search(r"Enter to send: You said: \(\d\.\d seconds of audio\)\nEnter to speak", printed)
+    assert "(too short: hold it for longer)" in printed
+
+
+@pytest.mark.parametrize("name", ["microphone", "push_to_talk"])
+def test_without_what_the_sound_needs_they_say_so(run: Run, name: str, tmp_path: Path) -> None:
+    (tmp_path / "sounddevice.py").write_text("raise ImportError('no such module')")
+    (tmp_path / f"{name}.py").write_bytes((EXAMPLES / f"{name}.py").read_bytes())
+    missing = run(tmp_path / f"{name}.py")
+    assert missing.returncode == 1
+    assert 'pip install "realtime-sync[voice]"' in missing.stderr
+    assert "Traceback" not in missing.stderr
+
+
+def test_gui(output_of: Callable[..., list[str]]) -> None:
+    """The stub types two questions, and closes the window when both are answered."""
+    assert output_of("gui", stubs=True) == [
+        "You: Hello?",
+        "Model: You said: Hello?",
+        "You: Still there?",
+        "Model: You said: Still there?",
+    ]
+
+
+@contextmanager
+def running(name: str, tmp_path: Path, *arguments: Any) -> Iterator[subprocess.Popen[str]]:
+    """An example that runs until it is interrupted."""
+    program = subprocess.Popen(
+        [sys.executable, "-u", "-W", "error", EXAMPLES / f"{name}.py", *map(str, arguments)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield program
+    finally:
+        program.send_signal(signal.SIGINT)
+        try:
+            program.communicate(timeout=WAIT_S)
+        finally:
+            program.kill()
+
+
+def line_of(program: subprocess.Popen[str], pattern: str) -> re.Match[str]:
+    """The next line that the program prints which matches."""
+    assert program.stdout is not None
+    for line in program.stdout:
+        if found := re.search(pattern, line):
+            return found
+    raise AssertionError(f"no line {pattern}")
+
+
+def test_twilio(tmp_path: Path) -> None:
+    """A caller who hears some of the answer, interrupts it, and hangs up."""
+    speech = encode_pcmu(read_wav(EXAMPLES / "speech.wav", rate_hz=8000))
+    sound = [b64encode(piece).decode() for piece in chunks(speech, chunk_ms=20, encoding="audio/pcmu")]
+    with running("twilio", tmp_path, 0) as program:
+        url = line_of(program, r"Waiting for calls at (\S+)")[1]
+        with dial(url) as phone:
+            phone.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
+            phone.send(json.dumps({"event": "start", "start": {"streamSid": "MZ1"}, "streamSid": "MZ1"}))
+            line_of(program, "A call begins")
+
+            def speak() -> None:
+                for payload in sound:
+                    phone.send(json.dumps({"event": "media", "media": {"payload": payload}}))
+
+            def hear(kind: str) -> dict[str, Any]:
+                while (event := json.loads(phone.recv(WAIT_S)))["event"] != kind:
+                    assert event["streamSid"] == "MZ1"
+                return dict(event)
+
+            speak()
+            played = 0
+            for _ in range(2):
+                played += len(b64decode(hear("media")["media"]["payload"])) // 8
+                phone.send(json.dumps({"event": "mark", "mark": hear("mark")["mark"]}))
+            speak()
+            hear("clear")
+            heard = line_of(program, r"The caller interrupted after (\d+) of (\d+) ms")
+            assert (int(heard[1]), int(heard[2]) > played) == (played, True)
+            assert hear("media")["media"]["payload"]  # the answer to what was said second
+            phone.send(json.dumps({"event": "stop"}))
+        line_of(program, "The call has ended")
+
+
+def test_web(tmp_path: Path) -> None:
+    with LocalServer() as free:
+        port = urllib.parse.urlsplit(free.base_url).port  # free again when the server has stopped
+    with running("web", tmp_path, port) as program:
+        url = line_of(program, r"Running on (http\S+)")[1]
+        with urllib.request.urlopen(url, timeout=WAIT_S) as page:
+            assert b"<form>" in page.read()
+        question = urllib.parse.urlencode({"question": "What is new?"}).encode()
+        with urllib.request.urlopen(f"{url}/ask", question, timeout=WAIT_S) as answer:
+            assert answer.read() == b"You said: What is new?"
 
 
 def test_demo(output_of: Callable[..., list[str]], tmp_path: Path) -> None:

@@ -1,19 +1,23 @@
-"""Handlers that are taken back or replaced."""
+"""Which handler is called for which event."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pytest
 from fakes import FakeSession, text_delta
 
 import realtime_sync as rt
-from realtime_sync.events import ResponseOutputTextDelta
-from realtime_sync.local import LocalServer, Reply, ToolCall, Turn
-
-DELTA = "response.output_text.delta"
+from realtime_sync.delivery.dispatcher import Dispatcher
+from realtime_sync.delivery.handlers import Handlers, decorating, key_of
+from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.events import (
+    InputAudioBufferCleared,
+    ResponseOutputTextDelta,
+    ServerEvent,
+)
 
 
 @pytest.fixture
@@ -22,89 +26,176 @@ def fake() -> Iterator[FakeSession]:
         yield made
 
 
-def heard(fake: FakeSession, seen: list[Any], text: str = "a") -> list[Any]:
-    """What the handlers make of one more event."""
-    seen.clear()
-    fake.wire.say(text_delta("r", text))
-    fake.session.wait_for(DELTA)
-    return list(seen)
-
-
-def test_off_takes_all_handlers_of_a_key_back(fake: FakeSession) -> None:
+def test_handlers_by_class_type_alias_and_for_all(fake: FakeSession) -> None:
     seen: list[str] = []
-    fake.session.on(DELTA, lambda event: seen.append("string"))
-    fake.session.on(ResponseOutputTextDelta, lambda event: seen.append("class"))
-    fake.session.once(DELTA, lambda event: seen.append("once"))
-    fake.session.on("*", lambda event: seen.append("all"))
-    assert fake.session.off(DELTA) is True
-    assert heard(fake, seen)[-1:] == ["all"]
-    assert not {"string", "class", "once"} & set(seen)
-    assert fake.session.off(DELTA) is False
+    fake.session.on(ResponseOutputTextDelta, lambda event: seen.append("class " + event.delta))
+
+    @fake.session.on("response.text.delta")
+    def by_alias(event: Any) -> None:
+        seen.append("alias " + event.delta)
+
+    @fake.session.on("*")
+    def every(event: ServerEvent) -> None:
+        seen.append("all " + event.type)
+
+    @fake.session.once(ServerEvent)
+    def first(event: ServerEvent) -> None:
+        seen.append("once " + event.type)
+
+    fake.wire.say(text_delta("r", "x"))
+    fake.session.wait_for(ResponseOutputTextDelta)
+    assert seen == [
+        "all session.created",
+        "once session.created",
+        "class x",
+        "alias x",
+        "all response.output_text.delta",
+    ]
+    assert fake.session.off("response.output_text.delta", by_alias)
+    assert not fake.session.off("response.output_text.delta", by_alias)
+    fake.wire.say(text_delta("r", "y"))
+    fake.session.wait_for(ResponseOutputTextDelta)
+    assert seen[-2:] == ["class y", "all response.output_text.delta"]
 
 
-def test_off_takes_all_back(fake: FakeSession) -> None:
+def test_once_can_be_taken_back_and_registered_twice(fake: FakeSession) -> None:
     seen: list[str] = []
-    fake.session.on(DELTA, lambda event: seen.append("x"))
-    fake.session.once("*", lambda event: seen.append("x"))
-    fake.session.on("vendor.thing", partial(seen.append))
-    assert fake.session.off() is True
-    assert heard(fake, seen) == []
-    assert fake.session.off() is False
-    fake.session.on(DELTA, lambda event: seen.append("again"))
-    assert heard(fake, seen) == ["again"]
+
+    def handler(event: ServerEvent) -> None:
+        seen.append(event.type)
+
+    fake.session.once("*", handler)
+    assert fake.session.off("*", handler)
+    fake.session.once("*", handler)
+    fake.session.once("*", handler)
+    fake.wire.say({"type": "a"})
+    fake.session.wait_for("a")
+    assert seen == ["session.created", "session.created"]
 
 
-def test_off_of_a_handler_wants_its_key(fake: FakeSession) -> None:
-    with pytest.raises(rt.ConfigurationError, match="key"):
-        fake.session.off(None, print)
+@pytest.mark.parametrize("key", ["response.create", 5, dict, rt.events.ResponseCreate])
+def test_a_handler_for_what_never_comes_is_refused(fake: FakeSession, key: Any) -> None:
+    with pytest.raises(rt.ConfigurationError):
+        fake.session.on(key, print)
+    with pytest.raises(rt.ConfigurationError):
+        fake.session.once(key, print)
 
 
-def define(fake: FakeSession, seen: list[str], text: str) -> Any:
-    """What a cell of a notebook does each time it runs."""
-
-    @fake.session.on(DELTA, replace=True)
-    def show(event: ResponseOutputTextDelta) -> None:
-        seen.append(text)
-
-    fake.session.on(DELTA, lambda event: seen.append(f"lambda {text}"), replace=True)
-    return show
+def test_a_probable_typo_is_pointed_out(fake: FakeSession, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        fake.session.on("response.doen", print)
+    assert "did you mean 'response.done'" in caplog.text
+    for register in (fake.session.on, fake.session.once):
+        with pytest.raises(rt.ConfigurationError, match="callable"):
+            register("*", "no function")  # type: ignore[call-overload]
 
 
-def test_a_cell_that_runs_again_replaces_its_handlers(fake: FakeSession) -> None:
+def test_a_once_handler_that_two_events_meet_runs_once(fake: FakeSession) -> None:
     seen: list[str] = []
-    fake.session.on(DELTA, lambda event: seen.append("other"))
-    define(fake, seen, "old")
-    define(fake, seen, "new")
-    fake.session.on("response.done", lambda event: seen.append("done"), replace=True)
-    assert sorted(heard(fake, seen)) == ["lambda new", "new", "other"]
+
+    def handler(event: ServerEvent) -> None:
+        seen.append(event.type)
+        fake.session.wait_for("b")  # the second event passes while the first is handled
+
+    fake.session.once("*", handler)
+    fake.session.on("a", seen.append)
+    fake.session.off("a", handler)
+    fake.wire.say({"type": "b"}, {"type": "c"})
+    fake.session.wait_for("c")
+    assert seen == ["session.created"]
 
 
-def test_without_replace_each_definition_counts(fake: FakeSession) -> None:
-    seen: list[str] = []
-    for _ in range(2):
-        fake.session.on(DELTA, lambda event: seen.append("x"))
-    assert heard(fake, seen) == ["x", "x"]
+class Rig:
+    """Handlers whose events the test dispatches."""
+
+    def __init__(self) -> None:
+        self.inbox = Inbox(1000)
+        self.dispatcher = Dispatcher(self.inbox, lambda: None)
+        self.handlers = Handlers(self.dispatcher)
+        self.seen: list[str] = []
+
+    def hear(self, *names: str) -> None:
+        self.inbox.put([InputAudioBufferCleared(event_id=name) for name in names], len(names))
+        while self.dispatcher.step(0):
+            pass
+
+    def first(self, event: Any) -> None:
+        self.seen.append(f"first {event.event_id}")
+
+    def second(self, event: Any) -> None:
+        self.seen.append(f"second {event.event_id}")
 
 
-def test_what_has_no_name_replaces_nothing(fake: FakeSession) -> None:
-    seen: list[str] = []
-    for _ in range(2):
-        fake.session.on(DELTA, partial(lambda event, to: to.append("x"), to=seen), replace=True)
-    assert heard(fake, seen) == ["x", "x"]
+CLEARED = "input_audio_buffer.cleared"
 
 
-def test_off_leaves_the_tools_alone() -> None:
-    def reply(turn: Turn) -> Any:
-        return turn.tool_outputs[0]["output"] if turn.tool_outputs else Reply(tool_calls=[ToolCall("noon")])
+def test_a_key_is_a_class_a_type_that_becomes_its_class_or_everything() -> None:
+    assert key_of("*") is ServerEvent
+    assert key_of(CLEARED) is InputAudioBufferCleared
+    assert key_of("response.text.delta") is ResponseOutputTextDelta, "an alias too"
+    assert key_of(ResponseOutputTextDelta) is ResponseOutputTextDelta
+    assert key_of("vendor.thing") == "vendor.thing"
 
-    config = {"output_modalities": ["text"]}
-    with LocalServer(reply) as server, rt.connect("m", base_url=server.base_url, session=config) as session:
 
-        @session.tool
-        def noon() -> str:
-            """The time."""
-            return "12:00"
+def test_keys_are_those_of_the_family_that_is_spoken() -> None:
+    assert key_of(CLEARED, {}, {}) == CLEARED
+    with pytest.raises(rt.ConfigurationError, match="sent by the client"):
+        key_of("own.event", {}, {"own.event": rt.events.ResponseCreate})
 
-        session.on("*", lambda event: None)
-        session.off()
-        assert session.ask("What time is it?").text == "12:00"
+
+def test_what_is_far_from_any_type_is_no_typo(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        key_of("vendor.response.finished")
+    assert caplog.text == ""
+
+
+def test_handlers_are_called_in_the_order_of_their_registration_also_those_for_once() -> None:
+    rig = Rig()
+    rig.handlers.add_once(CLEARED, rig.first)
+    rig.handlers.add("*", rig.second)
+    rig.hear("a", "b")
+    assert rig.seen == ["first a", "second a", "second b"]
+
+
+def test_a_handler_that_was_added_twice_is_called_twice_and_removed_at_once() -> None:
+    rig = Rig()
+    rig.handlers.add(CLEARED, rig.first)
+    rig.handlers.add(CLEARED, rig.first)
+    rig.hear("a")
+    assert rig.seen == ["first a", "first a"]
+    assert rig.handlers.remove(InputAudioBufferCleared, rig.first)
+    assert not rig.handlers.remove(CLEARED, rig.first)
+    rig.hear("b")
+    assert rig.seen == ["first a", "first a"]
+
+
+def test_removing_takes_back_all_that_were_registered_under_that_key_and_no_other() -> None:
+    rig = Rig()
+    rig.handlers.add(CLEARED, rig.first)
+    rig.handlers.add_once(CLEARED, rig.first)
+    rig.handlers.add_once("*", rig.first)
+    rig.handlers.add_once(CLEARED, rig.second)
+    assert rig.handlers.remove(CLEARED, rig.first)
+    rig.hear("a", "b")
+    assert rig.seen == ["first a", "second a"]
+
+
+def test_one_for_once_that_raises_is_not_called_again() -> None:
+    rig = Rig()
+
+    def fail(event: Any) -> None:
+        rig.first(event)
+        raise LookupError
+
+    rig.handlers.add_once(CLEARED, fail)
+    with pytest.raises(LookupError):
+        rig.hear("a")
+    rig.hear("b")
+    assert rig.seen == ["first a"]
+    assert not rig.handlers.remove(CLEARED, fail)
+
+
+def test_a_decorator_gives_the_function_back() -> None:
+    registered: list[Any] = []
+    assert decorating(registered.append)(print) is print
+    assert registered == [print]

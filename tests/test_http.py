@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from realtime_sync._deadline import Deadline
+from realtime_sync._secrets import is_secret
 from realtime_sync.errors import AuthenticationError, ConfigurationError, HandshakeError, RealtimeError, RealtimeTimeout
-from realtime_sync.transport.headers import Headers, SecretBytes, Secrets, checked, header_lines, is_secret
+from realtime_sync.transport.headers import Headers, SecretBytes, Secrets, checked, header_lines
 from realtime_sync.transport.http import Head, read_body, read_head, refusal, retry_after_s
 
 KEY = "sk-very-secret-key"

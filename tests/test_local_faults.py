@@ -140,7 +140,12 @@ def test_a_script_may_be_changed_and_be_of_one_connection() -> None:
         server.reset()
         assert (server.refusals, server.failures, server.received) == ([], [], [])
         assert len(server.requests) == 2
-        assert text_of(first.ask("x")) == "You said: x"
+        assert text_of(first.ask("x")) == text_of(second.ask("x")) == "You said: x"
+        server.replies = ["One.", "Two."]
+        server.requests[1].replies = ["Own."]
+        server.requests[1].replies = None
+        assert (text_of(first.ask("x")), text_of(second.ask("x"))) == ("One.", "Two.")
+        server.assert_done()
 
 
 def test_tools_of_an_mcp_server_may_be_objects() -> None:

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ from local_raw import TIMEOUT_S, RawClient, done_of, text_of, tone
 from servers import client_context, server_context
 from websockets.exceptions import InvalidStatus
 
+import realtime_sync as rt
 from realtime_sync.errors import ConfigurationError, RealtimeTimeout
-from realtime_sync.local import Gate, LocalServer, Quirks, Reply
+from realtime_sync.local import Gate, LocalServer, Quirks, Reply, somewhere
 
 KEY = "sk-local-secret-key"
 
@@ -363,3 +365,19 @@ def test_a_client_that_does_not_read_holds_nobody_up() -> None:
         events = lazy.response()
         assert done_of(events)["status"] == "completed"
         assert sum(event["type"] == "response.output_audio.delta" for event in events) == 2_000
+
+
+def test_somewhere_is_a_local_server_without_a_key_and_nothing_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    stops: list[Any] = []
+    monkeypatch.setattr("realtime_sync.local.fallback.atexit", SimpleNamespace(register=stops.append))
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    where = somewhere(replies=["Here."])
+    with rt.connect("m", **where, session={"output_modalities": ["text"]}) as session:
+        assert session.ask("Where?").text == "Here."
+    (stop,) = stops
+    stop()
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        with monkeypatch.context() as set_one:
+            set_one.setenv(name, "x")
+            assert somewhere() == {}

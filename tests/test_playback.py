@@ -16,6 +16,7 @@ from realtime_sync import ConfigurationError
 from realtime_sync.errors import ConnectionClosed
 from realtime_sync.events import ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioDone
 from realtime_sync.playback import AudioChunk, BargeIn, HeardPart, Interruption, PlaybackTracker
+from realtime_sync.state.facts import Sound
 
 WAIT_S = 20.0
 MS = 48
@@ -331,7 +332,7 @@ def test_what_was_heard_is_never_more_than_what_came(
     """Whatever a player reports: 0 <= played <= handed out <= received, in bytes and in rounded milliseconds, and the
     reports add up."""
     tracker = PlaybackTracker()
-    tracker._rates["r"] = 2 * rate
+    tracker._sounds["r"] = Sound("pcm", rate)
     for number, size in enumerate(deltas):
         item = f"i{number // 2}"
         tracker._receive(
@@ -605,3 +606,93 @@ def test_a_player_thread_and_interruptions_never_disagree(rig: Rig) -> None:
     cut = [entry for entry in rig.sent if entry[0] in ("truncate", "delete")]
     assert len({entry[1] for entry in cut}) == len(cut) == 40
     assert all(entry[0] == "delete" or 0 < entry[3] <= 100 for entry in cut)
+
+
+# Reading for a sound card
+
+
+def test_a_read_fills_exactly_and_counts_by_itself(rig: Rig) -> None:
+    rig.say(delta(b"\1" * 10), delta(b"\2" * 10, index=1), audio_done())
+    assert rig.tracker.read(4) == b"\1" * 4
+    assert rig.tracker.read(12) == b"\1" * 6 + b"\2" * 6
+    assert rig.tracker.read(8) == b"\2" * 4 + bytes(4)
+    assert rig.tracker.read(2) == bytes(2)
+    assert rig.tracker.read(0) == b""
+    assert [part.over for part in rig.tracker.parts] == [True, False]
+    rig.say(speech(100, "i2"))
+    rig.tracker.read(40 * MS)
+    assert heard(rig.tracker)[-1] == ("i2", 0, 40, 100)
+    rig.tracker.played(10 * MS)  # nothing is left to be reported
+    assert heard(rig.tracker)[-1] == ("i2", 0, 40, 100)
+
+
+@pytest.mark.parametrize(
+    ("kind", "silence"), [("audio/pcm", b"\0"), ("audio/pcmu", b"\xff"), ("audio/pcma", b"\xd5"), ("audio/new", b"\0")]
+)
+def test_silence_is_that_of_the_output(rig: Rig, kind: str, silence: bytes) -> None:
+    rig.configure(audio={"output": {"format": {"type": kind}}})
+    assert rig.tracker.read(6) == silence * 6
+    rig.say(delta(b"ab"))
+    assert rig.tracker.read(6) == b"ab" + silence * 4
+
+
+def test_the_silence_of_a_response_with_a_format_of_its_own(rig: Rig) -> None:
+    own = {"id": "r1", "audio": {"output": {"format": {"type": "audio/pcmu"}}}}
+    rig.say({"type": "response.created", "response": own}, delta(b"abc"))
+    assert rig.tracker.read(5) == b"abc\xff\xff"
+    assert rig.tracker.read(1) == b"\xff"
+
+
+def test_half_a_sample_waits_for_its_other_half(rig: Rig) -> None:
+    rig.say(delta(b"abc"))
+    assert rig.tracker.read(8) == b"ab" + bytes(6)
+    assert rig.tracker.read(8) == bytes(8)
+    rig.say(delta(b"def"))
+    assert rig.tracker.read(8) == b"cdef" + bytes(4)
+
+
+@pytest.mark.parametrize("size_bytes", [-2, 3])
+def test_a_size_that_no_sound_card_asks_for(rig: Rig, size_bytes: int) -> None:
+    with pytest.raises(ConfigurationError, match="no whole number of samples"):
+        rig.tracker.read(size_bytes)
+
+
+def test_a_read_before_and_after_the_session() -> None:
+    tracker = PlaybackTracker()
+    assert tracker.read(4) == bytes(4)
+    with FakeSession() as fake:
+        rig = Rig(fake)
+        rig.say(delta(b"abcd"))
+    assert rig.tracker.read(8) == b"abcd" + bytes(4)
+
+
+def test_an_interruption_cuts_at_what_was_read(rig: Rig) -> None:
+    rig.barge_in()
+    rig.say(speech(300), audio_done())
+    rig.tracker.read(120 * MS)
+    rig.say(STARTED)
+    assert rig.sent == [("truncate", "i1", 0, 120)]
+    assert rig.tracker.read(4) == bytes(4)
+
+
+@given(sizes=st.lists(st.integers(1, 50), max_size=8), reads=st.lists(st.integers(0, 30), max_size=10))
+def test_however_it_is_read_the_same_bytes_come(sizes: list[int], reads: list[int]) -> None:
+    tracker = PlaybackTracker()
+    audio = bytes(number % 255 + 1 for number in range(sum(sizes)))
+    place = 0
+    for size in sizes:
+        tracker._receive(
+            ResponseOutputAudioDelta(
+                response_id="r1",
+                item_id="i1",
+                output_index=0,
+                content_index=0,
+                delta=base64.b64encode(audio[place : place + size]).decode(),
+            )
+        )
+        place += size
+    read = b"".join(tracker.read(2 * half) for half in reads)
+    assert len(read) == 2 * sum(reads)
+    got = read.rstrip(b"\0")
+    assert audio.startswith(got)
+    assert len(got) == min(len(read), len(audio) // 2 * 2)

@@ -205,6 +205,15 @@ def test_ids_of_the_client_may_be_others_and_come_back(tmp_path: Path) -> None:
         assert 'item_id is "item_mine", expected was "item_other"' in str(server.failures[0])
 
 
+def test_two_ids_cannot_become_one(tmp_path: Path) -> None:
+    create = [(">", {"type": "conversation.item.create", "item": {"id": name}}) for name in ("one", "two")]
+    path = written(tmp_path / "x.jsonl", ("<", CREATED), *create)
+    with LocalServer.replay(path) as server, RawClient(server, checked=False) as client:
+        for _ in create:
+            client.send("conversation.item.create", item={"id": "same"})
+        assert 'item.id is "same" once more, recorded was another one: "two"' in client.error()["message"]
+
+
 @pytest.mark.parametrize(
     ("sent", "told"),
     [
@@ -265,7 +274,8 @@ def test_audio_counts_by_its_length(tmp_path: Path) -> None:
 def test_elided_audio_comes_back_as_silence(tmp_path: Path) -> None:
     with (
         LocalServer([Reply("Hi.", audio=tone(300))]) as upstream,
-        LocalServer(upstream=upstream.base_url, record=Recorder(tmp_path / "x.jsonl", audio="elide")) as proxy,
+        Recorder(tmp_path / "x.jsonl", audio="elide") as recorder,
+        LocalServer(upstream=upstream.base_url, record=recorder) as proxy,
         RawClient(proxy) as client,
     ):
         client.ask("hello")
@@ -429,3 +439,26 @@ def test_the_table_shows_several_connections_and_a_cut_end(tmp_path: Path, capsy
 
 def test_a_message_knows_its_type() -> None:
     assert Message(0.0, "to_client", {"type": 5}).type == ""
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["path", "recorder"])
+def test_a_session_records_itself_from_the_first_message_on(tmp_path: Path, own: bool) -> None:
+    path = tmp_path / "talks" / "one.jsonl"
+    recorder = Recorder(path) if own else None
+    with LocalServer(["Hello."]) as server:
+        session = rt.connect("m", base_url=server.base_url, api_key="sk-not-to-be-seen", record=recorder or path)
+        with session:
+            assert session.ask("Hi").transcript == "Hello."
+    types = [message.type for message in Recording.load(path).messages]
+    assert types[0] == "session.created"
+    assert types.index("response.create") < types.index("response.created") < types.index("response.done")
+    assert "sk-not-to-be-seen" not in path.read_text(encoding="utf-8")
+    if recorder is not None:
+        recorder.close()
+    with LocalServer.replay(path) as server, rt.connect("m", base_url=server.base_url) as session:
+        assert session.ask("Hi").transcript == "Hello."
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_session_is_used(tmp_path: Path) -> None:
+    with LocalServer() as server, pytest.raises(rt.ConfigurationError, match="cannot record"):
+        rt.connect("m", base_url=server.base_url, record=tmp_path)

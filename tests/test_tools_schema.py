@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import enum
 import json
+import threading
 import typing
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, NewType, Optional, TypedDict, Union
 
 import attrs
+import pydantic
 import pytest
 import typing_extensions
 from hypothesis import given
@@ -22,7 +24,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from realtime_sync import ConfigurationError, event_to_dict
-from realtime_sync.events import RealtimeSessionConfig, SessionUpdate
+from realtime_sync.events import FunctionTool, RealtimeSessionConfig, SessionUpdate
 from realtime_sync.tools import BadArguments, FunctionSpec, ToolCall, ToolContext, Toolset
 from realtime_sync.tools.results import output_text
 
@@ -746,7 +748,7 @@ def test_a_class_without_hints_takes_anything() -> None:
 
 
 def documented(doc: str) -> tuple[str, dict[str, str]]:
-    from realtime_sync.tools.docstring import read_docstring
+    from realtime_sync.tools.schema.docstring import read_docstring
 
     read = read_docstring(doc)
     return read.summary, read.arguments
@@ -860,3 +862,253 @@ def test_a_result_that_contains_itself() -> None:
     loop.append(loop)
     with pytest.raises((RecursionError, ValueError)):
         output_text(loop)
+
+
+# Models of pydantic, by their methods alone
+
+
+class City(pydantic.BaseModel):
+    name: str
+    founded: datetime.date | None = None
+
+
+class Journey(pydantic.BaseModel):
+    """A journey."""
+
+    model_config = pydantic.ConfigDict(strict=True)
+
+    stops: list[City] = pydantic.Field(min_length=1)
+    day: datetime.date
+    next: Journey | None = None
+
+
+class OtherCity:
+    class City(pydantic.BaseModel):
+        """Another class with the same name."""
+
+        zip_code: int = pydantic.Field(alias="zip", ge=1)
+
+
+class OwnModel:
+    """No pydantic, but what matters of it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @classmethod
+    def model_json_schema(cls) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1}
+
+    @classmethod
+    def model_validate(cls, value: Any) -> OwnModel:
+        if not value:
+            raise ValueError("too short")
+        return cls(value)
+
+    def model_dump(self, *, mode: str) -> str:
+        assert mode == "json"
+        return self.text.upper()
+
+
+def test_models_as_arguments() -> None:
+    def plan(
+        journey: Journey, home: OtherCity.City, spare: list[City] | None = None, note: OwnModel | None = None
+    ) -> str:
+        """Plan."""
+        return (
+            f"{journey.stops[0].name} on {journey.day:%d.%m.%Y} from {home.zip_code}, {len(spare or ())} {note and 1}"
+        )
+
+    (spec,) = Toolset(plan)
+    Draft202012Validator.check_schema(spec.parameters)
+    validator = Draft202012Validator(spec.parameters)
+    given = {
+        "journey": {"stops": [{"name": "Rome", "founded": None}], "day": "2030-01-31", "next": None},
+        "home": {"zip": 7},
+        "spare": [{"name": "Bern"}],
+        "note": "x",
+    }
+    assert validator.is_valid(given)
+    assert spec.bind(json.dumps(given))() == "Rome on 31.01.2030 from 7, 1 1"
+    assert {"City", "Journey"} <= set(spec.parameters["$defs"])
+    assert not validator.is_valid({**given, "journey": {**given["journey"], "next": {"stops": []}}})  # type: ignore[dict-item]
+    with pytest.raises(BadArguments, match=r"^journey\.stops: List should have at least 1 item.*; journey\.day: Field"):
+        spec.bind({**given, "journey": {"stops": []}})
+    with pytest.raises(BadArguments, match=r"^journey\.stops\[1\]\.name: "):
+        spec.bind({**given, "journey": {"stops": [{"name": "a"}, {}], "day": "2030-01-31"}})
+    with pytest.raises(BadArguments, match=r"^home\.zip: Input should be greater than or equal to 1$"):
+        spec.bind({**given, "home": {"zip": 0}})
+    with pytest.raises(BadArguments, match=r"note must be null or a OwnModel|note: too short"):
+        spec.bind({**given, "note": ""})
+
+
+def test_models_with_one_name_stay_apart() -> None:
+    one = type("Same", (pydantic.BaseModel,), {"__annotations__": {"again": list[City]}})
+    holder = pydantic.create_model("Holder", city=(OtherCity.City, ...))
+
+    @attrs.frozen
+    class Holds:
+        a: one  # type: ignore[valid-type]
+        b: holder  # type: ignore[valid-type]
+
+    def take(both: Holds) -> None:
+        """Take."""
+
+    take.__annotations__ = {
+        "both": attrs.make_class("Both", {"a": attrs.field(type=one), "b": attrs.field(type=holder)})
+    }
+    (spec,) = Toolset(take)
+    definitions = spec.parameters["$defs"]
+    assert set(definitions) == {"City", "City_2"}
+    assert Draft202012Validator(spec.parameters).is_valid(
+        {"both": {"a": {"again": [{"name": "x"}]}, "b": {"city": {"zip": 1}}}}
+    )
+
+
+def test_models_as_results() -> None:
+    journey = Journey(stops=[City(name="Rome")], day=datetime.date(2030, 1, 31))
+    text = output_text({"journeys": [journey], "note": OwnModel("x")})
+    stops = [{"name": "Rome", "founded": None}]
+    assert json.loads(text) == {"journeys": [{"stops": stops, "day": "2030-01-31", "next": None}], "note": "X"}
+    assert json.loads(output_text(FunctionTool(name="x"))) == {"type": "function", "name": "x"}
+
+
+def test_a_description_of_pydantic_is_told() -> None:
+    def look(city: Annotated[str, pydantic.Field(description="In English.")]) -> str:
+        """Look."""
+        return city
+
+    (spec,) = Toolset(look)
+    assert spec.parameters["properties"]["city"]["description"] == "In English."
+
+
+def test_a_model_that_has_no_schema_is_refused() -> None:
+    class Odd(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+        thing: threading.Event
+
+    with pytest.raises(ConfigurationError, match=r"parameter value: .*Odd cannot be expressed in JSON: "):
+        made(Odd)
+
+
+# Ready schemas
+
+
+SCHEMA = {"type": "object", "properties": {"user-id": {"type": "string"}}, "required": ["user-id"]}
+
+
+def test_a_ready_schema_is_told_as_it_is_and_its_function_gets_the_dict() -> None:
+    schema = {**SCHEMA, "additionalProperties": False}
+    toolset = Toolset()
+    toolset.add("find", "Find.", schema, lambda arguments: arguments["user-id"] * 2, timeout_s=3)
+    spec = toolset.get("find")
+    assert spec is not None
+    assert (spec.definition.description, spec.parameters, spec.timeout_s) == ("Find.", schema, 3)
+    assert spec.parameters is not schema
+    assert spec.bind('{"user-id": "ab"}')() == "abab"
+    with pytest.raises(BadArguments, match=r"^user-id is missing$"):
+        spec.bind({})
+    with pytest.raises(BadArguments, match=r"^x is unknown; known are user-id$"):
+        spec.bind({"user-id": "a", "x": 1})
+
+
+def test_a_ready_schema_with_a_context() -> None:
+    def find(arguments: dict[str, Any], *, context: ToolContext) -> Any:
+        return (arguments, context)
+
+    def untyped(arguments, more: Nowhere = 5):  # type: ignore[no-untyped-def,name-defined]  # noqa: F821
+        return (arguments, more)
+
+    toolset = Toolset()
+    toolset.add("find", None, SCHEMA, find)
+    toolset.add("untyped", None, {"type": "object"}, untyped)
+    context = ToolContext(ToolCall("find", "{}", "c1"), None, threading.Event())
+    found, loose = toolset
+    assert found.bind({"user-id": "a"}, context)() == ({"user-id": "a"}, context)
+    assert loose.bind("", context)() == ({}, 5)
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ({"type": "string"}, "the JSON schema of an object"),
+        ({"properties": {}}, "the JSON schema of an object"),
+        (None, "the JSON schema of an object"),
+        ({"type": "object", "properties": {"a": {"default": b"x"}}}, "the schema is no JSON: .*bytes"),
+    ],
+)
+def test_schemas_that_cannot_be_told(schema: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"tool x: .*{message}"):
+        Toolset().add("x", None, schema, print)
+
+
+def test_ready_schemas_are_refused_as_functions_are() -> None:
+    toolset = Toolset(max_of)
+    for name, function, message in (
+        ("max_of", print, "already"),
+        ("a b", print, "cannot be called 'a b'"),
+        ("x", bad_async, "is async"),
+        ("x", 5, "int cannot be called"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            toolset.add(name, None, SCHEMA, function)  # type: ignore[arg-type]
+
+
+# Ways out
+
+
+class Counter:
+    """A class with methods that are to be tools."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def inc(self, by: int = 1) -> int:
+        """Count."""
+        self.count += by
+        return self.count
+
+    @classmethod
+    def unit(cls) -> str:
+        """The unit."""
+        return "piece"
+
+    @staticmethod
+    def zero() -> int:
+        """Nothing."""
+        return 0
+
+    @staticmethod
+    async def later() -> None: ...
+
+
+def test_methods_are_tools_once_they_are_bound() -> None:
+    counter = Counter()
+    inc, unit, zero = Toolset(counter.inc, Counter.unit, Counter.zero)
+    assert (inc.bind({"by": 3})(), unit.bind({})(), zero.bind({})(), counter.count) == (3, "piece", 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("function", "way_out"),
+    [
+        (bad_async, "def bad_async(...): return asyncio.run(async_bad_async(...))"),
+        (Counter.later, "asyncio.run"),
+        (bad_unhinted, "annotate it, e.g. `a: str`"),
+        (Counter.inc, "toolset.tool(thing.inc)"),
+        (Counter(), "toolset.tool(thing.method)"),
+        (vars(Counter)["unit"], "add it from outside, toolset.tool(TheClass.unit)"),
+        (partial(max_of), "name='look_up'"),
+        ([], "list cannot be called"),
+    ],
+)
+def test_each_refusal_has_a_way_out(function: Any, way_out: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Toolset(function)
+    assert way_out in str(refused.value)
+
+
+def test_the_arguments_of_a_call_as_data() -> None:
+    assert ToolCall("x", '{"a": [1]}', "c1").args == {"a": [1]}
+    assert ToolCall("x", "", "c1").args == {}
+    with pytest.raises(BadArguments):
+        _ = ToolCall("x", "[1]", "c1").args

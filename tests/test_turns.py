@@ -288,7 +288,7 @@ def test_tools_can_be_given_to_connect_and_are_announced_with_the_configuration(
         assert [getattr(tool, "name", None) for tool in session.config.tools or ()] == ["weather"]
         assert "Rome" in session.ask("Paris and Rome?").text
         assert sent(server).count("session.update") == 1
-        with pytest.raises(rt.ConfigurationError, match="Toolset"):
+        with pytest.raises(rt.ConfigurationError, match="there is a tool 'weather' already"):
             session.tool(weather)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,46 @@ def test_a_response_counts_once_however_often_it_is_told(told: list[tuple[str, i
     tally = tally_of(*(ended(name, usage(text, audio)) for name, text, audio in told))
     assert tally.total.input == Tokens(sum(t for t, _ in first.values()), sum(a for _, a in first.values()))
     assert {name: (used.input.text, used.input.audio) for name, used in tally.responses.items()} == first
+
+
+@given(
+    told=st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 9), st.sampled_from(["talker", "reader"]))),
+    looks=st.sets(st.integers(0, 9)),
+)
+def test_whenever_somebody_looks_the_sums_are_the_same(told: list[tuple[str, int, str]], looks: set[int]) -> None:
+    seen, unseen = UsageTally(), UsageTally()
+    for n, (name, text, model) in enumerate(told):
+        for tally in (seen, unseen):
+            tally.apply(configured(model))
+            tally.apply(ended(name, usage(text)))
+        if n in looks:
+            assert seen.total.input.text == sum(used.input.text for used in seen.responses.values())
+    prices = PriceTable(PRICES)
+    assert (seen.total, seen.responses, seen.cost(prices)) == (unseen.total, unseen.responses, unseen.cost(prices))
+
+
+def test_threads_that_look_add_each_report_up_once() -> None:
+    tally = tally_of(*(ended(f"r{n}", usage(1)) for n in range(500)))
+    threads = [threading.Thread(target=lambda: tally.total) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert tally.total == Used(Tokens(500))
+    assert len(tally.responses) == 500
+
+
+def test_a_report_is_not_lost_to_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    tally = tally_of(ended("r", usage(3)), ended("s", usage(4)))
+
+    def interrupted(_: object) -> Used:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("realtime_sync.state.usage.tally.used_by_response", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            _ = tally.total
+    assert tally.total == Used(Tokens(7))
 
 
 def test_a_response_without_id_is_known_by_its_event() -> None:

@@ -6,8 +6,7 @@ from array import array
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from realtime_sync.audio.pcm import bytes_of, pcm_bytes, samples_of
-from realtime_sync.errors import ConfigurationError
+from realtime_sync.audio.pcm import bytes_of, g711_bytes, pcm_bytes, samples_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -48,13 +47,7 @@ def decode_pcma(coded: Buffer) -> bytes:
 
 
 def _decoded(coded: Buffer, values: array[int]) -> bytes:
-    try:
-        view = memoryview(coded)
-    except TypeError:
-        raise ConfigurationError(f"G.711 audio must be bytes, not {type(coded).__name__}") from None
-    if view.itemsize != 1:
-        raise ConfigurationError(f"G.711 audio must be bytes, not a buffer of format {view.format!r}")
-    return bytes_of([values[code] for code in view.tobytes()])
+    return bytes_of([values[code] for code in g711_bytes(coded)])
 
 
 # The code tables are indexed by a sample's upper 14 or 13 bits, and so by a negative number for a negative sample:

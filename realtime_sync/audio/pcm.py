@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +19,8 @@ __all__ = [
     "bytes_of",
     "chunks",
     "duration_ms",
+    "g711_bytes",
+    "interleaved_bytes",
     "pcm_bytes",
     "samples_from_floats",
     "samples_of",
@@ -51,38 +53,48 @@ def duration_ms(size_bytes: int, encoding: str = "audio/pcm", *, rate_hz: int | 
 
     Raises `ConfigurationError` for an unknown encoding, a negative size and an impossible rate.
     """
-    try:
-        width_bytes, own_rate_hz = _ENCODINGS[encoding]
-    except KeyError:
-        raise ConfigurationError(f"unknown audio encoding {encoding!r}; known are {', '.join(_ENCODINGS)}") from None
+    width_bytes, rate_hz = _width_and_rate(encoding, rate_hz)
     if size_bytes < 0:
         raise ConfigurationError(f"audio cannot have {size_bytes} bytes")
-    return size_bytes * 1000 / (width_bytes * validate_rate(own_rate_hz if rate_hz is None else rate_hz))
+    return size_bytes * 1000 / (width_bytes * rate_hz)
 
 
 def chunks(
     pcm: Buffer | Iterable[Buffer],
     *,
     chunk_ms: int = 100,
-    rate_hz: int = API_RATE_HZ,
+    rate_hz: int | None = None,
+    encoding: str = "audio/pcm",
     paced: bool = False,
     stop: Event | None = None,
 ) -> Iterator[bytes]:
-    """Cut PCM into pieces of ``chunk_ms`` milliseconds; the last one may be shorter.
+    """Cut mono audio into pieces of ``chunk_ms`` milliseconds; the last one may be shorter.
 
     ``pcm`` is one buffer or an iterable of buffers (a microphone, say), whose borders need not be those of samples.
-    ``rate_hz`` is its sample rate. With ``paced``, the pieces come as fast as they would be spoken: the first at once,
-    each further one when those before it have played; a consumer that falls behind gets the next ones without a wait.
-    Setting ``stop``, from any thread, ends the iteration at once, in the middle of a wait too.
+    ``encoding`` is what they hold, under the names that `duration_ms` takes: PCM, or G.711 with one byte a sample.
+    ``rate_hz`` is in samples a second; ``None`` takes the encoding's own, 24000 for PCM and 8000 for G.711. With
+    ``paced``, the pieces come as fast as they would be spoken: the first at once, each further one when those before it
+    have played; a consumer that falls behind gets the next ones without a wait. Setting ``stop``, from any thread, ends
+    the iteration at once, in the middle of a wait too.
 
     Raises `ConfigurationError` at the call for an impossible argument, and in the iteration for a buffer that is not
-    PCM and for audio that ends in half a sample.
+    of the encoding and for PCM that ends in half a sample.
     """
     if chunk_ms <= 0:
         raise ConfigurationError(f"chunk_ms must be positive, not {chunk_ms}")
-    samples_each = max(1, int(validate_rate(rate_hz) * chunk_ms / 1000))
-    pieces = _cut(_buffers(pcm), 2 * samples_each)
+    width_bytes, rate_hz = _width_and_rate(encoding, rate_hz)
+    samples_each = max(1, int(rate_hz * chunk_ms / 1000))
+    pieces = _cut(_buffers(pcm, pcm_bytes if width_bytes > 1 else g711_bytes), width_bytes * samples_each, width_bytes)
     return _until(_paced(pieces, samples_each / rate_hz, stop) if paced else pieces, stop)
+
+
+def _width_and_rate(encoding: str, rate_hz: int | None) -> tuple[int, int]:
+    """The bytes of a sample, and samples a second: as given, else the encoding's own."""
+    try:
+        width_bytes, own_rate_hz = _ENCODINGS[encoding]
+    except (KeyError, TypeError):
+        raise ConfigurationError(f"unknown audio encoding {encoding!r}; known are {', '.join(_ENCODINGS)}") from None
+    return width_bytes, validate_rate(own_rate_hz if rate_hz is None else rate_hz)
 
 
 def pcm_bytes(pcm: Buffer) -> bytes:
@@ -93,14 +105,47 @@ def pcm_bytes(pcm: Buffer) -> bytes:
     """
     if isinstance(pcm, bytes):
         return pcm
+    view = _view(pcm)
+    if view.ndim != 1 and view.nbytes != view.itemsize * max(view.shape or (1,)):
+        raise ConfigurationError(
+            f"audio must be mono, not of shape {view.shape}: audio.to_mono(pcm, channels) mixes several channels"
+        )
+    return _as_s16le(view)
+
+
+def interleaved_bytes(pcm: Buffer, channels: int) -> bytes:
+    """As `pcm_bytes`, for the frames of several channels: flat, or of shape (frames, channels)."""
+    if isinstance(pcm, bytes):
+        return pcm
+    view = _view(pcm)
+    if view.ndim > 1 and (view.shape or ())[1:] != (channels,):
+        raise ConfigurationError(
+            f"audio of {channels} channels must be of shape (frames, {channels}), not {view.shape}"
+        )
+    return _as_s16le(view)
+
+
+def g711_bytes(coded: Buffer) -> bytes:
+    """G.711 audio as bytes. Raises `ConfigurationError` for what is not a buffer of bytes."""
     try:
-        view = memoryview(pcm)
+        view = memoryview(coded)
+    except TypeError:
+        raise ConfigurationError(f"G.711 audio must be bytes, not {type(coded).__name__}") from None
+    if view.itemsize != 1:
+        raise ConfigurationError(f"G.711 audio must be bytes, not a buffer of format {view.format!r}")
+    return view.tobytes()
+
+
+def _view(pcm: Buffer) -> memoryview:
+    try:
+        return memoryview(pcm)
     except (TypeError, ValueError, BufferError):
         raise ConfigurationError(
             f"audio must be bytes or a buffer of 16-bit integers or floats, not {type(pcm).__name__}"
         ) from None
-    if view.ndim != 1 and view.nbytes != view.itemsize * max(view.shape or (1,)):
-        raise ConfigurationError(f"audio must be mono, not of shape {view.shape}: mix or pick one channel first")
+
+
+def _as_s16le(view: memoryview) -> bytes:
     code = view.format.removeprefix("@")
     if code in ("B", "b", "c", "<h"):
         return view.tobytes()
@@ -153,12 +198,12 @@ def _little_endian(samples: array[int]) -> bytes:
     return samples.tobytes()
 
 
-def _buffers(pcm: Buffer | Iterable[Buffer]) -> Iterator[bytes]:
+def _buffers(pcm: Buffer | Iterable[Buffer], as_bytes: Callable[[Buffer], bytes]) -> Iterator[bytes]:
     # An array is an iterable too, but of numbers.
     if isinstance(pcm, Iterable) and not _is_buffer(pcm):
-        yield from map(pcm_bytes, pcm)
+        yield from map(as_bytes, pcm)
     else:
-        yield pcm_bytes(pcm)  # type: ignore[arg-type]
+        yield as_bytes(pcm)  # type: ignore[arg-type]
 
 
 def _is_buffer(value: object) -> bool:
@@ -169,7 +214,7 @@ def _is_buffer(value: object) -> bool:
     return True
 
 
-def _cut(buffers: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
+def _cut(buffers: Iterable[bytes], size_bytes: int, width_bytes: int) -> Iterator[bytes]:
     held = bytearray()
     for buffer in buffers:
         held += buffer
@@ -177,7 +222,7 @@ def _cut(buffers: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
         for start in range(0, whole, size_bytes):
             yield bytes(held[start : start + size_bytes])
         del held[:whole]
-    if len(held) % 2:
+    if len(held) % width_bytes:
         raise ConfigurationError("the audio ends in half a 16-bit sample")
     if held:
         yield bytes(held)

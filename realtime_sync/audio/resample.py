@@ -22,7 +22,7 @@ _BETA: Final = 6.6
 """The window's shape: 65 dB of attenuation beyond the transition band."""
 
 _CUTOFF: Final = 0.917
-"""Where the filter is half way down, in parts of the lower rate's half: the transition band ends at that half."""
+"""Cutoff (-6 dB) as a fraction of the lower Nyquist frequency, where the transition band ends."""
 
 _BLOCK_SAMPLES: Final = 16_384
 """Converted at a time: as Python's floats, an hour of audio would fill the memory."""

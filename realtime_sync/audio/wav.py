@@ -8,6 +8,7 @@ from struct import error as StructError
 from struct import iter_unpack, pack, unpack_from
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
+from realtime_sync.audio.channels import MOST_CHANNELS, mixed
 from realtime_sync.audio.g711 import decode_pcma, decode_pcmu
 from realtime_sync.audio.pcm import (
     API_RATE_HZ,
@@ -34,7 +35,6 @@ _EXTENSIBLE: Final = 0xFFFE
 _UNKNOWN_SIZE: Final = 0x7FFF_0000
 """A program that writes a WAV into a pipe cannot know its size, and announces one from here on."""
 
-_MOST_CHANNELS: Final = 64
 _HEADER_BYTES: Final = 44
 _MOST_BYTES: Final = 0xFFFF_FFFF - _HEADER_BYTES
 
@@ -162,7 +162,7 @@ def _format(body: memoryview) -> _Format:
             (codec,) = unpack_from("<H", body, 24)
     except StructError:
         raise ConfigurationError("it is cut off in its format") from None
-    if not 1 <= channels <= _MOST_CHANNELS:
+    if not 1 <= channels <= MOST_CHANNELS:
         raise ConfigurationError(f"it claims to have {channels} channels")
     if (codec, bits) not in _DECODERS:
         raise ConfigurationError(
@@ -173,12 +173,7 @@ def _format(body: memoryview) -> _Format:
 
 def _mono(wav_format: _Format, data: memoryview) -> bytes:
     pcm = _DECODERS[wav_format.codec, wav_format.bits](data)
-    if wav_format.channels == 1:
-        return pcm
-    samples = samples_of(pcm)
-    count = wav_format.channels
-    channels = [samples[first::count] for first in range(count)]
-    return bytes_of(sum(frame) // count for frame in zip(*channels, strict=True))
+    return pcm if wav_format.channels == 1 else mixed(samples_of(pcm), wav_format.channels)
 
 
 def _from_unsigned_8(data: memoryview) -> bytes:

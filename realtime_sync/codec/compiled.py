@@ -19,6 +19,18 @@ __all__ = ["compiled"]
 
 _FACTORY: Final[Any] = attrs.Factory  # a class, which its type declaration hides
 _CLASSES: Final[dict[Any, str]] = {str: "str", int: "int", bool: "bool", dict[str, Any]: "dict"}
+_SHARED: Final = frozenset({"type", "response_id", "item_id"})
+_MOST_SEEN: Final = 64
+_seen: Final[dict[str, str]] = {}
+
+
+def _share(text: str) -> str:
+    """``text``, and for the next event with the same text this very object: all deltas of a response name the same
+    type and ids, which would be half of the memory of each."""
+    if len(_seen) >= _MOST_SEEN:
+        _seen.clear()
+    _seen[text] = text
+    return text
 
 
 def compiled(cls: type[WireObject], hook_of: HookOf) -> Hook:
@@ -26,6 +38,7 @@ def compiled(cls: type[WireObject], hook_of: HookOf) -> Hook:
     class. ``hook_of`` gives the functions for the types of nested objects."""
     attributes = typed_fields(cls)
     names: dict[str, Any] = {"cls": cls, "new": cls.__new__, "known": frozenset(a.name for a in attributes)}
+    names |= {"seen": _seen, "share": _share}
     lines = ["def structure(o, _):"]
     if not issubclass(cls, Event):  # whose type was looked up in it, so that it is one
         lines.append(" if o.__class__ is not dict: raise TypeError")
@@ -49,13 +62,14 @@ def _filling(attribute: attrs.Attribute[Any], hook_of: HookOf, names: dict[str, 
     arms = [arm for arm in get_args(attribute.type) if arm not in (NoneType, Unset)]
     optional = NoneType in get_args(attribute.type)
     kind = arms[0] if optional and len(arms) == 1 else attribute.type
+    shared = name in _SHARED and kind is str and not optional
     if kind is Any:
         filling = [f"made.{name} = v"]
     elif kind in _CLASSES or kind is float:
         wrong = f"v.__class__ is not {_CLASSES.get(kind, 'float')}"
         wrong += " and v.__class__ is not int" if kind is float else ""
         wrong += " and v is not None" if optional else ""
-        filling = [f"if {wrong}: raise TypeError", f"made.{name} = v"]
+        filling = [f"if {wrong}: raise TypeError", f"made.{name} = {'seen.get(v) or share(v)' if shared else 'v'}"]
     else:
         names[f"hook_{name}"] = hook_of(kind)
         filling = [f"made.{name} = hook_{name}(v, None)" + (" if v is not None else None" if optional else "")]

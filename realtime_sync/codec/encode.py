@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from pybase64 import b64encode
 
 from realtime_sync.codec.mismatch import kind_of
 from realtime_sync.codec.plain import fault, plain
@@ -75,5 +75,5 @@ def encode_append(
         correlation.encode(),
         event_id.encode(),
         field.encode(),
-        b2a_base64(audio, newline=False),
+        b64encode(audio),
     )

@@ -1,14 +1,14 @@
-"""The strict way of reading, by cattrs: fast through the compiled functions, or with the place of every fault.
+"""The strict way of reading: fast through the compiled functions, or by cattrs with the place of every fault.
 
-Scalars are never converted into each other.
+cattrs is loaded only when there is a fault to explain. Scalars are never converted into each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from typing import Any, Final, Union, get_args, get_origin
 
 from realtime_sync.codec.compiled import compiled
 from realtime_sync.codec.encode import object_to_dict
@@ -17,10 +17,10 @@ from realtime_sync.codec.shapes import Hook, building, message, session, shape_o
 from realtime_sync.errors import InvalidEvent
 from realtime_sync.events import Message, SessionConfig, WireObject
 
-if TYPE_CHECKING:
-    from cattrs import Converter
-
 __all__ = ["explain", "strict", "structure"]
+
+_SCALARS: Final = (str, int, float, bool)
+_UNIONS: Final = (Union, UnionType)
 
 
 def structure(raw: Mapping[str, Any], cls: Any) -> Any:
@@ -40,9 +40,7 @@ def structure(raw: Mapping[str, Any], cls: Any) -> Any:
 def strict(cls: Any, *, explaining: bool = False) -> Hook:
     """The structure function of a class or a union of classes, built on first use. It raises when a required field is
     missing or anything has the wrong kind, without telling what unless it is the ``explaining`` one, which is slow."""
-    with building:
-        hook: Hook = _converter(explaining).get_structure_hook(cls)
-    return hook
+    return _builder(explaining).hook(cls)
 
 
 def explain(raw: Any, cls: Any) -> str:
@@ -72,25 +70,9 @@ def _faults(error: Any, path: str) -> list[tuple[str, str]]:
 
 
 @cache
-def _converter(explaining: bool) -> Converter:
-    """One converter for each way of reading: fast, or with the places of the faults."""
-    from cattrs import Converter
-
-    converter = Converter(detailed_validation=explaining)
-    build = _Builder(converter, explaining)
-    for kind in (str, int, float, bool):
-        converter.register_structure_hook(kind, _scalar(kind))
-    factories: list[tuple[Callable[[Any], bool], Callable[[Any], Hook]]] = [
-        (lambda t: get_origin(t) is dict, build.mapping),
-        (lambda t: get_origin(t) is list, build.array),
-        (lambda t: get_origin(t) in (Union, UnionType), build.union),
-        (lambda t: t == SessionConfig, lambda t: session(build.union(t), build.hook)),
-        (lambda t: isinstance(t, type) and issubclass(t, WireObject), build.wire),
-        (lambda t: t is Message, lambda t: message(build.wire(t), build.hook)),
-    ]
-    for applies, factory in factories:
-        converter.register_structure_hook_factory(applies, factory)
-    return converter
+def _builder(explaining: bool) -> _Builder:
+    """One builder for each way of reading: fast, or with the places of the faults."""
+    return _Builder(explaining)
 
 
 def _scalar(kind: type[Any]) -> Hook:
@@ -109,17 +91,47 @@ def _scalar(kind: type[Any]) -> Hook:
     return number if kind is float else exact
 
 
-class _Builder:
-    """Builds the structure functions of one converter."""
+def _is_ours(kind: Any) -> bool:
+    """Whether cattrs is to read a type in our way."""
+    return get_origin(kind) in (dict, list, *_UNIONS) or (isinstance(kind, type) and issubclass(kind, WireObject))
 
-    def __init__(self, converter: Converter, explaining: bool) -> None:
-        self.converter = converter
+
+class _Builder:
+    """Builds the structure functions of one way of reading."""
+
+    def __init__(self, explaining: bool) -> None:
         self.explaining = explaining
+        self._built: dict[Any, Hook] = {}
+        if explaining:
+            from cattrs import Converter
+
+            self.converter = Converter(detailed_validation=True)
+            for kind in _SCALARS:
+                self.converter.register_structure_hook(kind, _scalar(kind))
+            self.converter.register_structure_hook_factory(_is_ours, self._build)
 
     def hook(self, kind: Any) -> Hook:
         with building:
-            found: Hook = self.converter.get_structure_hook(kind)
-        return found
+            found = self._built.get(kind)
+            if found is None:
+                found = self.converter.get_structure_hook(kind) if self.explaining else self._build(kind)
+                self._built[kind] = found
+            return found
+
+    def _build(self, kind: Any) -> Hook:
+        if kind is Any:
+            return lambda value, _: value
+        if kind in _SCALARS:
+            return _scalar(kind)
+        if kind is Message:
+            return message(self.wire(kind), self.hook)
+        if kind == SessionConfig:
+            return session(self.union(kind), self.hook)
+        if get_origin(kind) is dict:
+            return self.mapping(kind)
+        if get_origin(kind) is list:
+            return self.array(kind)
+        return self.union(kind) if get_origin(kind) in _UNIONS else self.wire(kind)
 
     def mapping(self, kind: Any) -> Hook:
         """``dict[str, ...]``."""

@@ -137,6 +137,8 @@ class Connection:
             raise fork_error()
         if self._closing or self._ended:
             raise self._closed()
+        if self._taps:  # before it leaves: a recording has the question ahead of its answer
+            self._tap("out", text)
         try:
             self._transport.send_text(text, self._send_timeout_s)
         except ConnectionClosed as fault:
@@ -147,8 +149,6 @@ class Connection:
             if over:  # while this waited for its turn, `close` was called or the reader came to the end
                 raise self._closed() from fault
             raise  # the transport lets the reader come to the end, after what was received
-        if self._taps:
-            self._tap("out", text)
         if WIRE.isEnabledFor(logging.DEBUG):
             WIRE.debug("%s", self.redact(line("out", text)))
 

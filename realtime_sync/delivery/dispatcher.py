@@ -248,6 +248,13 @@ class Dispatcher:
         if kept is None:
             kept = self._kept = deque()
         while True:
+            if self._batch and not kept and not self._missed and self._pump.acquire(blocking=False):
+                # What is here already needs no wait, which costs more than all else of an iteration.
+                try:
+                    if self._batch:
+                        self.step(0.0)
+                finally:
+                    self._leave()
             try:
                 event, size_bytes = kept.popleft()
             except IndexError:

@@ -24,7 +24,7 @@ FATAL_CODES: Final = UNAUTHORIZED_CODES | {
     "billing_hard_limit_reached",
     "account_deactivated",
 }
-"""Error codes after which the server ends the session."""
+"""Error codes and types after which the server ends the session."""
 
 _GOING_AWAY: Final = 1001
 _UNAUTHORIZED: Final = 3000
@@ -34,7 +34,7 @@ _EXPIRY_WORDS: Final = ("expire", "maximum duration", "session hit the")
 def explain(cause: RealtimeError | None, error: ServerError | None, *, last: bool) -> RealtimeError | None:
     """The reader's ``cause`` (``None``: a clean close) together with the last ``error`` event of the session; ``last``
     says that nothing came after it."""
-    if error is not None and not last and error.code not in FATAL_CODES:
+    if error is not None and not last and FATAL_CODES.isdisjoint((error.code, error.type)):
         error = None
     code, reason = (cause.code, cause.reason) if isinstance(cause, ConnectionClosed) else (1000, "")
     expired = error is not None and "session_expired" in (error.code, error.type)

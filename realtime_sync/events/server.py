@@ -10,7 +10,7 @@ from typing import Literal
 
 from attrs import field
 
-from realtime_sync.events._media import decoded
+from realtime_sync.events._media import AudioDelta, text_on_demand
 from realtime_sync.events.base import PAYLOAD, ServerEvent, WireObject, wire
 from realtime_sync.events.config import FlatSessionConfig, SessionConfig
 from realtime_sync.events.family import REALTIME
@@ -442,8 +442,9 @@ class ResponseOutputAudioTranscriptDone(ServerEvent):
     transcript: str
 
 
+@text_on_demand
 @REALTIME.server_event("response.output_audio.delta", "response.audio.delta")
-class ResponseOutputAudioDelta(ServerEvent):
+class ResponseOutputAudioDelta(AudioDelta):
     """The next piece of a spoken reply, as base64; it comes faster than it is to be played."""
 
     type: Literal["response.output_audio.delta", "response.audio.delta"] = "response.output_audio.delta"
@@ -457,7 +458,7 @@ class ResponseOutputAudioDelta(ServerEvent):
     def delta_bytes(self) -> bytes:
         """The audio as bytes in the session's output format, 24 kHz mono s16le by default. Empty when the server sent
         none; `InvalidEvent` when it is not base64."""
-        return decoded(self.delta)
+        return self._sound()
 
 
 @REALTIME.server_event("response.output_audio.done", "response.audio.done")
@@ -565,7 +566,7 @@ class McpListToolsCompleted(ServerEvent):
 
 @REALTIME.server_event("mcp_list_tools.failed")
 class McpListToolsFailed(ServerEvent):
-    """An MCP server did not tell its tools; the model goes on without them."""
+    """An MCP server did not list its tools; the model goes on without them."""
 
     type: Literal["mcp_list_tools.failed"] = "mcp_list_tools.failed"
     item_id: str

@@ -7,7 +7,7 @@ from typing import Literal
 
 from attrs import field
 
-from realtime_sync.events._media import decoded
+from realtime_sync.events._media import AudioDelta, text_on_demand
 from realtime_sync.events.base import PAYLOAD, ClientEvent, ServerEvent
 from realtime_sync.events.client import SessionUpdate
 from realtime_sync.events.facts import LONGEST_APPEND, longest, required
@@ -65,8 +65,9 @@ class SessionOutputTranscriptDelta(ServerEvent):
     elapsed_ms: int | None = None
 
 
+@text_on_demand
 @TRANSLATION.server_event("session.output_audio.delta")
-class SessionOutputAudioDelta(ServerEvent):
+class SessionOutputAudioDelta(AudioDelta):
     """The next piece of the translated speech, of any length: base64 of s16le PCM (``format`` is ``pcm16``) with
     ``sample_rate`` in Hz and ``channels``; 24 kHz mono where they are ``None``. ``elapsed_ms`` as in
     `SessionInputTranscriptDelta`."""
@@ -82,4 +83,4 @@ class SessionOutputAudioDelta(ServerEvent):
     def delta_bytes(self) -> bytes:
         """The audio as bytes: s16le PCM, 24 kHz mono unless ``sample_rate`` and ``channels`` say otherwise. Empty
         when the server sent none; `InvalidEvent` when it is not base64."""
-        return decoded(self.delta)
+        return self._sound()

@@ -338,7 +338,7 @@ class ServerEventVisitor(_Visitor[T]):
         return self.default(event)
 
     def visit_mcp_list_tools_failed(self, event: McpListToolsFailed) -> T | None:
-        """``mcp_list_tools.failed``: an MCP server did not tell its tools; the model goes on without them."""
+        """``mcp_list_tools.failed``: an MCP server did not list its tools; the model goes on without them."""
         return self.default(event)
 
     def visit_rate_limits_updated(self, event: RateLimitsUpdated) -> T | None:

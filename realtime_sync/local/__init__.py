@@ -5,6 +5,7 @@ Needs the extra ``local``.
 
 from __future__ import annotations
 
+from realtime_sync.local.fallback import somewhere
 from realtime_sync.local.quirks import Quirks
 from realtime_sync.local.records import RefusedEvent
 from realtime_sync.local.replay import ReplayDifference
@@ -30,5 +31,6 @@ __all__ = [
     "Transcript",
     "Turn",
     "describe_audio",
+    "somewhere",
     "tone_speech",
 ]

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import attrs
 
+from realtime_sync._secrets import is_secret
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.client_secrets import ClientSecrets, IssuedSecret
 from realtime_sync.local.config import Kind
@@ -20,7 +21,6 @@ from realtime_sync.local.request import Request
 
 __all__ = ["Admitted", "Door", "error_answer", "kind_and_model", "refusal_of", "request_of", "subprotocol"]
 
-_SECRETS: Final = frozenset({"authorization", "api-key", "api_key", "cookie", "key", "sec-websocket-protocol", "token"})
 _KEY_PROTOCOL: Final = "openai-insecure-api-key."
 
 
@@ -139,4 +139,4 @@ def _offered_key(head: Head) -> str | None:
 
 
 def _hidden(name: str, value: str) -> str:
-    return "<redacted>" if name.lower() in _SECRETS else value
+    return "<redacted>" if is_secret(name) else value

@@ -29,7 +29,7 @@ class Cassette:
     path: Path
     server: LocalServer
     _connections: int | None
-    _making: Path | None
+    _recorder: Recorder | None
 
     @classmethod
     def open(
@@ -52,13 +52,13 @@ class Cassette:
         real: dict[str, Any] = {"upstream": upstream, "upstream_key": upstream_key}
         if exists and mode == "new_episodes":
             recorder = Recorder(path, audio=audio, append=True)
-            return cls(path, LocalServer.replay(path, **real, record=recorder, **options), None, None)
+            return cls(path, LocalServer.replay(path, **real, record=recorder, **options), None, recorder)
         if exists and mode != "all":
             connections = len(Recording.load(path).connections)
             return cls(path, LocalServer.replay(path, **options), connections, None)
         # Beside its place until the test has passed: what went wrong is no cassette.
-        making = path.with_suffix(path.suffix + ".partial")
-        return cls(path, LocalServer(**real, record=Recorder(making, audio=audio), **options), None, making)
+        recorder = Recorder(path.with_suffix(path.suffix + ".partial"), audio=audio)
+        return cls(path, LocalServer(**real, record=recorder, **options), None, recorder)
 
     def assert_done(self) -> None:
         """Raise `AssertionError` unless all went as recorded: no difference, and all connections were made once."""
@@ -69,10 +69,14 @@ class Cassette:
 
     def close(self, *, keep: bool) -> None:
         """The server has stopped: keep what was recorded, or do away with it."""
-        if self._making is None:
+        if self._recorder is None:
+            return
+        self._recorder.close()
+        making = self._recorder.path
+        if making == self.path:
             return
         if keep:
-            os.replace(self._making, self.path)
+            os.replace(making, self.path)
         else:
             with contextlib.suppress(FileNotFoundError):
-                self._making.unlink()
+                making.unlink()

@@ -183,7 +183,11 @@ class Replay:
         return f"{path} is {_short(sent)}, recorded was {_short(recorded)}"
 
     def _compare_ids(self, recorded: str, sent: str, path: str) -> str | None:
-        known = recorded if recorded in self._talk.server_ids else self._ids.setdefault(recorded, sent)
+        if recorded not in self._talk.server_ids and recorded not in self._ids:
+            if sent in self._ids.values():
+                return f"{path} is {_short(sent)} once more, recorded was another one: {_short(recorded)}"
+            self._ids[recorded] = sent
+        known = self._ids.get(recorded, recorded)
         return None if known == sent else f"{path} is {_short(sent)}, expected was {_short(known)}"
 
     def _fail(self, difference: str) -> None:

@@ -129,13 +129,13 @@ class Request:
 
     @property
     def replies(self) -> Replies | None:
-        """What the model says on this connection alone; set it as ``replies`` of the server are given. ``None`` while
-        the server's are used."""
+        """What the model says on this connection alone; set it as ``replies`` of the server are given. ``None``: what
+        it says on all others."""
         return self._replies
 
     @replies.setter
     def replies(self, source: ReplySource) -> None:
-        self._replies = Replies(source)
+        self._replies = None if source is None else Replies(source)
 
     @property
     def transcripts(self) -> Transcripts | None:

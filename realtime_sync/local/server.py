@@ -75,7 +75,7 @@ class LocalServer:
 
     ``upstream`` is the base URL of a real server (``https://api.openai.com/v1``), to which everything is passed on,
     with ``upstream_key`` as its key (``None``: ``OPENAI_API_KEY``); ``record`` writes that down, to a path or a
-    `Recorder`. `replay` is the way back.
+    `Recorder` (which its owner closes). `replay` is the way back.
 
     Raises `ConfigurationError` for arguments that cannot be. All methods may be called from any thread. Faults are made
     on command: `drop`, `close_connections`, `expire`, `silence` and `send` act on all connections that are open, and
@@ -150,12 +150,12 @@ class LocalServer:
         )
         if record is not None and upstream is None:
             raise ConfigurationError("record writes down what is said to an upstream: give that too")
-        self._recorder = Recorder(record) if isinstance(record, (str, os.PathLike)) else record
+        self._recorder = Recorder(record) if isinstance(record, (str, os.PathLike)) else None
         self._talks: Iterator[Talk] = iter(())
         self._upstream = None
         if upstream is not None:
             key = upstream_key if upstream_key is not None else os.environ.get("OPENAI_API_KEY")
-            self._upstream = Upstream(upstream, key, self._recorder)
+            self._upstream = Upstream(upstream, key, record if isinstance(record, Recorder) else self._recorder)
         # Guards the number of the last connection.
         self._lock = threading.Lock()
         self._connections = 0
@@ -296,6 +296,10 @@ class LocalServer:
         self._options.gates.clear()
         self.replies = None
         self.transcripts = None
+        for request in self.requests:
+            request.replies = None
+            request.transcripts = None
+            request.faults.clear()
 
     # ------------------------------------------------------------------------------------------------------- faults
 

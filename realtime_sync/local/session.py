@@ -133,16 +133,17 @@ class Session:
     def _checked_beta(self, raw: dict[str, Any]) -> dict[str, Any]:
         """An event of the older dialect as one of today."""
         event = event_from_beta(raw)
-        # Two settings of it that nothing has come after: they are known, and that is all.
-        settings = event.get("session" if event.get("type") == "session.update" else "response")
+        # Nothing has come after this setting: it is known and shown, and that is all.
+        root = "session" if event.get("type") == "session.update" else "response"
+        settings = event.get(root)
         temperature = settings.pop("temperature", None) if isinstance(settings, dict) else None
         try:
             if temperature is not None:
-                number(0.6, 1.2)(temperature, "session.temperature", False)
+                number(0.6, 1.2)(temperature, f"{root}.temperature", False)
             self._check(event, lenient=self._core.options.quirks.lenient)
         except Refusal as refusal:
             raise Refusal(refusal.code, refusal.message, param_in_beta(refusal.param, raw), type=refusal.type) from None
-        if temperature is not None and event["type"] == "session.update":
+        if temperature is not None and root == "session":
             event["session"] = {**event["session"], "temperature": temperature}
         return event
 

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -20,7 +20,7 @@ from realtime_sync.events import (
     ResponseOutputAudioDone,
 )
 from realtime_sync.events.base import or_none
-from realtime_sync.state.facts import Facts, sound_of
+from realtime_sync.state.facts import Facts, Sound, sound_of
 from realtime_sync.state.responses import id_of
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["AudioChunk", "HeardPart", "PlaybackTracker"]
 
 _log = logging.getLogger("realtime_sync")
+_SILENCE: Final = {"pcmu": b"\xff", "pcma": b"\xd5"}  # of PCM it is 0
 
 
 @attrs.define(eq=False)
@@ -38,12 +39,16 @@ class _Part:
     response_id: str | None
     item_id: str
     content_index: int
-    bytes_per_s: int
+    sound: Sound
     received: int = 0
     taken: int = 0
     played: Fraction = Fraction(0)
     complete: bool = False
     flushed: bool = False
+
+    @property
+    def bytes_per_s(self) -> int:
+        return self.sound.bytes_per_s
 
     @property
     def over(self) -> bool:
@@ -100,10 +105,11 @@ class HeardPart:
 class PlaybackTracker:
     """Hands the model's audio to a player, in order, and counts what was played of each content part.
 
-    `attach` it to a session. The player `take`s chunks (or iterates over them), and says with `played` or `played_ms`
-    how much of what it took has sounded, in the order in which it was handed out. Without a player of this kind,
-    ``on_chunk`` gets each chunk on the thread that dispatches, and nothing is kept. ``on_flush`` is called by `flush`,
-    to stop the player and drop what it has buffered; it may report the last `played` audio.
+    `attach` it to a session. A sound card's callback takes what it needs with `read`, which counts by itself. Any other
+    player `take`s chunks (or iterates over them), and says with `played` or `played_ms` how much of what it took has
+    sounded, in the order in which it was handed out. Without a player of either kind, ``on_chunk`` gets each chunk on
+    the thread that dispatches, and nothing is kept. ``on_flush`` is called by `flush`, to stop the player and drop what
+    it has buffered; it may report the last `played` audio.
 
     All methods may be called from any thread. Chunks wait without a limit until they are taken: the server sends
     faster than they sound.
@@ -121,8 +127,9 @@ class PlaybackTracker:
         self._changed = threading.Condition()  # guards all below; notified when a chunk comes or nothing more will
         self._chunks: deque[tuple[_Part, bytes]] = deque()
         self._parts: list[_Part] = []
-        self._rates: dict[str | None, int] = {}  # bytes a second of the responses that have a format of their own
+        self._sounds: dict[str | None, Sound] = {}  # of the responses that have a format of their own
         self._dropped: set[str | None] = set()
+        self._last_sound: Sound | None = None  # what `read` gave last: silence goes on in it
         self._closed = False
 
     # The session's side
@@ -153,7 +160,7 @@ class PlaybackTracker:
         own = sound_of(or_none(event.response))
         if own is not None:
             with self._changed:
-                self._rates[id_of(event.response)] = own.bytes_per_s
+                self._sounds[id_of(event.response)] = own
 
     def _receive(self, event: ResponseOutputAudioDelta) -> None:
         try:
@@ -186,7 +193,7 @@ class PlaybackTracker:
             for part in self._parts:
                 part.complete = part.complete or response_id is None or part.response_id in (response_id, None)
             self._dropped -= {response_id, None}  # None: a server that leaves the id out of its deltas
-            self._rates.pop(response_id, None)
+            self._sounds.pop(response_id, None)
 
     def _part_locked(self, event: ResponseOutputAudioDelta, config: Any) -> _Part:
         item_id, content_index = _place(event)
@@ -196,8 +203,8 @@ class PlaybackTracker:
         # What has sounded to its end, with all other parts of its item, needs no bookkeeping any more.
         going = {part.item_id for part in self._parts if not part.over} | {item_id}
         self._parts = [part for part in self._parts if part.item_id in going]
-        rate = self._rates.get(event.response_id) or Facts.of(config).output.bytes_per_s
-        self._parts.append(_Part(event.response_id, item_id, content_index, rate))
+        sound = self._sounds.get(event.response_id) or Facts.of(config).output
+        self._parts.append(_Part(event.response_id, item_id, content_index, sound))
         return self._parts[-1]
 
     # The player's side
@@ -217,6 +224,39 @@ class PlaybackTracker:
                 audio = audio[:max_bytes]
             part.taken += len(audio)
         return _chunk(part, audio)
+
+    def read(self, size_bytes: int) -> bytes:
+        """Exactly ``size_bytes`` of audio to play now, for the callback of a sound card: what waits, across chunks,
+        then silence in the format of the output. What comes out of here counts as played at once, silence not; so do
+        not report it with `played`, and do not `take` from the same tracker. What the card itself still holds (usually
+        10 to 100 ms) counts as heard with it.
+
+        Never waits for audio and never raises but `ConfigurationError`, for a size that is negative, or no whole number
+        of samples where the output is PCM (2 bytes each; G.711: 1). Any thread.
+        """
+        config = self._session.config if self._session is not None else None
+        with self._changed:
+            sound = self._chunks[0][0].sound if self._chunks else self._last_sound or Facts.of(config).output
+            width_bytes = sound.bytes_per_s // sound.rate_hz
+            if size_bytes < 0 or size_bytes % width_bytes:
+                raise ConfigurationError(f"{size_bytes} bytes are no whole number of samples of {width_bytes} bytes")
+            self._last_sound = sound
+            pieces: list[bytes] = []
+            missing = size_bytes
+            while missing and self._chunks:
+                part, audio = self._chunks.popleft()
+                piece, rest = audio[:missing], audio[missing:]
+                if not self._chunks and not rest and (size_bytes - missing + len(piece)) % width_bytes:
+                    piece, rest = piece[:-1], piece[-1:]  # the other half of this sample is still to come
+                    missing = len(piece)
+                if rest:
+                    self._chunks.appendleft((part, rest))
+                part.taken += len(piece)
+                part.play(Fraction(len(piece)))
+                pieces.append(piece)
+                missing -= len(piece)
+        audio = b"".join(pieces)
+        return audio + _SILENCE.get(sound.code or "", b"\0") * (size_bytes - len(audio))
 
     def __iter__(self) -> Iterator[AudioChunk]:
         """Each chunk as it comes, until `close` or the end of the session."""

@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import attrs
 
+from realtime_sync._secrets import SECRET_FIELDS, is_secret
+
 __all__ = [
     "REDACTED",
     "Message",
@@ -26,8 +28,6 @@ Direction = Literal["to_server", "to_client"]
 
 REDACTED: Final = "<redacted>"
 _ELIDED: Final = re.compile(r"<elided (\d+)>")
-_SECRET_FIELDS: Final = frozenset({"authorization", "api_key", "client_secret", "headers"})
-_SECRET_QUERIES: Final = frozenset({"api-key", "api_key", "key", "token", "access_token", "client_secret"})
 
 
 @attrs.frozen
@@ -54,7 +54,7 @@ def redacted(value: Any) -> Any:
     """JSON with the values of secrets in it replaced."""
     if isinstance(value, dict):
         return {
-            name: REDACTED if name in _SECRET_FIELDS and entry is not None else redacted(entry)
+            name: REDACTED if name.lower() in SECRET_FIELDS and entry is not None else redacted(entry)
             for name, entry in value.items()
         }
     return [redacted(entry) for entry in value] if isinstance(value, list) else value
@@ -92,7 +92,7 @@ def url_without_secrets(url: str) -> str:
     """A URL without user, password and keys in its query."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    query = [(n, REDACTED if n.lower() in _SECRET_QUERIES else v) for n, v in parse_qsl(parts.query, True)]
+    query = [(n, REDACTED if is_secret(n) else v) for n, v in parse_qsl(parts.query, True)]
     return urlunsplit((parts.scheme, host, parts.path, urlencode(query, safe="<>"), ""))
 
 

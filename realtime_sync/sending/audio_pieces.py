@@ -31,9 +31,16 @@ def pcm_pieces(pcm: Any) -> Iterator[memoryview]:
             " 32767 and convert them to int16 first"
         )
     if view.ndim > 1 and sum(length > 1 for length in view.shape or ()) > 1:
-        raise InvalidEvent(f"audio must be mono, not an array of shape {view.shape}: mix or pick one channel first")
+        raise InvalidEvent(
+            f"audio must be mono, not an array of shape {view.shape}: audio.to_mono(pcm, channels) mixes the channels"
+        )
     native = view.c_contiguous and view.format in ("B", "b", "c", "h")
     flat = view.cast("B") if native else memoryview(view.tobytes())
+    if bytes(flat[:4]) == b"RIFF" and bytes(flat[8:12]) == b"WAVE":
+        raise InvalidEvent(
+            "this is a WAV file, whose header and coding would be heard as noise: send what audio.read_wav() makes of"
+            " it, or let ask(audio=...) read it"
+        )
     for start in range(0, len(flat), _PIECE_BYTES):
         yield flat[start : start + _PIECE_BYTES]
 

@@ -225,8 +225,10 @@ class Sequencer:
             run = self._responses.named(response_id) if response_id else None
         else:
             run = self._responses.of(event)
-        # One without any id that comes while nothing is alive, with a create under way, is the first of a new response.
-        if run is None or (run.over and self._sent is not None and not response_id):
+        # With a create under way, what begins under the name of one that has ended (some servers have one for all),
+        # or comes without a name while nothing is alive, is the first of a new response.
+        again = isinstance(event, ResponseCreated) or not response_id
+        if run is None or (run.over and self._sent is not None and again):
             run = self._begin(event)
         if isinstance(event, ResponseDone):
             run = self._responses.end(event)
@@ -237,20 +239,20 @@ class Sequencer:
     def retries(self, error: ServerError, refused: Ack[Any] | None) -> bool:
         """Whether this error is a collision that is handled here: then nobody needs to hear of it."""
         if nothing_to_cancel(error):
-            self._responses.give_up()
-            self._next()
+            active = self._responses.active
+            asked = active is not None and active.cancelled_at is not None
+            if asked and (refused is None or refused._about is active):  # the server says that it is not alive
+                self._responses.give_up()
+                self._next()
             return False
         if COLLISION not in (error.code, error.type):
             return False
         with self._lock:
             waiting = self._sent
-            if (
-                refused is None
-                and self._guess is not None
-                and error.event_id in (None, "", self._guess[0].ack.event_id)
-            ):
+            named = refused.event_id if refused is not None else error.event_id or None
+            if refused is None and self._guess is not None and named in (None, self._guess[0].ack.event_id):
                 waiting = self._take_back_locked()
-            if waiting is None or (refused is not None and refused is not waiting.ack):
+            if waiting is None or named not in (None, waiting.ack.event_id):
                 return False
             if self._responses.active is None and waiting.collisions >= len(RETRY_S):
                 return False

@@ -44,8 +44,18 @@ def coded_audio(audio: Any, sound: Sound) -> bytes:
 
     A path, an open binary file or the bytes of a WAV file are converted from whatever rate they have. Other bytes are
     taken to be in the session's format already; arrays of 16-bit integers or of floats from -1 to 1 to be mono samples
-    at its rate. Raises `ConfigurationError` for what cannot be read.
+    at its rate. Raises `ConfigurationError` for what cannot be read, `InvalidEvent` for no audio at all and for PCM
+    that ends in half a sample.
     """
+    coded = _coded(audio, sound)
+    if not coded:
+        raise InvalidEvent("audio= is empty: there is nothing to send")
+    if sound.code == "pcm" and len(coded) % 2:
+        raise InvalidEvent(f"audio= ends in half a 16-bit sample: {len(coded)} bytes are no whole number of samples")
+    return coded
+
+
+def _coded(audio: Any, sound: Sound) -> bytes:
     from realtime_sync.audio import encode_pcma, encode_pcmu, read_wav  # only who speaks pays for their tables
     from realtime_sync.audio.pcm import pcm_bytes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -22,6 +23,7 @@ from realtime_sync.transport.endpoint import Endpoint, resolve_endpoint
 if TYPE_CHECKING:
     import ssl
 
+    from realtime_sync.recording import Recorder
     from realtime_sync.state.usage import CostLimit
     from realtime_sync.tools import Toolset
     from realtime_sync.transport import Transport
@@ -72,6 +74,7 @@ def connect(
     cost_limit: CostLimit | None = None,
     endpoint: Endpoint | Callable[[], Endpoint] | None = None,
     family: Family | None = None,
+    record: str | os.PathLike[str] | Recorder | None = None,
 ) -> RealtimeSession:
     """Open a session and return it when the server has said ``session.created`` and, where ``session`` is given, has
     accepted that configuration. Nothing is dispatched before the first blocking call, so handlers that are added to
@@ -96,6 +99,9 @@ def connect(
     `InvalidEvent` for what the server would refuse anyway. ``cost_limit`` refuses further responses once they have cost
     too much, by your own prices. ``family`` is the family of the protocol that is spoken; ``None`` takes it from
     ``intent``.
+
+    ``record`` is a file to write the whole talk to, from the first message on, or a `recording.Recorder`; keys and
+    headers are never written.
 
     A server that never confirms a configuration does not hold up the session for ever: after a part of ``timeout`` it
     is returned all the same, with a warning in the log.
@@ -130,6 +136,8 @@ def connect(
         "query": query,
     }
     target = _resolved(endpoint, where, allow_insecure)
+    where.clear()  # a traceback with local variables shows what this frame still holds
+    api_key = azure_ad_token = headers = query = None
     transport = open_transport(
         target.url,
         target.headers,
@@ -146,28 +154,43 @@ def connect(
             **limits,
             decode=decode_server_event if spoken in (REALTIME, TRANSLATION) else server_decoder(spoken),
         )
+        recorder = _recording(record, connection, target.url)
         opened = RealtimeSession(connection, inbox, checks=checks, cost_limit=cost_limit, family=spoken)
         try:
             connection.start()
         except RuntimeError as error:
             raise ConnectionLost(f"no thread could be started for the session: {error}") from error
+        if recorder is not None:
+            opened._at_close.append(recorder.close)
         if spoken.opens_with is not None:
             _introduce(opened, spoken.opens_with, config, deadline)
             return opened
         _await_opened(opened, deadline)
         if tools is not None:
-            opened.use_tools(tools, announce=False)
-            definitions = [object_to_dict(tool) for tool in tools.definitions]
-            config["tools"] = [*(config.get("tools") or ()), *definitions]
+            runner = opened.use_tools(tools, announce=False)
+            config["tools"] = runner.announced_with(config.get("tools") or ())
         if config:
             _configure(opened, config, deadline)
     except RealtimeError as error:
         _give_up(transport, connection)
-        raise refusal(error) from error.__cause__
+        refused = refusal(error)
+        raise refused from refused.__cause__
     except BaseException:
         _give_up(transport, connection)
         raise
     return opened
+
+
+def _recording(record: str | os.PathLike[str] | Recorder | None, connection: Connection, url: str) -> Recorder | None:
+    """Write down what passes the connection; the recorder that is to be closed with the session, if it is not the
+    user's own."""
+    if record is None:
+        return None
+    from realtime_sync.recording import Recorder
+
+    recorder = record if isinstance(record, Recorder) else Recorder(record)
+    connection.add_tap(recorder.tap(url))
+    return None if recorder is record else recorder
 
 
 def _with(config: dict[str, Any], instructions: str | None, voice: str | None) -> dict[str, Any]:

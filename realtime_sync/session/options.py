@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     from realtime_sync._unset import Unset
     from realtime_sync.events import McpApprovalRequest
+    from realtime_sync.sending.tools_told import ToolsTold
     from realtime_sync.state.responses import Responses
     from realtime_sync.tools import Approve, ToolCall, ToolFailure
     from realtime_sync.tools.runner import Options
@@ -42,3 +43,4 @@ class RunnerOptions(TypedDict, total=False):
     options: Options | None
     ignores: Callable[[str | None], bool] | None
     responses: Responses | None
+    told: ToolsTold | None

@@ -12,6 +12,7 @@ from realtime_sync._deadline import now
 from realtime_sync.errors import ConfigurationError, InvalidEvent, ResponseFailed
 from realtime_sync.events import (
     FunctionCall,
+    McpApprovalRequest,
     Response,
     ResponseDone,
     ResponseFunctionCallArgumentsDone,
@@ -140,6 +141,13 @@ class Reply:
         return list(calls.values())
 
     @property
+    def approvals(self) -> list[McpApprovalRequest]:
+        """The calls of hosted MCP tools that wait for an approval, in order: the model goes on when each is answered
+        by an ``mcp_approval_response`` item and a response is asked for, which ``on_mcp_approval`` of
+        `RealtimeSession.use_tools` does by itself."""
+        return [item for item in self.items if isinstance(item, McpApprovalRequest)]
+
+    @property
     def usage(self) -> Usage | None:
         """The tokens that this response cost, where the server says."""
         return self.response.usage if self.response is not None else None
@@ -169,6 +177,7 @@ class Reply:
 
     def __repr__(self) -> str:
         calls = f", tool_calls={[call.name for call in self.tool_calls]}" if self.tool_calls else ""
+        calls += f", approvals={[request.name for request in self.approvals]}" if self.approvals else ""
         audio_bytes = sum(len(piece) for part in self._parts.values() for piece in part.audio)
         return f"<Reply {self.status}: {str(self)!r}{calls}, {audio_bytes} bytes of audio>"
 
@@ -254,7 +263,11 @@ class Reply:
 
     def _call_done(self, event: ResponseFunctionCallArgumentsDone) -> None:
         self._calls[event.call_id or event.item_id] = FunctionCall(
-            id=event.item_id, call_id=event.call_id, name=event.name, arguments=event.arguments
+            id=event.item_id,
+            call_id=event.call_id,
+            name=event.name,
+            arguments=event.arguments,
+            extra={name: odd for name, odd in event.extra.items() if name == "arguments"},
         )
 
     def _item_done(self, event: ResponseOutputItemDone) -> None:

@@ -25,9 +25,11 @@ from realtime_sync.events import (
     Family,
     InputAudioBufferCommitted,
     MalformedEvent,
+    McpApprovalRequest,
     ResponseConfig,
     ResponseCreate,
     ResponseCreated,
+    ResponseOutputItemDone,
     ServerEvent,
     SessionUpdated,
     TurnDetection,
@@ -41,6 +43,7 @@ from realtime_sync.sending.user_input import coded_audio, user_message
 from realtime_sync.session.reply import Reply
 from realtime_sync.session.turn import TURN_TIMEOUT_S, Faults, Turn, Turns
 from realtime_sync.session.verbs import Sender
+from realtime_sync.session.weak import WeakSession, weakly
 from realtime_sync.state.session_state import SessionState
 
 if TYPE_CHECKING:
@@ -84,20 +87,22 @@ class RealtimeSession(Sender, Keyed):
         family: Family = REALTIME,
     ) -> None:
         self._connection = connection
-        self._dispatcher = Dispatcher(inbox, _weakly(self._find_cause))
+        self._dispatcher = Dispatcher(inbox, weakly(self._find_cause))
         self._family = family
         self._opened = False
         self._acks = AckTable(self._dispatcher.wait, family)
         state = SessionState(self._dispatcher)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
         outgoing = Outgoing(connection.send, self._acks, state, checks=checks, before_response=limit, family=family)
-        sequencer = Sequencer(self._acks, state.responses, connection.send, _weakly(self.cancel_response))
+        sequencer = Sequencer(self._acks, state.responses, connection.send, weakly(self.cancel_response))
         super().__init__(outgoing, sequencer, state)
         server, client = known_types(family)
         self._key_of = partial(key_of, server=server, client=client)
         self._handlers = Handlers(self._dispatcher, self._key_of)
         self._tool_runner: ToolRunner | None = None
-        self._own_tools: Toolset | None = None
+        self._tools_lock = threading.RLock()  # guards the change of the two
+        self._own_tools: Toolset | None = None  # the functions of `tool`, whatever toolset is in use
+        self._approval_warned = False
         self._background: BackgroundPump | None = None
         self._turns = Turns(self._dispatcher)
         self._one_recording = threading.Lock()  # guards _transcribed_ms: held while a recording is transcribed
@@ -109,12 +114,14 @@ class RealtimeSession(Sender, Keyed):
         self._dispatcher.at_idle.append(sequencer.tick)
         # Weakly: a thread of `start` holds the dispatcher, and must not keep a session that nobody else holds any more.
         # First of all: what else keeps state asks which response an event belongs to.
-        self._dispatcher.subscribe(STATE, _weakly(self._answered), *answers(family))
-        self._dispatcher.subscribe(STATE, _weakly(self._began), *family.opened_by)
-        self._dispatcher.subscribe(STATE, _weakly(self._responding), *RESPONDING)
-        self._dispatcher.subscribe(STATE, _weakly(self._refused), family.error_class)
-        self._dispatcher.subscribe(STATE, _weakly(self._malformed), MalformedEvent)
+        self._dispatcher.subscribe(STATE, weakly(self._answered), *answers(family))
+        self._dispatcher.subscribe(STATE, weakly(self._began), *family.opened_by)
+        self._dispatcher.subscribe(STATE, weakly(self._responding), *RESPONDING)
+        self._dispatcher.subscribe(STATE, weakly(self._refused), family.error_class)
+        self._dispatcher.subscribe(STATE, weakly(self._malformed), MalformedEvent)
+        self._dispatcher.subscribe(STATE, weakly(self._approval_asked), ResponseOutputItemDone)
         state.follow()
+        self._at_close: list[Callable[[], object]] = []
         self._abandon = weakref.finalize(self, connection.abandon)
 
     # What it is
@@ -363,18 +370,16 @@ class RealtimeSession(Sender, Keyed):
         is how long the next transcript may take once all is sent, in seconds; ``None``: as long as the connection
         lives. One recording at a time; left early, what is left of it is thrown away.
 
-        Raises `InvalidEvent` for a session that does not transcribe and `ConfigurationError` for audio that cannot be
-        read, at the call and before anything is sent; while it is iterated `RealtimeTimeout`, `ServerError` when a
-        commit is refused, and `ConnectionClosed` or its kin. A stretch that could not be understood is a segment with
-        an ``error``.
+        Raises `InvalidEvent` for a session that does not transcribe and for empty audio, `ConfigurationError` for audio
+        that cannot be read, both at the call and before anything is sent; while it is iterated `RealtimeTimeout`,
+        `ServerError` when a commit is refused, and `ConnectionClosed` or its kin. A stretch that could not be
+        understood is a segment with an ``error``.
         """
         from realtime_sync.session.transcription import Transcription, check_transcribes
 
         facts = self._state.facts
         check_transcribes(facts)
         coded = coded_audio(audio, facts.input)
-        if not coded:
-            raise ConfigurationError("there is nothing to transcribe: the audio is empty")
         transcription = Transcription(
             self,
             self._dispatcher,
@@ -405,9 +410,11 @@ class RealtimeSession(Sender, Keyed):
     def tool(self, function: None = None, /, **options: Unpack[ToolOptions]) -> Callable[[F], F]: ...
     def tool(self, function: Any = None, /, **options: Any) -> Any:
         """Offer a Python function to the model, as a decorator with or without the options of `Toolset.tool`: its
-        signature and docstring become the schema, and its calls are run and answered by themselves.
+        signature and docstring become the schema, and its calls are run and answered by themselves. It stands beside
+        the functions of a `Toolset` in use, to which it is not added, and beside hosted tools. Any thread.
 
-        Raises `ConfigurationError` for a function whose signature cannot be expressed.
+        Raises `ConfigurationError` for a function whose signature cannot be expressed and for a name that is taken,
+        and what `update_session` raises.
         """
         if function is None:
             return decorating(partial(self._offer, options))
@@ -417,33 +424,43 @@ class RealtimeSession(Sender, Keyed):
     def _offer(self, options: Mapping[str, Any], function: Callable[..., Any]) -> None:
         from realtime_sync.tools import Toolset
 
-        if self._own_tools is None:
-            if self._tool_runner is not None:
-                raise ConfigurationError("this session uses a Toolset: add the function to that, before use_tools()")
-            tools = Toolset()
-            tools.tool(**options)(function)
-            self._own_tools = tools
-            self.use_tools(tools)
-        else:
-            self._own_tools.tool(**options)(function)
-            assert self._tool_runner is not None
-            self._tool_runner.announce()
+        with self._tools_lock:
+            runner = self._tool_runner
+            name = options.get("name") or getattr(function, "__name__", "")
+            if runner is not None and name in runner.toolset:
+                raise ConfigurationError(f"there is a tool {name!r} already")
+            if self._own_tools is None:
+                self._own_tools = Toolset()
+            self._own_tools.tool(**options)(function)  # a runner that announces tells the server
+            if runner is None:
+                self.use_tools(Toolset())
+            elif not runner.announces:
+                runner.announce()
 
     def use_tools(self, toolset: Toolset, *, announce: bool = True, **options: Unpack[RunnerOptions]) -> ToolRunner:
         """Run the model's calls with the functions of ``toolset`` from now on, and tell the server of them (unless
-        ``announce=False``). `ask` and `respond` then go on until the model has its last word.
+        ``announce=False``), beside the hosted tools that stand in the configuration and the functions of `tool`. `ask`
+        and `respond` then go on until the model has its last word. A function that is added to the toolset later is
+        announced too.
 
-        ``options`` are those of `ToolRunner`: workers, time limits, approval, hooks. Replaces the tools in use.
+        ``options`` are those of `ToolRunner`: workers, time limits, approval, hooks. Replaces the toolset in use, and
+        its options. Any thread. Raises `ConfigurationError` for impossible options and where a function of `tool` has
+        the name of one of the toolset's.
         """
-        from realtime_sync.tools import ToolRunner
+        from realtime_sync.tools import ToolRunner, Toolset
 
-        if self._tool_runner is not None:
-            self._tool_runner.close()
         options.setdefault("ignores", self._sequencer.beside)  # its calls are answered in the conversation alone
         options.setdefault("responses", self._state.responses)
-        runner = self._tool_runner = ToolRunner(weakref.proxy(self), toolset, **options)
-        if announce:
-            runner.announce()
+        options.setdefault("told", self._tools_told)
+        with self._tools_lock:
+            if self._own_tools is None:
+                self._own_tools = Toolset()
+            together = Toolset(self._own_tools, toolset)
+            if self._tool_runner is not None:
+                self._tool_runner.close()
+            runner = self._tool_runner = ToolRunner(cast("RealtimeSession", WeakSession(self)), together, **options)
+            if announce:
+                runner.announce()
         return runner
 
     # Receiving
@@ -595,6 +612,8 @@ class RealtimeSession(Sender, Keyed):
             self._background.request_stop()
         self._connection.close(code, reason, timeout)
         self._dispatcher.wake()
+        for release in self._at_close:
+            release()
 
     def __enter__(self) -> RealtimeSession:
         return self
@@ -619,6 +638,18 @@ class RealtimeSession(Sender, Keyed):
 
     def _malformed(self, event: MalformedEvent) -> None:
         self._dispatcher.remarks.note(f"a message came that cannot be read ({event.error})")
+
+    def _approval_asked(self, event: ResponseOutputItemDone) -> None:
+        runner = self._tool_runner
+        decided = runner is not None and runner.decides_approvals
+        if isinstance(event.item, McpApprovalRequest) and not decided and not self._approval_warned:
+            self._approval_warned = True
+            _log.warning(
+                "the model waits for an approval to call %s of %s: give use_tools() an on_mcp_approval, or answer"
+                " reply.approvals yourself with items of the type mcp_approval_response",
+                event.item.name,
+                event.item.server_label,
+            )
 
     def _began(self, event: ServerEvent) -> None:
         self._opened = True
@@ -653,17 +684,6 @@ class RealtimeSession(Sender, Keyed):
         return explain(
             self._connection.cause, self._last_error, last=isinstance(self._connection.last, self._family.error_class)
         )
-
-
-def _weakly(method: Callable[..., R]) -> Callable[..., Any]:
-    """The method as long as its object is there; then a function that does nothing."""
-    known = weakref.WeakMethod(method)
-
-    def call(*given: Any) -> R | None:
-        bound = known()
-        return None if bound is None else bound(*given)
-
-    return call
 
 
 def _visiting(visitor: ServerEventVisitor[Any]) -> Callable[[ServerEvent], object]:

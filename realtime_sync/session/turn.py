@@ -463,6 +463,8 @@ class Turn:
 
     def _go_on(self) -> None:
         """A response is done: either the turn is over, or tools are called and another one will follow."""
+        if self._phase is not Phase.GROWING:
+            return  # another thread was faster
         response = self.reply.response
         self._round = self._follow(response) if self._follow is not None and response is not None else None
         if self._round is None or self._cancelled:

@@ -38,7 +38,9 @@ from realtime_sync.sending.acks import Ack
 from realtime_sync.sending.audio_pieces import base64_pieces, pcm_pieces
 from realtime_sync.sending.outgoing import Outgoing
 from realtime_sync.sending.sequencer import Sequencer
+from realtime_sync.sending.tools_told import ToolsTold
 from realtime_sync.sending.user_input import user_message
+from realtime_sync.session.weak import weakly
 from realtime_sync.state.session_state import SessionState
 
 __all__ = ["Sender"]
@@ -56,6 +58,7 @@ class Sender:
         self._outgoing = outgoing
         self._sequencer = sequencer
         self._state = state
+        self._tools_told = ToolsTold(lambda: state.config, weakly(self.update_session))
 
     def send(self, event: ClientEvent | Mapping[str, Any]) -> Ack[Any]:
         """Send any client event, or its JSON as a mapping, and return the handle of its confirmation.
@@ -64,16 +67,22 @@ class Sender:
         Raises `InvalidEvent` when it cannot be encoded or is no client event, `ConnectionClosed` or its kin when the
         connection has ended, `RealtimeTimeout` when it could not begin to leave in time.
         """
-        return self._outgoing.send(event)
+        ack = self._outgoing.send(event)
+        self._tools_told.note(ack)
+        return ack
 
     def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Ack[SessionUpdated]:
         """Change the configuration: only the fields that are given change; ``None`` (``null``) switches off what it
         can switch off. A mapping without ``type`` gets the type of the session; in a session of the older dialect the
         options get their names of that dialect.
 
-        The server takes the whole update or none of it. ``session.update``.
+        The server takes the whole update or none of it. ``session.update``. A list of ``tools`` replaces the whole list
+        that was there; a warning is logged, once, when that takes tools away from the model which this session runs
+        (`tool`, `use_tools`).
         """
-        return self._outgoing.update(object_to_dict(config))
+        ack = self._outgoing.update(object_to_dict(config))
+        self._tools_told.note(ack)
+        return ack
 
     def append_audio(self, audio: str) -> None:
         """Add base64 audio in the session's input format to the input buffer. Long audio is split; the server never
@@ -84,7 +93,10 @@ class Sender:
         """Add audio to the input buffer: bytes or any buffer of bytes or 16-bit integers (array, memoryview, numpy),
         in the session's input format, by default 24 kHz mono s16le. ``input_audio_buffer.append``.
 
-        Raises `InvalidEvent` for floats and other buffers that cannot be audio.
+        It may wait up to ``send_timeout_s`` for the network, and raises when the session has ended: in the callback of
+        a microphone use `realtime_sync.playback.MicrophoneFeed`.
+
+        Raises `InvalidEvent` for floats and other buffers that cannot be audio, and for a WAV file.
         """
         self._outgoing.append(pcm_pieces(pcm))
 

@@ -13,10 +13,12 @@ from realtime_sync.events import (
     ServerEvent,
     SessionConfig,
     SessionCreated,
+    SessionUpdate,
     SessionUpdated,
+    TranscriptionSessionUpdate,
 )
 from realtime_sync.state.conversation.lengths import base64_bytes
-from realtime_sync.state.facts import Facts
+from realtime_sync.state.facts import Facts, Sound
 
 __all__ = ["InputBuffer"]
 
@@ -37,14 +39,18 @@ class InputBuffer:
         self._commits = 0  # sent and not confirmed: one that fails leaves the audio where it is
         self._outdated = 0  # those among them that were followed by a clear
         self._manual: bool | None = None  # whether turn detection is off; None while nobody has told
-        self._bytes_per_ms: float | None = None
+        self._format = Sound()  # as the server told it
+        self._asked: Sound | None = None  # the format asked for last; where it was refused, the length stays unknown
 
     @property
     def ms(self) -> float | None:
         """The length in milliseconds, ``None`` when it is not known."""
-        if not self._manual or not self._counted or self._commits or self._bytes_per_ms is None:
+        bytes_per_ms = self._format.bytes_per_ms
+        if not self._manual or not self._counted or self._commits or bytes_per_ms is None:
             return None
-        return self._bytes / self._bytes_per_ms
+        if self._asked is not None and not _fits(self._format, self._asked):
+            return None  # not answered yet: what was appended may be in either format
+        return self._bytes / bytes_per_ms
 
     def appended(self, size_bytes: int) -> None:
         """Take in ``size_bytes`` of audio that were sent."""
@@ -53,7 +59,7 @@ class InputBuffer:
         self._bytes += size_bytes
 
     def sent(self, event: ClientEvent) -> None:
-        """Take in one event that was sent; others than append, commit and clear change nothing."""
+        """Take in one event that was sent: append, commit, clear, and an update that asks for another format."""
         if isinstance(event, InputAudioBufferAppend):
             self.appended(base64_bytes(event.audio))
         elif isinstance(event, InputAudioBufferCommit):
@@ -65,6 +71,8 @@ class InputBuffer:
             self._counted = True
             self._outdated += self._commits
             self._commits = 0
+        elif isinstance(event, (SessionUpdate, TranscriptionSessionUpdate)):
+            self._ask(Facts.of(event.session).input)
 
     def lose_count(self) -> None:
         """Something was not sent after all: the length is unknown until the next clear."""
@@ -82,8 +90,19 @@ class InputBuffer:
 
     def _configure(self, config: SessionConfig) -> None:
         facts = Facts.of(config)
-        rate = facts.input.bytes_per_ms
+        another = facts.input.bytes_per_ms != self._format.bytes_per_ms
         self._manual = facts.manual
-        if (self._manual is False and (self._bytes or self._commits)) or (self._bytes and rate != self._bytes_per_ms):
+        if (self._manual is False and (self._bytes or self._commits)) or (self._bytes and another):
             self._counted = False
-        self._bytes_per_ms = rate
+        self._format = facts.input
+
+    def _ask(self, wanted: Sound) -> None:
+        if wanted.code is None:
+            return
+        if self._bytes and not _fits(self._asked or self._format, wanted):
+            self._counted = False
+        self._asked = wanted
+
+
+def _fits(told: Sound, asked: Sound) -> bool:
+    return asked.code == told.code and asked.told_rate_hz in (None, told.told_rate_hz)

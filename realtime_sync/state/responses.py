@@ -87,7 +87,8 @@ class Responses:
 
     **The rule for ids.** An event that names a response belongs to that one. One that names none belongs to the active
     response, else to the latest. A name that is new belongs to the active response while that has none; any other new
-    name is that of a response whose beginning the server did not tell, beside the active one if there is one.
+    name is that of a response whose beginning the server did not tell, beside the active one if there is one. The name
+    of one that has ended is free for the answer to a further create.
     """
 
     def __init__(self) -> None:
@@ -121,7 +122,7 @@ class Responses:
         """A response begins with this event: ``response.created``, or what comes first where that is missing."""
         response_id = response_id_of(event)
         run = self._runs.get(response_id) if response_id else None
-        if run is None:
+        if run is None or (run.over and asked_by not in (None, run.asked_by)):
             self.count += 1
             run = Run(self.count, response_id)
             if response_id:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from realtime_sync.tools.rounds import ToolFailure, ToolRound
 from realtime_sync.tools.runner import ToolRunner
-from realtime_sync.tools.shapes import BadArguments
+from realtime_sync.tools.schema.shapes import BadArguments
 from realtime_sync.tools.toolset import Approve, FunctionSpec, ToolCall, ToolContext, Toolset
 
 __all__ = [

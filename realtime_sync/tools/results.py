@@ -13,9 +13,13 @@ from typing import Any, Final
 
 import attrs
 
-from realtime_sync.tools.shapes import BadArguments, enum_json
+from realtime_sync.codec import object_to_dict
+from realtime_sync.events import FunctionCall, ResponseFunctionCallArgumentsDone, WireObject
+from realtime_sync.events.base import or_none
+from realtime_sync.tools.schema.models import dumped
+from realtime_sync.tools.schema.shapes import BadArguments, enum_json
 
-__all__ = ["output_text", "read_arguments"]
+__all__ = ["arguments_text", "output_text", "read_arguments"]
 
 _LONGEST_QUOTED: Final = 80
 
@@ -36,13 +40,22 @@ def read_arguments(text: str | None) -> dict[str, Any]:
     return arguments
 
 
+def arguments_text(call: FunctionCall | ResponseFunctionCallArgumentsDone) -> str:
+    """The arguments of a call as JSON text, also where a compatible server sent the object that the text stands for;
+    empty where it sent none."""
+    text = or_none(call.arguments)
+    odd = call.extra.get("arguments") if text is None else None
+    return text or ("" if odd is None else json.dumps(odd, ensure_ascii=False))
+
+
 def output_text(value: Any) -> str:
     """What a tool returned, for the model: a string as it is, anything else as JSON (``None`` is ``null``).
 
-    Enums, dates, UUIDs, paths, sets, attrs classes and dataclasses are written as tools take them. Raises `TypeError`,
-    `ValueError` or `RecursionError` for what cannot be written.
+    Enums, dates, UUIDs, paths, sets, attrs classes, dataclasses and pydantic models (what has ``model_dump``) are
+    written as tools take them, objects of the protocol as they are on the wire. Raises `TypeError`, `ValueError` (also
+    that of a model which refuses) or `RecursionError` for what cannot be written.
     """
-    text = value if type(value) is str else json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+    text = value if type(value) is str else json.dumps(_as_json(value), ensure_ascii=False, allow_nan=False)
     text.encode()  # half of a surrogate pair cannot be sent
     return text
 
@@ -51,23 +64,25 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """``value`` as JSON data."""
     if isinstance(value, enum.Enum):
         return enum_json(value)
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     if isinstance(value, Mapping):
-        return {key if isinstance(key, str) else output_text(key): _plain(entry) for key, entry in value.items()}
+        return {key if isinstance(key, str) else output_text(key): _as_json(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(entry) for entry in value]
+        return [_as_json(entry) for entry in value]
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, (uuid.UUID, PurePath)):
         return str(value)
+    if isinstance(value, WireObject):
+        return object_to_dict(value)
     if attrs.has(type(value)):
         # Under the names that the constructor has, not those of private fields.
-        return {a.alias or a.name: _plain(getattr(value, a.name)) for a in attrs.fields(type(value))}
+        return {a.alias or a.name: _as_json(getattr(value, a.name)) for a in attrs.fields(type(value))}
     if dataclasses.is_dataclass(type(value)):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+        return {field.name: _as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return _as_json(dumped(value))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from realtime_sync._deadline import SLICE_S, Deadline
@@ -15,23 +16,24 @@ from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError
 from realtime_sync.events import (
     FunctionCall,
     McpApprovalRequest,
-    RealtimeSessionConfig,
     Response,
     ResponseConfig,
     ResponseCreated,
     ResponseDone,
     ResponseFunctionCallArgumentsDone,
     ResponseOutputItemDone,
+    SessionConfig,
     SessionUpdated,
     Tool,
 )
 from realtime_sync.events.base import or_none
 from realtime_sync.sending.acks import Ack
+from realtime_sync.sending.tools_told import ToolsTold
 from realtime_sync.state.facts import Facts
 from realtime_sync.state.responses import Responses, Run
-from realtime_sync.tools.results import output_text, read_arguments
+from realtime_sync.tools.results import arguments_text, output_text, read_arguments
 from realtime_sync.tools.rounds import Phase, Rounds, RunningCall, ToolFailure, ToolRound
-from realtime_sync.tools.shapes import BadArguments
+from realtime_sync.tools.schema.shapes import BadArguments
 from realtime_sync.tools.toolset import Approve, FunctionSpec, ToolCall, ToolContext, Toolset
 from realtime_sync.tools.workers import Workers
 
@@ -52,7 +54,7 @@ class ToolSession(Protocol):
     def closed(self) -> bool: ...
     def on(self, key: Any, handler: Any) -> None: ...
     def off(self, key: Any, handler: Any) -> bool: ...
-    def update_session(self, config: RealtimeSessionConfig) -> Ack[SessionUpdated]: ...
+    def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Ack[SessionUpdated]: ...
     def create_item(self, item: Mapping[str, Any]) -> Ack[Any]: ...
     def submit_function_output(self, call_id: str, output: Any) -> Ack[Any]: ...
     def create_response(self, config: ResponseConfig | Mapping[str, Any] | None = None) -> Ack[ResponseCreated]: ...
@@ -87,7 +89,8 @@ class ToolRunner:
     call that failed, instead of ``{"error": message}``. ``options`` gives the options of the following response; by
     default it comes in the modalities of the one before. ``ignores`` is given the id of a response and says whether
     its calls are none of the runner's business: out of band, say. ``responses`` is what the session knows of its
-    responses; without it the runner follows them by itself.
+    responses; without it the runner follows them by itself. ``told`` is what it knows of the tools that the server was
+    told of; without it the runner goes by the session's configuration.
     """
 
     def __init__(
@@ -108,9 +111,12 @@ class ToolRunner:
         options: Options | None = None,
         ignores: Callable[[str | None], bool] | None = None,
         responses: Responses | None = None,
+        told: ToolsTold | None = None,
     ) -> None:
         if workers < 1 or queue_limit < 0 or (max_rounds is not None and max_rounds < 1):
             raise ConfigurationError("workers and max_rounds must be at least 1, queue_limit at least 0")
+        self.announces = False
+        """Whether the server is told of the tools, and of those that are added to the toolset later."""
         self._session = session
         self._toolset = toolset
         self._auto_respond = auto_respond
@@ -125,6 +131,9 @@ class ToolRunner:
         self._ignores = ignores
         self._folds_responses = responses is None
         self._responses = responses or Responses()
+        self._told = told or ToolsTold(lambda: session.config, session.update_session)
+        self._told.runs(lambda: [spec.name for spec in toolset])
+        self._watcher = weakref.WeakMethod(self._toolset_grew)
         self._workers = Workers(workers, queue_limit)
         self._changed = threading.Condition()  # guards all below, and the state of rounds and calls
         self._rounds = Rounds()
@@ -140,11 +149,37 @@ class ToolRunner:
         for event_class, handler in self._handlers:
             session.on(event_class, handler)
 
+    @property
+    def toolset(self) -> Toolset:
+        """The functions that it answers with."""
+        return self._toolset
+
+    @property
+    def decides_approvals(self) -> bool:
+        """Whether it answers the requests of hosted MCP tools."""
+        return self._on_mcp_approval is not None
+
     def announce(self, *others: Tool) -> Ack[SessionUpdated]:
-        """Tell the server which tools there are: those of the toolset, and ``others`` (hosted MCP servers, say). They
-        replace all that it knew before."""
-        tools: list[Tool] = [*self._toolset.definitions, *others]
-        return self._session.update_session(RealtimeSessionConfig(tools=tools))
+        """Tell the server which tools there are: those of the toolset, ``others`` (hosted MCP servers, say), and beside
+        them what stands in the session's configuration already. From now on a tool that is added to the toolset is
+        announced by itself. Any thread; raises as `update_session` does."""
+        self.keep_announced()
+        return self._told.announce(lambda: [*self._toolset.definitions, *others])
+
+    def announced_with(self, others: Iterable[Any] = ()) -> list[dict[str, Any]]:
+        """The list of tools for a configuration that you send yourself, as JSON: those of the toolset beside
+        ``others``. Tools that are added later are announced as after `announce`."""
+        self.keep_announced()
+        return self._told.beside([object_to_dict(tool) for tool in self._toolset.definitions], others)
+
+    def keep_announced(self) -> None:
+        """Announce each tool that is added to the toolset from now on."""
+        self.announces = True
+        self._toolset._watch(self._watcher)
+
+    def _toolset_grew(self) -> None:
+        if not (self._closed or self._session.closed):
+            self._told.announce(lambda: self._toolset.definitions)
 
     def follow(self, response: Response) -> ToolRound | None:
         """What comes of a response that has ended: its round, or ``None`` when it called no tool.
@@ -168,10 +203,11 @@ class ToolRunner:
                 running.settled = True
             for known in self._rounds:
                 known.running.clear()
-                # At the end of the session it is not settled: whoever waits for what follows is to hear of that end.
+                # When the session has ended it stays unsettled: who waits for the next response hears of that end.
                 if not known.settled:
                     known.move(Phase.ASKING if self._session.closed else Phase.SETTLED)
             self._changed.notify_all()
+        self._toolset._unwatch(self._watcher)
         for running in cancelled:
             running.cancelled.set()
         for event_class, handler in self._handlers:
@@ -189,9 +225,10 @@ class ToolRunner:
 
     def _arguments_done(self, event: ResponseFunctionCallArgumentsDone) -> None:
         name, call_id = or_none(event.name), or_none(event.call_id)
+        arguments = arguments_text(event)
         # This comes also for a call that was cut off. Text that is no whole object waits for the item to be done.
-        if name is not None and call_id is not None and _is_whole(event.arguments):
-            self._offer(name, event.arguments, call_id, self._run_of(event))
+        if name is not None and call_id is not None and _is_whole(arguments):
+            self._offer(name, arguments, call_id, self._run_of(event))
 
     def _item_done(self, event: ResponseOutputItemDone) -> None:
         self._take(event.item, self._run_of(event))
@@ -206,8 +243,7 @@ class ToolRunner:
             if item.call_id is None:
                 _log.warning("the model calls %s without a call_id: it cannot be answered", item.name)
             else:
-                name, arguments = or_none(item.name) or "", or_none(item.arguments) or ""
-                self._offer(name, arguments, item.call_id, run)
+                self._offer(or_none(item.name) or "", arguments_text(item), item.call_id, run)
 
     def _open_round_locked(self, run: Run, kind: str, new_id: str) -> ToolRound | None:
         """The round that something new belongs to; ``None`` when it is known already, or comes too late."""
@@ -460,7 +496,7 @@ class ToolRunner:
             self._workers.give_up(running.thread)
 
 
-def _is_whole(arguments: str | None) -> bool:
+def _is_whole(arguments: str) -> bool:
     try:
         return bool(arguments) and read_arguments(arguments) is not None
     except BadArguments:

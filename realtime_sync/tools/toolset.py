@@ -5,21 +5,29 @@ from __future__ import annotations
 
 import inspect
 import re
+import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, overload
+from typing import Any, Final, TypeVar, get_args, get_type_hints, overload
 
 import attrs
 
 from realtime_sync._unset import UNSET, Unset
-from realtime_sync.errors import ConfigurationError
+from realtime_sync.codec import object_to_dict
+from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError
 from realtime_sync.events import FunctionTool
-from realtime_sync.tools.docstring import read_docstring
 from realtime_sync.tools.results import read_arguments
-from realtime_sync.tools.shapes import Field, Shapes, hints_of, is_documented, load_fields, object_schema
-
-if TYPE_CHECKING:
-    import threading
+from realtime_sync.tools.schema.docstring import read_docstring
+from realtime_sync.tools.schema.shapes import (
+    BadArguments,
+    Field,
+    Shapes,
+    hints_of,
+    is_documented,
+    load_fields,
+    object_schema,
+)
 
 __all__ = ["Approve", "FunctionSpec", "ToolCall", "ToolContext", "Toolset"]
 
@@ -36,6 +44,12 @@ class ToolCall:
     arguments: str
     call_id: str
     response_id: str | None = None
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """The arguments as JSON data, a new dict each time. An ``approve`` hook is asked only about arguments that fit
+        the tool; elsewhere `BadArguments` is raised for text that is not the JSON of an object."""
+        return read_arguments(self.arguments)
 
 
 @attrs.frozen
@@ -72,7 +86,7 @@ class FunctionSpec:
     timeout_s: float | Unset | None
     inline: bool
     approve: Approve | None
-    _fields: Mapping[str, Field] = attrs.field(repr=False)
+    _fields: Mapping[str, Field] | None = attrs.field(repr=False)  # None: the function takes the arguments as they are
     _positional: tuple[str, ...] = attrs.field(repr=False)
     _contexts: tuple[str, ...] = attrs.field(repr=False)
     _strict: bool = attrs.field(repr=False)
@@ -88,6 +102,9 @@ class FunctionSpec:
         Raises `BadArguments` when they do not fit the parameters.
         """
         raw = read_arguments(arguments) if isinstance(arguments, str) else dict(arguments)
+        if self._fields is None:
+            _check_by_schema(raw, self.parameters)
+            return partial(self.function, raw, **dict.fromkeys(self._contexts, context))
         values = load_fields(raw, self._fields, "", strict=self._strict)
         values.update(dict.fromkeys(self._contexts, context))
         # What is positional-only must be given up to the last one, defaults included.
@@ -98,14 +115,26 @@ class FunctionSpec:
 class Toolset:
     """A collection of functions for the model, to use with any number of sessions.
 
-    ``@toolset.tool`` adds a function. Its name, its docstring and its type hints are what the model is told. Any
-    thread may add tools; a session tells the server of those that are there when it announces them.
+    ``@toolset.tool`` adds a function: its name, its docstring and its type hints are what the model is told. `add` is
+    for a function whose JSON schema is there already. Methods are added bound to their object:
+    ``Toolset(cart.put, cart.total)``. Another `Toolset` may be given too: its tools, also later ones, are in this one.
+
+    All methods may be called from any thread, also while sessions use it: they announce a tool that is added late.
     """
 
-    def __init__(self, *functions: Callable[..., Any]) -> None:
+    def __init__(self, *functions: Callable[..., Any] | Toolset) -> None:
+        self._lock = threading.Lock()  # guards all below
         self._tools: dict[str, FunctionSpec] = {}
+        self._parts: list[Toolset] = []
+        self._watchers: list[weakref.WeakMethod[Callable[[], None]]] = []
         for function in functions:
-            self.tool(function)
+            if isinstance(function, Toolset):
+                for spec in function:
+                    if spec.name in self:
+                        raise _taken(spec.name)
+                self._parts.append(function)
+            else:
+                self.tool(function)
 
     @overload
     def tool(self, function: F) -> F: ...
@@ -140,7 +169,8 @@ class Toolset:
         ``approve`` is asked before each call, with the `ToolCall`.
 
         Raises `ConfigurationError` for a function whose parameters JSON cannot express, and for a bad name or one that
-        is taken.
+        is taken; where sessions use the toolset already, also what their `update_session` raises: the tool is there
+        then, but not all servers know of it.
         """
         if function is None:
             return lambda given: self.tool(
@@ -152,11 +182,86 @@ class Toolset:
                 inline=inline,
                 approve=approve,
             )
-        spec = _spec(function, name, description, timeout_s, strict, inline, approve)
-        if spec.name in self._tools:
-            raise ConfigurationError(f"there is a tool {spec.name!r} already")
-        self._tools[spec.name] = spec
+        self._put(_spec(function, name, description, timeout_s, strict, inline, approve))
         return function
+
+    def add(
+        self,
+        name: str,
+        description: str | None,
+        parameters: Mapping[str, Any],
+        function: Callable[..., Any],
+        *,
+        timeout_s: float | Unset | None = UNSET,
+        inline: bool = False,
+        approve: Approve | None = None,
+    ) -> None:
+        """Add a tool whose JSON schema is there already: from another framework, or from an MCP client of your own.
+
+        ``parameters`` is the schema of an object; ``None`` for ``description`` gives none. ``function`` is called with
+        one argument, the dict of the model's arguments as JSON data (``lambda arguments: mcp.call(name, arguments)``),
+        and needs no type hints; a further parameter that is annotated with `ToolContext` gets the context. What it
+        returns is written as for any tool. Names that the schema requires, or with ``additionalProperties: false``
+        does not know, are checked; what else the schema demands is for the function to check: a `BadArguments` that it
+        raises tells the model. The options are those of `tool`.
+
+        Raises `ConfigurationError` for a schema that is not of an object or not JSON, and as `tool` does.
+        """
+        _check_function(name, function, timeout_s)
+        self._put(
+            FunctionSpec(
+                name=name,
+                description=None if description is None else inspect.cleandoc(description),
+                parameters=_checked_schema(name, parameters),
+                function=function,
+                timeout_s=timeout_s,
+                inline=inline,
+                approve=approve,
+                fields=None,
+                positional=(),
+                contexts=_contexts_of(function),
+                strict=False,
+            )
+        )
+
+    def _put(self, spec: FunctionSpec) -> None:
+        with self._lock:
+            if any(spec.name == known.name for known in self._specs_locked()):
+                raise _taken(spec.name)
+            self._tools[spec.name] = spec
+            watchers = list(self._watchers)
+        failures: list[RealtimeError] = []
+        for watcher in watchers:  # without the lock: they look at this toolset, and send
+            tell = watcher()
+            try:
+                if tell is not None:
+                    tell()
+            except RealtimeError as error:
+                failures.append(error)  # the other sessions are to hear of it all the same
+        if failures:
+            raise failures[0]
+
+    def _watch(self, watcher: weakref.WeakMethod[Callable[[], None]]) -> None:
+        """Call ``watcher`` after a tool was added, here or in a part, as long as its object lives."""
+        with self._lock:
+            self._watchers = [known for known in self._watchers if known() is not None and known != watcher]
+            self._watchers.append(watcher)
+        for part in self._parts:
+            part._watch(watcher)
+
+    def _unwatch(self, watcher: weakref.WeakMethod[Callable[[], None]]) -> None:
+        with self._lock:
+            self._watchers = [known for known in self._watchers if known != watcher]
+        for part in self._parts:
+            part._unwatch(watcher)
+
+    def _specs_locked(self) -> list[FunctionSpec]:
+        # A name that came into a part later than it was here is hidden.
+        found = dict(self._tools)
+        for part in self._parts:
+            for spec in part:
+                found.setdefault(spec.name, spec)
+        return list(found.values())
 
     @property
     def definitions(self) -> list[FunctionTool]:
@@ -165,19 +270,56 @@ class Toolset:
 
     def get(self, name: str) -> FunctionSpec | None:
         """The tool of this name, if there is one."""
-        return self._tools.get(name)
+        return next((spec for spec in self if spec.name == name), None)
 
     def __iter__(self) -> Iterator[FunctionSpec]:
-        return iter(list(self._tools.values()))
+        with self._lock:
+            return iter(self._specs_locked())
 
     def __len__(self) -> int:
-        return len(self._tools)
+        return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._tools
+        return any(spec.name == name for spec in self)
 
     def __repr__(self) -> str:
-        return f"<Toolset: {', '.join(self._tools) or 'empty'}>"
+        return f"<Toolset: {', '.join(spec.name for spec in self) or 'empty'}>"
+
+
+def _taken(name: str) -> ConfigurationError:
+    return ConfigurationError(f"there is a tool {name!r} already")
+
+
+def _checked_schema(name: str, parameters: Any) -> dict[str, Any]:
+    """A copy of a ready schema."""
+    if not isinstance(parameters, Mapping) or parameters.get("type") != "object":
+        raise ConfigurationError(
+            f'tool {name}: parameters must be the JSON schema of an object, {{"type": "object", "properties": ...}}'
+        )
+    try:
+        return object_to_dict(parameters)
+    except InvalidEvent as error:
+        raise ConfigurationError(f"tool {name}: the schema is no JSON: {error}") from error
+
+
+def _check_by_schema(arguments: dict[str, Any], schema: Mapping[str, Any]) -> None:
+    required, known = schema.get("required"), schema.get("properties")
+    for name in required if isinstance(required, list) else ():
+        if name not in arguments:
+            raise BadArguments(f"{name} is missing")
+    if schema.get("additionalProperties") is False and isinstance(known, dict):
+        for name in arguments:
+            if name not in known:
+                raise BadArguments(f"{name} is unknown; known are {', '.join(known)}")
+
+
+def _contexts_of(function: Any) -> tuple[str, ...]:
+    """The parameters of a function with a ready schema that want the context."""
+    try:
+        hints = get_type_hints(_implementation(function))
+    except Exception:  # it needs no hints, so those that it has need not be right
+        return ()
+    return tuple(name for name, hint in hints.items() if hint is ToolContext or ToolContext in get_args(hint))
 
 
 def _implementation(function: Any) -> Any:
@@ -199,6 +341,45 @@ def _parameters(function: Any, where: str) -> list[inspect.Parameter]:
     return [parameter for name, parameter in parameters.items() if name not in given]
 
 
+def _check_function(name: str, function: Any, timeout_s: float | Unset | None) -> None:
+    """Refuse what cannot be a tool, and say what can."""
+    if isinstance(function, (classmethod, staticmethod)):
+        raise ConfigurationError(
+            f"tool {function.__func__.__name__} is decorated inside its class: add it from outside,"
+            f" toolset.tool(TheClass.{function.__func__.__name__})"
+        )
+    if not callable(function):
+        kind = type(function).__name__
+        raise ConfigurationError(
+            f"{f'tool {name}: ' if name else ''}{kind} cannot be called; of an object with methods add the methods,"
+            " bound: toolset.tool(thing.method)"
+        )
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"a tool cannot be called {name!r}: give it a name of 1 to 64 letters, digits, underscores and hyphens,"
+            " toolset.tool(function, name='look_up')"
+        )
+    where = f"tool {name}"
+    inner = _implementation(function)
+    if inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
+        raise ConfigurationError(
+            f"{where} is async; tools are plain functions, which run on threads of their own: wrap it in one,"
+            f" def {name}(...): return asyncio.run(async_{name}(...))"
+        )
+    if isinstance(timeout_s, (int, float)) and not timeout_s > 0:
+        raise ConfigurationError(f"{where}: timeout_s must be above 0; None is no limit")
+
+
+def _no_hint(place: str, parameter: inspect.Parameter, function: Any, *, first: bool) -> ConfigurationError:
+    name = getattr(function, "__name__", "")
+    if first and parameter.name in ("self", "cls"):
+        return ConfigurationError(
+            f"{place} has no type hint: this is a method of no object yet; add it bound to one, after the object is"
+            f" made: toolset.tool(thing.{name})"
+        )
+    return ConfigurationError(f"{place} has no type hint: annotate it, e.g. `{parameter.name}: str`")
+
+
 def _spec(
     function: Any,
     name: str | None,
@@ -209,30 +390,21 @@ def _spec(
     approve: Approve | None,
 ) -> FunctionSpec:
     name = name if name is not None else getattr(function, "__name__", "")
-    if not _NAME.fullmatch(name):
-        raise ConfigurationError(
-            f"a tool cannot be called {name!r}: give it a name of 1 to 64 letters, digits, underscores and hyphens"
-        )
+    _check_function(name, function, timeout_s)
     where = f"tool {name}"
-    if not callable(function):
-        raise ConfigurationError(f"{where}: {function!r} cannot be called")
     inner = _implementation(function)
-    if inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
-        raise ConfigurationError(f"{where} is async; tools are plain functions, which run on threads of their own")
-    if isinstance(timeout_s, (int, float)) and not timeout_s > 0:
-        raise ConfigurationError(f"{where}: timeout_s must be above 0; None is no limit")
     documented = read_docstring(inspect.getdoc(function))
     shapes = Shapes(strict=strict)
     hints = hints_of(inner, where)
     fields: dict[str, Field] = {}
     positional: list[str] = []
     contexts: list[str] = []
-    for parameter in _parameters(function, where):
+    for number, parameter in enumerate(_parameters(function, where)):
         place = f"{where}, parameter {parameter.name}"
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise ConfigurationError(f"{place}: * and ** cannot be expressed; name every parameter")
         if parameter.name not in hints:
-            raise ConfigurationError(f"{place} has no type hint")
+            raise _no_hint(place, parameter, function, first=number == 0)
         hint = hints[parameter.name]
         if parameter.kind is parameter.POSITIONAL_ONLY:
             positional.append(parameter.name)

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import attrs
 
+from realtime_sync._secrets import is_secret
 from realtime_sync._version import __version__
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.transport import headers as grammar
@@ -116,7 +117,7 @@ def resolve_endpoint(
     sent = {name: value for name, value in sent.items() if name.lower() not in extra} | dict(headers or {})
     scheme = _SCHEMES[address.scheme]
     pairs = dict(parse_qsl(address.query, True)) | own_query | dict(query or {})
-    has_credentials = any(map(grammar.is_secret, (*sent, *pairs)))
+    has_credentials = any(map(is_secret, (*sent, *pairs)))
     if scheme == "ws" and has_credentials and not allow_insecure and not _private(host):
         raise ConfigurationError(
             f"the credentials would go to {host} unencrypted: use https:// or wss://, or allow_insecure=True"

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 
+from realtime_sync._secrets import is_secret
 from realtime_sync.errors import ConfigurationError
 
-__all__ = ["HEADER_NAME", "Headers", "SecretBytes", "Secrets", "checked", "header_lines", "is_secret"]
+__all__ = ["HEADER_NAME", "Headers", "SecretBytes", "Secrets", "checked", "header_lines"]
 
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
-_SECRET_NAME: Final = re.compile(r"auth|token|key|secret|passw|credential|cookie|signature|^sig$", re.IGNORECASE)
 _SHORTEST: Final = 8
 """What is shorter is no credential, but a word such as "Bearer"."""
 
@@ -61,11 +61,6 @@ def _texts_of(headers: Mapping[str, str], query: str) -> Iterator[str]:
     for name, value in parse_qsl(query, True):
         if is_secret(name):
             yield from (value, quote(value), quote(value, safe=""))
-
-
-def is_secret(name: str) -> bool:
-    """Whether a header or a parameter of a query holds a credential, as far as its name tells."""
-    return _SECRET_NAME.search(name) is not None
 
 
 def checked(headers: Any) -> Headers:

@@ -163,6 +163,21 @@ class Stream:
                 return False
         return True
 
+    def begin_locked(self, data: bytes) -> bool:
+        """Write what is taken now of ``data``, and queue the rest; the queue is empty. False when nothing is taken:
+        then it was not begun, and nothing is queued."""
+        counts: list[int] = []
+        # Queued before, so that the rest of it goes out after an interrupt.
+        self.queue.append((data, counts))
+        try:
+            counts.extend(map(self.descriptor.socket.send, (data,)))  # one call into C, as in `push_locked`
+        except BlockingIOError:
+            self.queue.pop()
+            return False
+        if counts[0] == len(data):
+            self.queue.pop()
+        return True
+
     # What follows serves the dialling thread, before the stream is shared. Each raises `RealtimeTimeout` at the
     # deadline and `HandshakeError` when the connection fails; both name what was being done.
 
@@ -281,6 +296,12 @@ class TlsStream(Stream):
                 self._settle_locked()
                 self._inner.push_locked()  # our part of it, which the peer waits for
                 return False
+
+    def begin_locked(self, data: bytes) -> bool:
+        """As `Stream.begin_locked`, but never False: what is encrypted has to go out."""
+        self.queue.append((data, []))
+        self.push_locked()
+        return True
 
     def _settle_locked(self) -> None:
         """Move ciphertext to the inner queue, counting the plain bytes that it holds; right after any interrupt."""

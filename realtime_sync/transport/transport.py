@@ -228,21 +228,35 @@ class Transport:
             raise RealtimeTimeout("a signal handler cannot send while its own thread is sending; nothing was sent")
         try:
             self._sending = True
-            # The rest of an interrupted message goes first, and while the peer takes no bytes nothing is begun.
-            while not (self._push() and self._writing.wait(0.0, write=True)):
+            while not self._begin(frame):
                 if deadline.expired:
                     raise self._too_late(deadline)
                 self._wait_writable(deadline)
-            with self._stream.lock:
-                if self._websocket.closing:
-                    raise ConnectionClosed(f"the connection to {self._address} is closing: nothing more can be sent")
-                self._stream.queue.append((frame, []))
-            while not self._push():
+            while (self._stream.unsent or self._websocket.staged) and not self._push():
                 if deadline.expired:
                     raise self._give_up(f"{self._address} stopped reading in the middle of a message", deadline)
                 self._wait_writable(deadline)
         finally:
             self._sending = False
+
+    def _begin(self, frame: bytes) -> bool:
+        """Write what can be written now of a message, whose rest is queued; False when nothing of it can."""
+        stream = self._stream
+        # The rest of an interrupted message goes first, and while the peer takes no bytes nothing is begun.
+        if (stream.unsent or self._websocket.staged) and not self._push():
+            return False
+        with stream.lock:
+            if self._pushing or stream.unsent:  # for the former see `_push`; the latter if the reader was faster
+                return False
+            try:
+                self._pushing = True  # or a signal handler that pushes would send the message once more
+                if self._websocket.closing:
+                    raise ConnectionClosed(f"the connection to {self._address} is closing: nothing more can be sent")
+                # A socket would take the first bytes of a message when it is nearly full already. It counts as writable
+                # only while there is room for more than those, and then a message hardly ever gets stuck half way.
+                return self._writing.wait(0.0, write=True) and stream.begin_locked(frame)
+            finally:
+                self._pushing = False
 
     def _drain(self, deadline: Deadline) -> None:
         while not self._push():

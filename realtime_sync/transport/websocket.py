@@ -8,10 +8,11 @@ out, and when the clock reaches `WebSocket.due_s` without a byte, `WebSocket.tic
 from __future__ import annotations
 
 import math
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from realtime_sync.errors import ConnectionClosed, ConnectionLost
 from realtime_sync.transport.frames import CLOSE, PING, PONG, TEXT, Closed, FrameParser, Violation, close_payload
+from realtime_sync.transport.masking import client_frame
 
 __all__ = ["End", "Silence", "WebSocket", "error_of"]
 
@@ -42,7 +43,6 @@ class WebSocket:
     """
 
     __slots__ = (
-        "_frame",
         "_goodbye",
         "_interval_s",
         "_parser",
@@ -54,8 +54,6 @@ class WebSocket:
     )
 
     def __init__(self, max_message_bytes: int) -> None:
-        from websocket import ABNF
-
         self.due_s = math.inf
         self.end: End | None = None
         self._parser = FrameParser(max_message_bytes)
@@ -64,7 +62,6 @@ class WebSocket:
         self._pinged = False
         self.staged: dict[int, bytes] = {}
         self._goodbye = False  # whether a close frame of ours was handed out
-        self._frame: Any = ABNF.create_frame
 
     # The reading side
 
@@ -120,8 +117,7 @@ class WebSocket:
 
     def text(self, text: str | bytes) -> bytes:
         """The frame of a message."""
-        frame: bytes = self._frame(text, TEXT).format()
-        return frame
+        return client_frame(TEXT, text.encode() if isinstance(text, str) else text)
 
     def close(self, code: int = _NORMAL, reason: str = "") -> None:
         """Stage a close frame, if none was before; after it nothing may be sent."""
@@ -140,8 +136,7 @@ class WebSocket:
             payload = self.staged.pop(opcode, None)
             if payload is not None:
                 self._goodbye = opcode == CLOSE
-                frame: bytes = self._frame(payload, opcode).format()
-                return frame
+                return client_frame(opcode, payload)
         return None
 
 

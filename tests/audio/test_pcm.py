@@ -202,3 +202,18 @@ def test_numpy_arrays() -> None:
             pcm_bytes(numpy.zeros(2, dtype=wrong))
     with pytest.raises(ConfigurationError, match="mono"):
         pcm_bytes(numpy.zeros((4, 2), dtype=numpy.int16))
+
+
+@pytest.mark.parametrize("encoding", ["audio/pcmu", "audio/pcma", "g711_ulaw", "g711_alaw"])
+def test_chunks_of_the_telephone(encoding: str) -> None:
+    pieces = list(chunks([SECOND[:333], bytearray(SECOND[333:1001])], chunk_ms=20, encoding=encoding))
+    assert [len(piece) for piece in pieces] == [160] * 6 + [41]  # 8000 Hz, one byte a sample
+    assert b"".join(pieces) == SECOND[:1001]
+    assert [len(piece) for piece in chunks(bytes(500), chunk_ms=20, encoding=encoding, rate_hz=16_000)] == [320, 180]
+
+
+def test_chunks_of_what_is_not_in_the_encoding() -> None:
+    with pytest.raises(ConfigurationError, match="unknown audio encoding 'mp3'"):
+        chunks(b"", encoding="mp3")
+    with pytest.raises(ConfigurationError, match=r"G\.711 audio must be bytes, not a buffer of format 'h'"):
+        list(chunks(array("h", [1]), encoding="audio/pcmu"))

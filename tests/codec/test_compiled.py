@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import UNSET
+from realtime_sync import UNSET, decode_server_event
+from realtime_sync.codec import compiled as shared
 from realtime_sync.codec.compiled import compiled
 from realtime_sync.codec.structure import strict
 from realtime_sync.events import AudioInput, NoiseReduction, WireObject
@@ -77,3 +78,19 @@ def test_what_does_not_fit_is_refused(fields: dict[str, Any]) -> None:
 def test_only_objects_are_read(value: Any) -> None:
     with pytest.raises(TypeError):
         compiled(NoiseReduction, strict)(value, None)
+
+
+def test_the_type_and_the_ids_of_a_response_are_shared_by_its_events() -> None:
+    def delta(n: int) -> Any:
+        fields = f'"response_id":"resp_{n}","item_id":"item_{n}","output_index":0,"content_index":0,"delta":"x{n}"'
+        return decode_server_event(f'{{"type":"response.output_text.delta",{fields}}}')
+
+    delta(0)
+    one, other = delta(1), delta(1)
+    assert one.type is other.type
+    assert one.response_id is other.response_id
+    assert one.item_id is other.item_id
+    for n in range(1000):  # what is remembered for it is bounded
+        event = delta(n)
+        assert (event.type, event.response_id, event.item_id) == (one.type, f"resp_{n}", f"item_{n}")
+        assert len(shared._seen) <= 64

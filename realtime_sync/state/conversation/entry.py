@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from realtime_sync._unset import UNSET
+from realtime_sync.codec import object_to_dict
 from realtime_sync.events import (
     ConversationItemInputAudioTranscriptionSegment,
     FunctionCall,
@@ -24,7 +24,6 @@ from realtime_sync.events import (
     OutputAudio,
     TranscriptionError,
 )
-from realtime_sync.events.base import WireObject, fields_of
 
 __all__ = ["ConversationEntry", "ConversationSnapshot"]
 
@@ -90,7 +89,7 @@ class ConversationSnapshot:
 
     def to_json(self, *, indent: int | None = None) -> str:
         """The items in order as a JSON array, each as it is on the wire, without audio."""
-        return json.dumps([_plain(entry.item) for entry in self], ensure_ascii=False, indent=indent)
+        return json.dumps([object_to_dict(entry.item) for entry in self], ensure_ascii=False, indent=indent)
 
     def _repr_html_(self) -> str:
         from realtime_sync.state.display import chat
@@ -125,9 +124,9 @@ def _text(item: Item) -> str:
     if isinstance(item, Message):
         return " ".join(filter(None, map(_part_text, item.content or ())))
     if isinstance(item, FunctionCall):
-        return f"{item.name}({item.arguments or ''})"
+        return f"{item.name}({_data(item, 'arguments')})"
     if isinstance(item, FunctionCallOutput):
-        return item.output or ""
+        return _data(item, "output")
     if isinstance(item, McpApprovalRequest):
         return f"{item.server_label}.{item.name}({item.arguments or ''})"
     if isinstance(item, McpApprovalResponse):
@@ -140,6 +139,13 @@ def _text(item: Item) -> str:
     return "[unknown]"
 
 
+def _data(item: FunctionCall | FunctionCallOutput, name: str) -> str:
+    """JSON text that some servers send as the object that it stands for."""
+    text = getattr(item, name) or ""
+    odd = None if text else item.extra.get(name)
+    return text if odd is None else json.dumps(odd, ensure_ascii=False)
+
+
 def _part_text(part: Any) -> str:
     if isinstance(part, (InputAudio, OutputAudio)):
         return "[audio]" if part.transcript is None else part.transcript
@@ -147,13 +153,3 @@ def _part_text(part: Any) -> str:
         return "[image]"
     text: str | None = getattr(part, "text", f"[{part.type}]")
     return text or ""
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, WireObject):
-        fields = {field.name: getattr(value, field.name) for field in fields_of(type(value)) if field.name != "extra"}
-        kept = {name: _plain(held) for name, held in fields.items() if held is not None and held is not UNSET}
-        return {**kept, **value.extra}
-    if isinstance(value, list):
-        return [_plain(entry) for entry in value]
-    return value

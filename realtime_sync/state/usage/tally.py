@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
@@ -13,6 +15,7 @@ from realtime_sync.events import (
     SessionConfig,
     SessionCreated,
     SessionUpdated,
+    Usage,
 )
 from realtime_sync.state.facts import Facts
 from realtime_sync.state.usage.limits import RateLimits
@@ -27,6 +30,8 @@ class UsageTally:
     apart from them, since another model makes them.
 
     It grows only by `apply`, on one thread; reading is safe on any. No response and no transcription is counted twice.
+    What responses report is added up when somebody looks: with many responses the sums would be a large part of what
+    each of them costs.
     """
 
     EVENTS: ClassVar[tuple[type[ServerEvent], ...]] = (
@@ -45,6 +50,8 @@ class UsageTally:
         """The model that transcribes the user's speech, as the server names it."""
         self.limits: Final = RateLimits()
         """The limits of the account."""
+        self._lock = threading.RLock()  # guards _responses, _by_model; an RLock, since a signal handler may look too
+        self._reported: deque[tuple[str | None, str | None, Usage]] = deque()  # model, response, usage; to be added up
         self._responses: dict[str, Used] = {}
         self._counted: set[str] = set()
         self._transcribed: set[tuple[str, int]] = set()
@@ -54,7 +61,7 @@ class UsageTally:
     @property
     def total(self) -> Used:
         """What all responses have used together."""
-        return sum(list(self._by_model.values()), Used())
+        return sum(self._added_up().values(), Used())
 
     @property
     def transcription(self) -> Used:
@@ -64,7 +71,9 @@ class UsageTally:
     @property
     def responses(self) -> Mapping[str, Used]:
         """What each response has used, by its id."""
-        return dict(self._responses)
+        with self._lock:
+            self._add_up_locked()
+            return dict(self._responses)
 
     def cost(self, prices: PriceTable, *, model: str | None = None, transcription_model: str | None = None) -> float:
         """What all of it costs, transcriptions included, in the currency of the table. ``model`` and
@@ -72,7 +81,7 @@ class UsageTally:
 
         Raises `ConfigurationError` when the table lacks a price that is needed.
         """
-        counted = [(used, name or model) for name, used in list(self._by_model.items())]
+        counted = [(used, name or model) for name, used in self._added_up().items()]
         counted += [(used, name or transcription_model) for name, used in list(self._transcription_by_model.items())]
         return sum((prices.cost(used, name) for used, name in counted if used != Used()), 0.0)
 
@@ -102,12 +111,28 @@ class UsageTally:
         known_by = response_id or event.event_id
         if usage is None or known_by in self._counted:
             return
-        used = used_by_response(usage)
         if known_by:
             self._counted.add(known_by)
-        if response_id:
-            self._responses[response_id] = used
-        self._by_model[self.model] = self._by_model.get(self.model, Used()) + used
+        self._reported.append((self.model, response_id, usage))
+
+    def _added_up(self) -> dict[str | None, Used]:
+        """What all responses have used, by the model."""
+        with self._lock:
+            self._add_up_locked()
+            return dict(self._by_model)
+
+    def _add_up_locked(self) -> None:
+        while self._reported:
+            report = self._reported.popleft()  # before all else: a signal handler that looks must not count it again
+            model, response_id, usage = report
+            try:
+                used = used_by_response(usage)
+                if response_id:
+                    self._responses[response_id] = used
+                self._by_model[model] = self._by_model.get(model, Used()) + used
+            except BaseException:  # an interrupt
+                self._reported.appendleft(report)
+                raise
 
     def _count_transcription(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
         place = (event.item_id, event.content_index or 0)

@@ -17,7 +17,8 @@ from typing import Annotated, Any, Final, Literal, NoReturn, Union, get_args, ge
 import attrs
 
 from realtime_sync.errors import ConfigurationError, RealtimeError
-from realtime_sync.tools.docstring import read_docstring
+from realtime_sync.tools.schema import models
+from realtime_sync.tools.schema.docstring import read_docstring
 
 __all__ = [
     "BadArguments",
@@ -318,12 +319,15 @@ class Shapes:
         if isinstance(hint, type):
             if issubclass(hint, enum.Enum):
                 return self._enum(hint, where)
+            if models.is_model(hint):
+                return self._model(hint, where)
             shape = self._class(hint, where)
             if shape is not None:
                 return shape
         raise ConfigurationError(
             f"{where}: {_name(hint)} cannot be expressed in JSON; use str, int, float, bool, None, lists, sets, tuples,"
-            " dicts with str keys, Literal, enums, attrs classes, dataclasses, TypedDict, dates, UUID, Path, or unions"
+            " dicts with str keys, Literal, enums, attrs classes, dataclasses, TypedDict, pydantic models, dates, UUID,"
+            " Path, or unions"
         )
 
     def _annotated(self, hint: Any, metadata: tuple[Any, ...], where: str) -> Shape:
@@ -342,6 +346,21 @@ class Shapes:
         if not pairs:
             raise ConfigurationError(f"{where}: the enum {_name(cls)} has no members")
         return _choice(pairs)
+
+    def _model(self, cls: Any, where: str) -> Shape:
+        """The shape of a class that knows its own schema, pydantic's say: it also reads the values itself."""
+        try:
+            schema = models.schema_of(cls, self.definitions, set(self._names.values()))
+        except Exception as error:
+            raise ConfigurationError(f"{where}: {_name(cls)} cannot be expressed in JSON: {error}") from error
+
+        def load(value: Any, at: str) -> Any:
+            try:
+                return models.loaded(cls, value)
+            except Exception as error:
+                raise BadArguments(models.reasons(error, at)) from error
+
+        return Shape(schema, load, f"a {cls.__name__}", _NESTED)
 
     def _container(self, kind: Any, arguments: tuple[Any, ...], where: str) -> Shape | None:
         if kind is tuple:
@@ -381,8 +400,11 @@ class Shapes:
 
     def _refer(self, hint: Any) -> JsonObject:
         if hint not in self._names:
-            same = sum(other.__name__ == hint.__name__ for other in self._names)
-            self._names[hint] = f"{hint.__name__}_{same + 1}" if same else hint.__name__
+            name, count = hint.__name__, 1
+            while name in self.definitions or name in self._names.values():
+                count += 1
+                name = f"{hint.__name__}_{count}"
+            self._names[hint] = name
         return {"$ref": f"#/$defs/{self._names[hint]}"}
 
     def _class(self, cls: type, where: str) -> Shape | None:
@@ -465,10 +487,12 @@ def is_documented(hint: Any) -> bool:
 
 
 def annotated_doc(metadata: Iterable[Any]) -> str | None:
-    """The text in the metadata of an ``Annotated``: a string, or an object with ``documentation``."""
+    """The text in the metadata of an ``Annotated``: a string, or an object with ``documentation`` or (the ``Field`` of
+    pydantic) ``description``."""
     for entry in metadata:
-        doc = entry if isinstance(entry, str) else getattr(entry, "documentation", None)
-        if isinstance(doc, str):
+        told = (entry, getattr(entry, "documentation", None), getattr(entry, "description", None))
+        doc = next((text for text in told if isinstance(text, str)), None)
+        if doc is not None:
             return inspect.cleandoc(doc)
     return None
 

@@ -1,0 +1,140 @@
+"""The order of the locks, as docs/architecture.md has it, watched in whole talks."""
+
+from __future__ import annotations
+
+import linecache
+import re
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import realtime_sync as rt
+from realtime_sync.audio import read_wav
+from realtime_sync.local import LocalServer, ToolCall
+from realtime_sync.playback import BargeIn, PlaybackTracker
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+ORDER = re.findall(r"^\| `(\w+\.\w+)` \|", PAGE.partition("## Locks")[2].partition("## Tests")[0], re.MULTILINE)
+ELSEWHERE = ("local", "recording")  # rooms of the other side
+
+
+class Watch:
+    """Which lock was taken while which other was held, by name: the module and the attribute that it was made for."""
+
+    def __init__(self) -> None:
+        self.pairs: set[tuple[str, str]] = set()
+        self.names: set[str] = set()
+        self._held = threading.local()
+
+    def made(self, kind: Any) -> Any:
+        lock, name = kind(), self._name()
+        return lock if name is None else Watched(self, lock, name)
+
+    def _name(self) -> str | None:
+        frame: Any = sys._getframe(2)
+        while frame.f_code.co_filename in (threading.__file__, __file__):
+            frame = frame.f_back
+        path = Path(frame.f_code.co_filename)
+        line = linecache.getline(str(path), frame.f_lineno)
+        found = re.match(r"\s*self\.(\w+)(: [^=]+)? = threading\.(R?Lock|Condition)\(", line)
+        ours = "realtime_sync" in path.parts and not set(ELSEWHERE) & set(path.parts)
+        if found is None or not ours:
+            return None
+        self.names.add(name := f"{path.stem}.{found[1]}")
+        return name
+
+    @property
+    def held(self) -> list[str]:
+        if not hasattr(self._held, "names"):
+            self._held.names = []
+        names: list[str] = self._held.names
+        return names
+
+    def takes(self, name: str) -> None:
+        self.pairs |= {(outer, name) for outer in self.held if outer != name}
+        self.held.append(name)
+
+    def gives(self, name: str) -> None:
+        if name in self.held:
+            self.held.reverse()
+            self.held.remove(name)
+            self.held.reverse()
+
+
+class Watched:
+    """A lock that says who takes it."""
+
+    def __init__(self, watch: Watch, lock: Any, name: str) -> None:
+        self._watch, self._lock, self._name = watch, lock, name
+
+    def acquire(self, *arguments: Any, **options: Any) -> bool:
+        taken: bool = self._lock.acquire(*arguments, **options)
+        if taken:
+            self._watch.takes(self._name)
+        return taken
+
+    def release(self) -> None:
+        self._lock.release()
+        self._watch.gives(self._name)
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lock, name)
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    made = Watch()
+    for name in ("Lock", "RLock"):
+        kind = getattr(threading, name)
+        monkeypatch.setattr(threading, name, lambda kind=kind: made.made(kind))
+    return made
+
+
+def test_the_page_names_every_lock_of_the_core() -> None:
+    assignment = re.compile(r"self\.(\w+)(?:: [^=]+)? = threading\.(?:R?Lock|Condition)\(")
+    core = [path for path in Path(rt.__file__).parent.rglob("*.py") if not set(ELSEWHERE) & set(path.parts)]
+    made = {f"{path.stem}.{name}" for path in core for name in assignment.findall(path.read_text(encoding="utf-8"))}
+    assert made == set(ORDER)
+
+
+@pytest.mark.parametrize("background", [False, True], ids=["pumped", "background"])
+def test_locks_are_taken_in_the_order_of_the_page(watch: Watch, background: bool) -> None:
+    replies = [ToolCall("add", {"a": 1, "b": 2}), "It is three.", "Another answer, long enough.", "Bye."]
+    with LocalServer(replies) as server, rt.connect("m", base_url=server.base_url) as session:
+
+        @session.tool
+        def add(a: int, b: int) -> int:
+            """Add two numbers."""
+            return a + b
+
+        tracker = PlaybackTracker()
+        tracker.attach(session)
+        barge_in = BargeIn(session, tracker)
+        session.on("response.output_text.delta", lambda event: str(session.conversation))
+        session.once("response.done", lambda event: session.send_text("by the way"))
+        if background:
+            session.start()
+        assert session.ask("What is 1 + 2?").transcript == "It is three."
+        turn = session.respond("And now?")
+        session.create_response()
+        assert b"".join(turn.audio())
+        while (chunk := tracker.take()) is not None:
+            tracker.played(chunk)
+        session.append_audio_bytes(read_wav(ROOT / "examples" / "speech.wav"))
+        session.interrupt()
+        barge_in.close()
+        session.stop()
+    place = {name: number for number, name in enumerate(ORDER)}
+    assert {"dispatcher._pump", "acks._lock", "sequencer._lock", "runner._changed"} <= watch.names
+    assert len(watch.pairs) > 10
+    assert {pair for pair in watch.pairs if place[pair[0]] > place[pair[1]]} == set()

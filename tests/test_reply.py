@@ -1,0 +1,190 @@
+"""What a reply gathers from the events of its response."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fakes import FakeSession, response_created, response_done, text_delta
+
+import realtime_sync as rt
+from realtime_sync import events as e
+from realtime_sync.session import reply as room
+from realtime_sync.session.reply import Reply
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeSession]:
+    with FakeSession() as made:
+        yield made
+
+
+@pytest.mark.parametrize("status", ["failed", "incomplete", "cancelled"])
+def test_a_response_that_is_not_completed(fake: FakeSession, status: str) -> None:
+    for check in (True, False):
+        turn = fake.session.respond()
+        create = fake.wire.wait_sent(1 if check else 2)
+        details = {"type": status, "reason": "content_filter", "error": {"code": "server_error"}}
+        fake.wire.say(
+            response_created(f"r{check}", create),
+            text_delta(f"r{check}", "so far"),
+            response_done(f"r{check}", status, status_details=details),
+        )
+        if check:
+            with pytest.raises(rt.ResponseFailed, match="content_filter, server_error") as caught:
+                turn.result()
+            assert caught.value.status == status
+            assert turn.reply.text == "so far"
+        else:
+            assert turn.result(check=False).status == status
+
+
+def test_a_reply_is_whole_without_deltas_and_without_what_cannot_be_decoded(fake: FakeSession) -> None:
+    turn = fake.session.respond()
+    create = fake.wire.wait_sent(1)
+    place = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
+    fake.wire.say(
+        response_created("r", create),
+        {"type": "response.output_audio.delta", **place, "delta": "A"},
+        {"type": "response.output_audio.delta", **place, "delta": base64.b64encode(b"pcm").decode()},
+        {"type": "response.output_audio_transcript.delta", **place, "delta": "sp"},
+        {"type": "response.output_audio_transcript.done", **place, "transcript": "spoken"},
+        {"type": "response.output_audio_transcript.done", **place, "transcript": None},
+        {"type": "response.output_text.done", **place, "text": "written"},
+        {"type": "response.output_text.done", **place, "text": None},
+        {"type": "response.function_call_arguments.done", **place, "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "response.output_item.done", **place, "item": {"type": "message", "role": "assistant", "content": []}},
+        response_done("r", "failed"),
+    )
+    reply = turn.result(check=False)
+    assert (reply.audio, reply.transcript, reply.text) == (b"pcm", "spoken", "written")
+    assert [call.call_id for call in reply.tool_calls] == ["c"]
+    assert len(reply.items) == 1
+    with pytest.raises(rt.ResponseFailed, match=r"failed$"):
+        reply.raise_for_status()
+
+
+NOTHING: Any = None
+
+
+def place(output_index: int | None = 0, content_index: int | None = 0) -> Any:
+    return {"response_id": "r", "item_id": "i", "output_index": output_index, "content_index": content_index}
+
+
+def text(delta: str | None, *where: int | None) -> e.ServerEvent:
+    given: Any = delta
+    return e.ResponseOutputTextDelta(**place(*where), delta=given)
+
+
+def folded(*events: e.ServerEvent) -> Reply:
+    reply = Reply()
+    for event in events:
+        reply.apply(event)
+    return reply
+
+
+def done(**fields: Any) -> e.ResponseDone:
+    return e.ResponseDone(response=e.Response(id="r", **fields))
+
+
+def test_parts_stand_in_their_order_however_they_interleave() -> None:
+    events = [text("d", 1, 0), text("a", 0, 0), text("c", 0, 1), text("b", 0, 0), text("e", 1, 0)]
+    assert folded(*events).text == "abcde"
+
+
+def test_what_the_server_leaves_out_is_nothing_and_the_first_place() -> None:
+    assert folded(text("a", None, None), text(None), text("b", 0, 0)).text == "ab"
+
+
+def test_the_whole_text_at_the_end_replaces_the_pieces() -> None:
+    whole = e.ResponseOutputTextDone(**place(), text="Hello")
+    assert folded(text("Hel"), whole).text == "Hello"
+    assert folded(text("Hel"), text("lo"), whole).text == "Hello"
+    said = e.ResponseOutputAudioTranscriptDone(**place(), transcript="Hi")
+    spoken = folded(e.ResponseOutputAudioTranscriptDelta(**place(), delta="H"), said)
+    assert (spoken.transcript, str(spoken), spoken.text) == ("Hi", "Hi", "")
+
+
+def test_the_reply_of_a_new_response_is_empty_and_in_progress() -> None:
+    reply = Reply()
+    assert (reply.text, reply.transcript, reply.audio, reply.items, reply.tool_calls) == ("", "", b"", [], [])
+    assert (reply.done, reply.status, reply.usage, reply.response_id) == (False, "in_progress", None, None)
+    assert reply.raise_for_status() is reply, "it may still go well"
+
+
+def test_events_that_tell_nothing_of_it_change_nothing() -> None:
+    reply = folded(e.ResponseCreated(response=e.Response(id="r")), e.UnknownEvent(type="x"))
+    assert repr(reply) == repr(Reply())
+
+
+@pytest.mark.parametrize("response", [e.Response(), NOTHING])
+def test_an_end_without_a_status_is_a_good_one(response: Any) -> None:
+    reply = folded(e.ResponseDone(response=response))
+    assert (reply.done, reply.status) == (True, "completed")
+    assert reply.raise_for_status() is reply
+
+
+def test_times_are_counted_from_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 11.0, 12.5, 13.0, 14.0])
+    monkeypatch.setattr(room, "now", lambda: next(clock))
+    audio = e.ResponseOutputAudioDelta(**place(), delta="AAAA")
+    reply = folded(text("a"), text("b"), audio, audio, done())
+    assert (reply.first_delta_s, reply.first_audio_s, reply.duration_s) == (1.0, 2.5, 3.0)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        e.ResponseOutputTextDelta(**place(), delta="a"),
+        e.ResponseOutputAudioDelta(**place(), delta="AAAA"),
+        e.ResponseOutputAudioTranscriptDelta(**place(), delta="a"),
+    ],
+    ids=lambda event: event.type,
+)
+def test_the_first_piece_of_any_content_counts(first: e.ServerEvent) -> None:
+    reply = folded(first)
+    assert reply.first_delta_s is not None
+    assert (reply.first_audio_s is not None) == isinstance(first, e.ResponseOutputAudioDelta)
+
+
+def call(call_id: str | None, name: str = "f", arguments: str = "{}") -> Any:
+    return e.FunctionCall(id="i", call_id=call_id, name=name, arguments=arguments)
+
+
+def test_calls_are_gathered_from_all_that_tells_of_them_each_once() -> None:
+    told = e.ResponseFunctionCallArgumentsDone(
+        response_id="r", item_id="i", output_index=0, call_id="c", name="f", arguments="{}"
+    )
+    item = e.ResponseOutputItemDone(response_id="r", output_index=0, item=call("c"))
+    other = e.ResponseOutputItemDone(response_id="r", output_index=1, item=call("d", "g"))
+    assert [c.name for c in folded(told).tool_calls] == ["f"]
+    assert [c.name for c in folded(other, told, item).tool_calls] == ["f", "g"]
+    assert [c.call_id for c in folded(told, item, other, done(output=[call("c"), call("d")])).tool_calls] == ["c", "d"]
+
+
+def test_the_items_at_the_end_go_first_and_those_before_stand_in_for_them() -> None:
+    early = e.ResponseOutputItemDone(response_id="r", output_index=1, item=call("d"))
+    first = e.ResponseOutputItemDone(response_id="r", output_index=NOTHING, item=call("c"))
+    assert [item.call_id for item in folded(early, first).items] == ["c", "d"]
+    assert [item.call_id for item in folded(early, done(output=[])).items] == ["d"]
+    reply = folded(early, done(output=[call("e")]))
+    assert [item.call_id for item in reply.items] == ["e"]
+    reply.items.clear()
+    assert len(reply.items) == 1, "a list of one's own"
+
+
+def test_one_that_was_never_asked_for_is_cancelled() -> None:
+    reply = Reply()
+    reply.end_unsent()
+    assert (reply.done, reply.status) == (True, "cancelled")
+    assert reply.duration_s is not None
+    with pytest.raises(rt.ResponseFailed, match=r"ended as cancelled$"):
+        reply.raise_for_status()
+
+
+def test_repr_shows_the_text_and_the_length_of_the_audio() -> None:
+    audio = e.ResponseOutputAudioDelta(**place(), delta="AAAA")
+    reply = folded(text("hi"), audio, done(output=[call("c", "look")]))
+    assert repr(reply) == "<Reply completed: 'hi', tool_calls=['look'], 3 bytes of audio>"
