@@ -95,6 +95,7 @@ def test_what_tools_hold_is_as_good_as_the_session_and_then_a_closed_one() -> No
         del session
         assert held.closed
         assert "nobody" in repr(held)
+        assert held.off("error", print) is False
         with pytest.raises(rt.ConnectionClosed, match="nobody refers"):
             held.send_text("x")
 

@@ -50,11 +50,13 @@ ULAW = Sound("pcmu", 8_000)
     [
         (
             NESTED,
-            Facts("realtime", False, "s", "m", 9, ULAW, Sound("pcm", 24_000), VAD, "whisper-1", "sage", ("audio",)),
+            Facts(
+                "realtime", False, "s", "m", 9, ULAW, Sound("pcm", 24_000), VAD, "whisper-1", "sage", ("audio",), True
+            ),
         ),
-        (FLAT, Facts(None, True, "s", "m", 9, ULAW, Sound("pcm"), VAD, "whisper-1", "sage", ("audio",))),
-        (TRANSCRIPTION, Facts("transcription", False, "s", None, 9, ULAW, Sound(), VAD, "whisper-1")),
-        (TRANSLATION, Facts("translation", False, "s", "m", 9, transcription_model="whisper-1")),
+        (FLAT, Facts(None, True, "s", "m", 9, ULAW, Sound("pcm"), VAD, "whisper-1", "sage", ("audio",), True)),
+        (TRANSCRIPTION, Facts("transcription", False, "s", None, 9, ULAW, Sound(), VAD, "whisper-1", transcribes=True)),
+        (TRANSLATION, Facts("translation", False, "s", "m", 9, transcription_model="whisper-1", transcribes=True)),
         (UNKNOWN, Facts("hologram")),
         (e.RealtimeSessionConfig(), Facts("realtime")),
         (e.FlatSessionConfig(), Facts()),

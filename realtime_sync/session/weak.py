@@ -41,6 +41,11 @@ class WeakSession:
         session = self._known()
         return session is None or bool(session.closed)
 
+    def off(self, key: Any, handler: Callable[[Any], object]) -> bool:
+        """As that of the session; there is nothing to take back from one that is gone."""
+        session = self._known()
+        return session is not None and bool(session.off(key, handler))
+
     def __getattr__(self, name: str) -> Any:
         session = self._known()
         if session is None:
