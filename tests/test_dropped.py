@@ -14,6 +14,7 @@ from fakes import FakeSession
 
 import realtime_sync as rt
 from realtime_sync.local import LocalServer, Reply, ToolCall, Turn
+from realtime_sync.session.weak import WeakSession
 
 
 def threads() -> list[str]:
@@ -82,6 +83,21 @@ def test_dropping_needs_no_garbage_collection() -> None:
         assert not thread.is_alive()
     finally:
         gc.enable()
+
+
+def test_what_tools_hold_is_as_good_as_the_session_and_then_a_closed_one() -> None:
+    with LocalServer(["Hello."]) as server:
+        session = rt.connect("m", base_url=server.base_url)
+        held: Any = WeakSession(session)
+        assert isinstance(held, rt.RealtimeSession)
+        assert (held.id, held.closed, repr(held)) == (session.id, False, repr(session))
+        assert next(iter(held)).type == "session.created"
+        del session
+        assert held.closed
+        assert "nobody" in repr(held)
+        assert held.off("error", print) is False
+        with pytest.raises(rt.ConnectionClosed, match="nobody refers"):
+            held.send_text("x")
 
 
 def test_an_error_that_repeats_the_key_does_not_show_it(caplog: pytest.LogCaptureFixture) -> None:

@@ -51,12 +51,12 @@ ULAW = Sound("pcmu", 8_000)
         (
             NESTED,
             Facts(
-                "realtime", False, "s", "m", 9, ULAW, Sound("pcm", 24_000), VAD, True, "whisper-1", "sage", ("audio",)
+                "realtime", False, "s", "m", 9, ULAW, Sound("pcm", 24_000), VAD, "whisper-1", "sage", ("audio",), True
             ),
         ),
-        (FLAT, Facts(None, True, "s", "m", 9, ULAW, Sound("pcm"), VAD, True, "whisper-1", "sage", ("audio",))),
-        (TRANSCRIPTION, Facts("transcription", False, "s", None, 9, ULAW, Sound(), VAD, True, "whisper-1")),
-        (TRANSLATION, Facts("translation", False, "s", "m", 9, transcribes=True, transcription_model="whisper-1")),
+        (FLAT, Facts(None, True, "s", "m", 9, ULAW, Sound("pcm"), VAD, "whisper-1", "sage", ("audio",), True)),
+        (TRANSCRIPTION, Facts("transcription", False, "s", None, 9, ULAW, Sound(), VAD, "whisper-1", transcribes=True)),
+        (TRANSLATION, Facts("translation", False, "s", "m", 9, transcription_model="whisper-1", transcribes=True)),
         (UNKNOWN, Facts("hologram")),
         (e.RealtimeSessionConfig(), Facts("realtime")),
         (e.FlatSessionConfig(), Facts()),
@@ -128,10 +128,10 @@ def test_a_voice_is_known_by_its_name_or_by_its_id() -> None:
 
 
 def test_a_response_may_have_a_format_of_its_own() -> None:
-    own = e.Response(audio=e.ResponseAudio(output=e.ResponseAudioOutput(format=e.AudioPcma())))
+    own = e.Response(audio=e.AudioConfig(output=e.AudioOutput(format=e.AudioPcma())))
     assert sound_of(own) == Sound("pcma", 8_000)
-    silent = e.Response(audio=e.ResponseAudio(output=e.ResponseAudioOutput(voice="sage")))
-    for none in (silent, e.Response(audio=e.ResponseAudio()), e.Response(), None):
+    silent = e.Response(audio=e.AudioConfig(output=e.AudioOutput(voice="sage")))
+    for none in (silent, e.Response(audio=e.AudioConfig()), e.Response(), None):
         assert sound_of(none) is None
 
 
@@ -190,9 +190,9 @@ def test_what_is_in_the_older_dialect_already_or_odd_is_sent_as_it_is() -> None:
 
 def test_only_what_the_older_dialect_alone_has_shows_it() -> None:
     for told in ({"voice": "sage"}, {"temperature": 0.7}, {"turn_detection": None}, {"input_audio_format": "pcm16"}):
-        assert Facts.of(e.FlatSessionConfig(**told)).flat, told
+        assert Facts.of(e.FlatSessionConfig(**told)).flat, told  # type: ignore[arg-type]
     for common in ({}, {"id": "s"}, {"model": "m", "instructions": "x"}, {"prompt": None}):
-        assert not Facts.of(e.FlatSessionConfig(**common)).flat, common
+        assert not Facts.of(e.FlatSessionConfig(**common)).flat, common  # type: ignore[arg-type]
 
 
 # Reports that leave something out

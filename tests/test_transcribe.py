@@ -136,7 +136,7 @@ def test_refusals_before_anything_is_sent() -> None:
             with pytest.raises(rt.InvalidEvent, match=r"transcription session makes no responses: transcribe\(\)"):
                 call()
         for audio in (b"", "no/such.wav", b"RIFFnonsense"):
-            with pytest.raises(rt.ConfigurationError):
+            with pytest.raises((rt.ConfigurationError, rt.InvalidEvent)):
                 session.transcribe(audio)
         with pytest.raises(rt.ConfigurationError, match="pace"):
             session.transcribe(SPEECH, pace=0)

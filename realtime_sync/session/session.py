@@ -43,6 +43,7 @@ from realtime_sync.sending.user_input import coded_audio, user_message
 from realtime_sync.session.reply import Reply
 from realtime_sync.session.turn import TURN_TIMEOUT_S, Faults, Turn, Turns
 from realtime_sync.session.verbs import Sender
+from realtime_sync.session.weak import WeakSession, weakly
 from realtime_sync.state.session_state import SessionState
 
 if TYPE_CHECKING:
@@ -86,14 +87,14 @@ class RealtimeSession(Sender, Keyed):
         family: Family = REALTIME,
     ) -> None:
         self._connection = connection
-        self._dispatcher = Dispatcher(inbox, _weakly(self._find_cause))
+        self._dispatcher = Dispatcher(inbox, weakly(self._find_cause))
         self._family = family
         self._opened = False
         self._acks = AckTable(self._dispatcher.wait, family)
         state = SessionState(self._dispatcher)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
         outgoing = Outgoing(connection.send, self._acks, state, checks=checks, before_response=limit, family=family)
-        sequencer = Sequencer(self._acks, state.responses, connection.send, _weakly(self.cancel_response))
+        sequencer = Sequencer(self._acks, state.responses, connection.send, weakly(self.cancel_response))
         super().__init__(outgoing, sequencer, state)
         server, client = known_types(family)
         self._key_of = partial(key_of, server=server, client=client)
@@ -113,12 +114,12 @@ class RealtimeSession(Sender, Keyed):
         self._dispatcher.at_idle.append(sequencer.tick)
         # Weakly: a thread of `start` holds the dispatcher, and must not keep a session that nobody else holds any more.
         # First of all: what else keeps state asks which response an event belongs to.
-        self._dispatcher.subscribe(STATE, _weakly(self._answered), *answers(family))
-        self._dispatcher.subscribe(STATE, _weakly(self._began), *family.opened_by)
-        self._dispatcher.subscribe(STATE, _weakly(self._responding), *RESPONDING)
-        self._dispatcher.subscribe(STATE, _weakly(self._refused), family.error_class)
-        self._dispatcher.subscribe(STATE, _weakly(self._malformed), MalformedEvent)
-        self._dispatcher.subscribe(STATE, _weakly(self._approval_asked), ResponseOutputItemDone)
+        self._dispatcher.subscribe(STATE, weakly(self._answered), *answers(family))
+        self._dispatcher.subscribe(STATE, weakly(self._began), *family.opened_by)
+        self._dispatcher.subscribe(STATE, weakly(self._responding), *RESPONDING)
+        self._dispatcher.subscribe(STATE, weakly(self._refused), family.error_class)
+        self._dispatcher.subscribe(STATE, weakly(self._malformed), MalformedEvent)
+        self._dispatcher.subscribe(STATE, weakly(self._approval_asked), ResponseOutputItemDone)
         state.follow()
         self._at_close: list[Callable[[], object]] = []
         self._abandon = weakref.finalize(self, connection.abandon)
@@ -369,18 +370,16 @@ class RealtimeSession(Sender, Keyed):
         is how long the next transcript may take once all is sent, in seconds; ``None``: as long as the connection
         lives. One recording at a time; left early, what is left of it is thrown away.
 
-        Raises `InvalidEvent` for a session that does not transcribe and `ConfigurationError` for audio that cannot be
-        read, at the call and before anything is sent; while it is iterated `RealtimeTimeout`, `ServerError` when a
-        commit is refused, and `ConnectionClosed` or its kin. A stretch that could not be understood is a segment with
-        an ``error``.
+        Raises `InvalidEvent` for a session that does not transcribe and for empty audio, `ConfigurationError` for audio
+        that cannot be read, both at the call and before anything is sent; while it is iterated `RealtimeTimeout`,
+        `ServerError` when a commit is refused, and `ConnectionClosed` or its kin. A stretch that could not be
+        understood is a segment with an ``error``.
         """
         from realtime_sync.session.transcription import Transcription, check_transcribes
 
         facts = self._state.facts
         check_transcribes(facts)
         coded = coded_audio(audio, facts.input)
-        if not coded:
-            raise ConfigurationError("there is nothing to transcribe: the audio is empty")
         transcription = Transcription(
             self,
             self._dispatcher,
@@ -458,7 +457,7 @@ class RealtimeSession(Sender, Keyed):
                 self._own_tools = Toolset()
             together = Toolset(self._own_tools, toolset)
             options.setdefault("replaces", self._tool_runner)
-            runner = self._tool_runner = ToolRunner(weakref.proxy(self), together, **options)
+            runner = self._tool_runner = ToolRunner(cast("RealtimeSession", WeakSession(self)), together, **options)
             if announce:
                 runner.announce()
         return runner
@@ -684,17 +683,6 @@ class RealtimeSession(Sender, Keyed):
         return explain(
             self._connection.cause, self._last_error, last=isinstance(self._connection.last, self._family.error_class)
         )
-
-
-def _weakly(method: Callable[..., R]) -> Callable[..., Any]:
-    """The method as long as its object is there; then a function that does nothing."""
-    known = weakref.WeakMethod(method)
-
-    def call(*given: Any) -> R | None:
-        bound = known()
-        return None if bound is None else bound(*given)
-
-    return call
 
 
 def _visiting(visitor: ServerEventVisitor[Any]) -> Callable[[ServerEvent], object]:

@@ -40,6 +40,7 @@ from realtime_sync.sending.outgoing import Outgoing
 from realtime_sync.sending.sequencer import Sequencer
 from realtime_sync.sending.tools_told import ToolsTold
 from realtime_sync.sending.user_input import user_message
+from realtime_sync.session.weak import weakly
 from realtime_sync.state.session_state import SessionState
 
 __all__ = ["Sender"]
@@ -57,7 +58,7 @@ class Sender:
         self._outgoing = outgoing
         self._sequencer = sequencer
         self._state = state
-        self._tools_told = ToolsTold(lambda: state.config, self.update_session)
+        self._tools_told = ToolsTold(lambda: state.config, weakly(self.update_session))
 
     def send(self, event: ClientEvent | Mapping[str, Any]) -> Ack[Any]:
         """Send any client event, or its JSON as a mapping, and return the handle of its confirmation.

@@ -103,11 +103,11 @@ class Facts:
     output: Sound = Sound()
     turn_detection: TurnDetection | Unset | None = UNSET
     """How the server finds the turns of the user: ``None`` when it does not, `UNSET` when that is not told."""
-    transcribes: bool = False
-    """Whether the user's speech is written down."""
     transcription_model: str | None = None
     voice: str | None = None
     modalities: tuple[str, ...] | None = None
+    transcribes: bool = False
+    """Whether the user's speech is written down."""
 
     @classmethod
     def of(cls, config: SessionConfig | None) -> Facts:
