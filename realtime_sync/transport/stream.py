@@ -284,7 +284,9 @@ class TlsStream(Stream):
             out = sum(counts)
             if out == len(data):
                 self.queue.popleft()
-                continue
+                if self.queue:
+                    continue
+                return True  # its ciphertext left just above
             stop = min(out + _RECORD_BYTES, len(data))
             # Noted before, for an interrupt may come when the engine has taken the bytes and not yet said so.
             self._unsettled = (counts, stop)
