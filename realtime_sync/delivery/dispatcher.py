@@ -1,7 +1,13 @@
 """Delivery: takes events out of the inbox and gives each to the state, the waiters, the handlers and the caller.
 
 Whatever blocks pumps: it dispatches events on its own thread until what it waits for has happened. One thread pumps
-at a time. Another that wants to wait sleeps on a condition meanwhile, and takes the pump over when it becomes free.
+at a time. Another that wants to wait sleeps meanwhile, and takes the pump over when it becomes free.
+
+An interrupt (Ctrl-C) may strike the pumping thread between any two steps. **An event stays at the head of the pending
+ones, with the number of the receivers that had it, until all of them had it**; whoever pumps next goes on there. The
+library's own receivers run where no interrupt strikes (`Control`), but for those of deltas, which come by the thousand:
+they end with their one effect, made by an operator. A receiver of the user is counted right before it is called. In
+between there is no call, so nothing can strike there. What moves an event from one queue to another is one call into C.
 """
 
 from __future__ import annotations
@@ -11,15 +17,18 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from itertools import islice
+from threading import get_ident
+from typing import Any, Final, NamedTuple
 
 from realtime_sync._deadline import SLICE_S, Deadline
-from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.delivery.control import Control, Task
+from realtime_sync.delivery.inbox import END, Header, Inbox
 from realtime_sync.delivery.remarks import Remarks
-from realtime_sync.errors import ConnectionClosed, InboxOverflow, RealtimeError, RealtimeTimeout
+from realtime_sync.errors import ConnectionClosed, InboxOverflow, RealtimeError, RealtimeTimeout, fork_error
 from realtime_sync.events import ServerEvent, UnknownEvent
 
-__all__ = ["HANDLER", "STATE", "VISITOR", "WAITER", "Dispatcher", "Receiver"]
+__all__ = ["HANDLER", "STATE", "VISITOR", "WAITER", "Dispatcher", "Prepared", "Receiver"]
 
 Receiver = Callable[[Any], object]
 """Called with an event; what it returns is ignored."""
@@ -33,7 +42,52 @@ HANDLER: Final = 2
 VISITOR: Final = 3
 """The visitor of `run`."""
 
+_POPLEFT: Final[Callable[[deque[Any]], Any]] = deque.popleft
 _log = logging.getLogger("realtime_sync")
+
+
+class Prepared:
+    """A receiver that finds out by `prepare` whom to call. On the pumping thread; prepared again after an interrupt."""
+
+    def prepare(self, event: Any) -> Receiver | None:
+        """Who is to be called with the event, if anybody."""
+        raise NotImplementedError
+
+    def __call__(self, event: Any) -> object:
+        receiver = self.prepare(event)
+        return None if receiver is None else receiver(event)
+
+
+class _Route(NamedTuple):
+    """Who receives an event, in order."""
+
+    own: tuple[Receiver, ...]
+    """Receivers of the library."""
+    guarded: bool
+    """Whether those run where no interrupt strikes."""
+    others: tuple[Receiver, ...]
+    """Receivers of the user, and prepared ones."""
+    prepared: bool
+    """Whether there are any of these."""
+
+
+class _Aside:
+    """An event whose handler waits for later ones, with the number of receivers that had it."""
+
+    __slots__ = ("event", "others", "served")
+
+    def __init__(self, event: ServerEvent, others: tuple[Receiver, ...], served: int) -> None:
+        self.event = event
+        self.others = others
+        self.served = served
+
+
+class _Claims(threading.local):
+    """What `Dispatcher.next` has taken for this thread and not returned yet."""
+
+    def __init__(self) -> None:
+        self.taken: deque[tuple[ServerEvent, int]] = deque()
+        self.given = False  # whether the caller has got it
 
 
 class Dispatcher:
@@ -46,23 +100,36 @@ class Dispatcher:
     def __init__(self, inbox: Inbox, cause: Callable[[], RealtimeError | None]) -> None:
         self._inbox = inbox
         self._find_cause = cause
-        self._pump = threading.RLock()  # held by the thread that dispatches; guards _batch
-        self._batch: deque[ServerEvent] = deque()
-        self._previewed = 0  # so many events of _batch have been shown to the STATE receivers already
-        self._average_bytes = 0
-        self._changed = threading.Condition()  # guards _sleepers; notified after an event when somebody sleeps
-        self._sleepers = 0
+        # Held by the thread that dispatches; guards the pending events and all that is noted of them. It can be given
+        # back without knowing whether it was taken.
+        self._pump = threading.RLock()
+        self._pumper: int | None = None  # the thread that holds it, by its ident
+        self._pending: deque[Any] = deque()  # batches of the inbox, flat
+        self._event: ServerEvent | None = None  # the event at the head, once its dispatch has begun
+        self._route: _Route = _Route((), False, (), False)  # its receivers
+        self._served = 0  # how many of them had it, or are being called
+        self._inside = False  # whether one of its handlers runs
+        self._asides: list[_Aside] = []
+        self._live = 0  # so many of them are of calls that have not been left
+        self._task: Task | None = None  # of the library's receivers
+        self._fault: Exception | None = None  # what one of those raised
+        self._previewed: list[ServerEvent] = []  # pending events that have been shown to the STATE receivers already
+        self._reached = Header(0, 0, 0)
+        self._sleepers: deque[threading.Lock] = deque()  # of threads that wait; each is released and goes
         self._registry = threading.Lock()  # guards _receivers and the replacement of _routes
         self._receivers: list[tuple[int, type[ServerEvent] | str, Receiver]] = []
-        self._routes: dict[type[ServerEvent], tuple[Receiver, ...]] = {}
+        self._routes: dict[type[ServerEvent], _Route] = {}
         self._kept: deque[tuple[ServerEvent, int]] | None = None  # for next(): events that passed, with their size
+        self._claims = _Claims()
         self._kept_bytes = 0
         self._missed = 0
         self._ended = False
         self._pid = os.getpid()
         self._cause: RealtimeError | None = None
+        self.control = Control()
+        """Runs what an interrupt must not cut in two."""
         self.at_end: list[Callable[[RealtimeError], None]] = []
-        """Called once, on the pumping thread, when the last event has been delivered."""
+        """Called once, when the last event has been delivered; where no interrupt strikes."""
         self.at_idle: list[Callable[[], None]] = []
         """Called on the pumping thread when nothing has arrived for a moment."""
         self.remarks = Remarks()
@@ -101,11 +168,15 @@ class Dispatcher:
             ]
         return sorted(entries, key=lambda entry: entry[0])
 
-    def _route(self, event: ServerEvent) -> tuple[Receiver, ...]:
+    def _find_route(self, event: ServerEvent) -> _Route:
         cls = type(event)
         with self._registry:
             routes = self._routes  # a change of the receivers meanwhile replaces it: what is stored then is forgotten
-        route = tuple(receiver for _, receiver in self._chosen(event))
+        chosen = self._chosen(event)
+        own = [r for stage, r in chosen if stage <= WAITER and not isinstance(r, Prepared)]
+        others = [r for stage, r in chosen if stage > WAITER or isinstance(r, Prepared)]
+        guarded = bool(own) and not (event.type or "").endswith(".delta")
+        route = _Route(tuple(own), guarded, tuple(others), any(isinstance(r, Prepared) for r in others))
         if cls is not UnknownEvent:  # whose receivers depend on the type of each event
             routes[cls] = route
         return route
@@ -129,66 +200,220 @@ class Dispatcher:
         handler raised if this thread ran it.
         """
         mark = self.remarks.count
+        me = get_ident()
+        if self._pumper == me:  # in a handler
+            self._pump_until(done, deadline, what, mark)
+            return
         while not done():
-            if self._pump.acquire(blocking=False):
-                try:
-                    while not done():
-                        self._check(deadline, what, mark)
-                        self.step(deadline.slice())
-                finally:
-                    self._leave()
-            else:
-                self._sleep(done, deadline)
-                if not done():
-                    self._check(deadline, what, mark)
+            try:
+                if self._pump.acquire(blocking=False):
+                    self._pumper = me
+                    self._pump_until(done, deadline, what, mark)
+                    return
+            finally:
+                # An interrupt may come when the pump has been taken and `acquire` has not said so yet: it is given back
+                # without asking, and at once. The lock itself knows whose it is.
+                if self._pumper == me:
+                    self._pumper = None
+                try:  # noqa: SIM105  suppress() would leave room for one more interrupt
+                    self._pump.release()
+                except RuntimeError:
+                    pass
+                self._wake_sleepers()
+            self._sleep(done, deadline)
+            if not done():
+                self._check(deadline, what, mark)
+
+    def _pump_until(self, done: Callable[[], bool], deadline: Deadline, what: str, mark: int) -> None:
+        while not done():
+            self._check(deadline, what, mark)
+            self.step(deadline.slice())
 
     def step(self, wait_s: float) -> bool:
         """Dispatch the next event, if one comes within ``wait_s`` seconds. The caller holds the pump."""
-        batch = self._batch
-        if not batch and not self._refill(wait_s):
-            return False
-        event = batch.popleft()
-        if self._kept is not None:
-            self._keep(self._kept, event)
-        route = self._routes.get(type(event))
-        if route is None:
-            route = self._route(event)
-        if self._previewed:
-            self._previewed -= 1
-            route = tuple(receiver for stage, receiver in self._chosen(event) if stage != STATE)
-        fault: Exception | None = None
-        for receiver in route:
-            try:
-                receiver(event)
-            except Exception as raised:
-                if fault is not None:
-                    _log.error("a further handler of %s failed", event.type, exc_info=raised)
-                fault = fault or raised
+        if self._inside or self._asides or self._task is not None:
+            if self._inside:
+                self._set_aside()
+            self._finish_task()
+            if len(self._asides) > self._live:
+                self._serve_aside(self._asides[self._live], None)
+                return True
+        pending = self._pending
+        while True:
+            if not pending and not self._refill(wait_s):
+                return False
+            event = pending[0]
+            if event is self._event:  # an interrupt has left it unfinished
+                route = self._route
+                break
+            found = self._routes.get(type(event))
+            if found is None:
+                if event.__class__ is Header:
+                    self._reach(event)
+                    continue
+                if event is END:
+                    self._end()
+                    return False
+                found = self._find_route(event)
+            if self._previewed:
+                found = self._without_state(event, found)
+            self._route = route = found
+            self._served = 0
+            self._event = event
+            break
+        own, guarded, others, prepared = route
+        served = self._served
+        depth = self._live
+        fault: BaseException | None = None
+        try:
+            if served < len(own):
+                if guarded and self.control.needed:
+                    self._task = Task(self._serve_own)
+                    self._finish_task()
+                else:
+                    self._serve_own()
+                served = self._served
+            self._inside = True
+            for receiver in others if served == len(own) else others[served - len(own) :]:
+                if prepared and isinstance(receiver, Prepared):
+                    chosen = receiver.prepare(event)
+                    served += 1
+                    if chosen is None:
+                        self._served = served
+                        continue
+                    receiver = chosen  # noqa: PLW2901
+                else:
+                    served += 1
+                self._served = served
+                try:
+                    receiver(event)
+                except Exception as raised:
+                    if fault is not None:
+                        _log.error("a further handler of %s failed", event.type, exc_info=raised)
+                    fault = fault or raised
+                if self._event is not event:  # it was set aside while that handler waited for later ones
+                    aside = next(aside for aside in self._asides if aside.event is event)
+                    self._serve_aside(aside, fault)
+                    return True
+            if self._kept is None:
+                pending.popleft()
+            else:
+                self._keep(self._kept)
+            self._event = None
+        finally:
+            self._inside = False
+            self._live = depth
         if self._sleepers:
-            with self._changed:
-                self._changed.notify_all()
+            self._wake_sleepers()
+        if self._fault is not None:
+            fault, self._fault = self._fault, None
         if fault is not None:
             raise fault
         return True
 
+    def _serve_own(self) -> None:
+        """Give the event at the head to the receivers of the library. Where no interrupt strikes, or a delta."""
+        event, own, served = self._event, self._route.own, self._served
+        assert event is not None
+        while served < len(own):
+            try:
+                own[served](event)
+                served += 1
+                self._served = served
+            except Exception as raised:
+                served += 1
+                self._served = served
+                _log.debug("the session's own receiver of %s failed", event.type, exc_info=raised)
+                self._fault = self._fault or raised
+
+    def _finish_task(self) -> None:
+        task = self._task
+        if task is not None:
+            self.control.finish(task)
+            self._task = None
+            if task.fault is not None:
+                raise task.fault
+
+    def _set_aside(self) -> None:
+        """A handler of the event at the head waits for later ones: it makes way for them."""
+        event, route = self._event, self._route
+        assert event is not None
+        everyone = len(route.own) + len(route.others)
+        aside = _Aside(event, route.others, self._served - len(route.own))
+        # From here on nothing can strike until the event goes: no call, no jump.
+        self._asides += (aside,)
+        self._live += 1
+        self._inside = False
+        self._served = everyone
+        if self._kept is None:
+            self._pending.popleft()
+        else:
+            self._keep(self._kept)
+        self._event = None
+
+    def _serve_aside(self, aside: _Aside, fault: BaseException | None) -> None:
+        """Give an event that had to make way to the handlers that have not had it."""
+        event, others = aside.event, aside.others
+        depth = self._asides.index(aside)
+        try:
+            self._live = depth + 1
+            while aside.served < len(others):
+                receiver: Receiver | None = others[aside.served]
+                if isinstance(receiver, Prepared):
+                    receiver = receiver.prepare(event)
+                aside.served += 1
+                if receiver is not None:
+                    try:
+                        receiver(event)
+                    except Exception as raised:
+                        if fault is not None:
+                            _log.error("a further handler of %s failed", event.type, exc_info=raised)
+                        fault = fault or raised
+            self._asides.remove(aside)
+        finally:
+            self._live = depth
+        self._wake_sleepers()
+        if fault is not None:
+            raise fault
+
+    def _reach(self, header: Header) -> None:
+        """A batch begins."""
+        self._inbox.consumed(header.before_bytes)
+        self._reached = header
+        self._pending.popleft()
+
+    def _without_state(self, event: ServerEvent, route: _Route) -> _Route:
+        """The route of an event that may have been previewed."""
+        if not any(shown is event for shown in self._previewed):
+            self._previewed = []
+            return route
+        state = [receiver for stage, receiver in self._chosen(event) if stage == STATE]
+        return route._replace(own=tuple(receiver for receiver in route.own if receiver not in state))
+
     def preview(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None:
         """Show what arrives to the STATE receivers, ahead of all others, until ``done()``; the others get it when it is
-        dispatched. For the set-up, when nobody else pumps. Raises as `wait` does."""
+        dispatched. For the set-up, when nobody else pumps: an interrupt ends the session. Raises as `wait` does."""
         mark = self.remarks.count
         with self._pump:
             while not done():
-                if self._previewed < len(self._batch):
-                    event = self._batch[self._previewed]
-                    self._previewed += 1
+                while self._pending and self._pending[0].__class__ is Header:
+                    self._reach(self._pending[0])
+                shown = self._previewed
+                events = (event for event in self._pending if isinstance(event, ServerEvent))
+                event = next(islice(events, len(shown), None), None)
+                if event is not None:
+                    shown.append(event)
                     for stage, receiver in self._chosen(event):
                         if stage == STATE:
                             receiver(event)
                     continue
+                if END in self._pending:
+                    self._end()
                 if self._ended:
                     raise self._cause or ConnectionClosed(f"the session was closed while waiting for {what}", code=1000)
                 if deadline.expired:
                     raise self._late(deadline, what, mark)
-                self._refill(deadline.slice())
+                self._refill(deadline.slice(), behind=True)
 
     def next(self, deadline: Deadline) -> ServerEvent | None:
         """The next event after it went through the receivers; ``None`` after a clean end.
@@ -199,16 +424,25 @@ class Dispatcher:
         kept = self._kept
         if kept is None:
             kept = self._kept = deque()
+        claims = self._claims
         while True:
-            try:
-                event, size_bytes = kept.popleft()
-            except IndexError:
-                self._report_missed()
-                if self._ended and self._cause is None:
-                    return None
-            else:
+            taken = claims.taken
+            if claims.given:
+                taken.clear()
+                claims.given = False
+            if not taken:
+                try:  # noqa: SIM105
+                    taken.extend(map(_POPLEFT, (kept,)))  # one call into C: an interrupt finds it here or there
+                except IndexError:
+                    pass
+            if taken:
+                event, size_bytes = taken[0]
                 self._kept_bytes -= size_bytes
+                claims.given = True  # the caller has it: nothing can strike up to there
                 return event
+            self._report_missed()
+            if self._ended and self._cause is None:
+                return None
             self.wait(lambda: bool(kept) or (self._ended and self._cause is None), deadline, "the next event")
 
     def wake(self) -> None:
@@ -217,50 +451,60 @@ class Dispatcher:
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Dispatch events until ``stopped()`` or the end, whose cause is raised."""
-        while not self._pump.acquire(timeout=SLICE_S):
-            if stopped():
-                return
+        self._check_process()
+        me = get_ident()
+        nested = self._pumper == me
         try:
-            while not stopped() and not (self._ended and not self._batch):
+            while not nested and not self._pump.acquire(timeout=SLICE_S):
+                if stopped():
+                    return
+            self._pumper = me
+            while not stopped() and not (self._ended and not self._pending):
                 self.step(SLICE_S)
         finally:
-            self._leave()
+            if not nested:  # as in `wait`
+                if self._pumper == me:
+                    self._pumper = None
+                try:  # noqa: SIM105
+                    self._pump.release()
+                except RuntimeError:
+                    pass
+                self._wake_sleepers()
         if self._cause is not None and not stopped():
             raise self._cause
 
-    def _refill(self, wait_s: float) -> bool:
+    def _refill(self, wait_s: float, *, behind: bool = False) -> bool:
         if self._ended:
             return False
         self._check_process()
-        taken = self._inbox.take(wait_s)
-        if taken is None:
-            self._end()
-            return False
-        events, size_bytes = taken
-        if not events:
+        if not behind:
+            self._inbox.consumed(self._reached.after_bytes)
+        before = len(self._pending)
+        self._inbox.take(self._pending, wait_s)
+        if len(self._pending) == before:
             for hook in self.at_idle:
                 hook()
             return False
-        self._average_bytes = size_bytes // len(events)
-        self._batch.extend(events)
         return True
 
     def _end(self) -> None:
         self._cause = self._cause or self._find_cause()
-        self._ended = True
         told = self._cause or ConnectionClosed("the session is closed", code=1000)
-        for tell in self.at_end:
-            tell(told)
-        with self._changed:
-            self._changed.notify_all()
+        self.control.run(lambda: [tell(told) for tell in self.at_end])
+        self._ended = True
+        if self._pending and self._pending[-1] is END:
+            self._pending.pop()
+        self._wake_sleepers()
 
-    def _keep(self, kept: deque[tuple[ServerEvent, int]], event: ServerEvent) -> None:
-        size_bytes = self._average_bytes
+    def _keep(self, kept: deque[tuple[ServerEvent, int]]) -> None:
+        """Move the event at the head to those that wait for `next`."""
+        size_bytes = self._reached.each_bytes
         if self._missed or self._kept_bytes + size_bytes > self._inbox.limit_bytes:
             self._missed += 1
+            self._pending.popleft()
             return
         self._kept_bytes += size_bytes
-        kept.append((event, size_bytes))
+        kept.extend(zip(map(_POPLEFT, (self._pending,)), (size_bytes,), strict=False))
 
     def _report_missed(self) -> None:
         missed, self._missed = self._missed, 0
@@ -273,7 +517,7 @@ class Dispatcher:
             )
 
     def _check(self, deadline: Deadline, what: str, mark: int) -> None:
-        if self._ended and not self._batch:
+        if self._ended and not self._pending:
             raise self._cause or ConnectionClosed(f"the session was closed while waiting for {what}", code=1000)
         if deadline.expired:
             raise self._late(deadline, what, mark)
@@ -284,20 +528,21 @@ class Dispatcher:
     def _check_process(self) -> None:
         """Nothing arrives in a fork: the reader stayed with the parent."""
         if os.getpid() != self._pid:
-            raise ConnectionClosed("this session belongs to the process that opened it: connect again after a fork")
+            raise fork_error()
 
     def _sleep(self, done: Callable[[], bool], deadline: Deadline) -> None:
+        """Wait until the thread that dispatches has gone on by an event, or for a slice."""
         self._check_process()
-        with self._changed:
-            self._sleepers += 1
-            try:
-                if not done() and not self._ended:
-                    self._changed.wait(deadline.slice())
-            finally:
-                self._sleepers -= 1
+        bell = threading.Lock()
+        bell.acquire()
+        self._sleepers.append(bell)
+        if not done() and not self._ended and self._pumper is not None:
+            bell.acquire(timeout=deadline.slice())
 
-    def _leave(self) -> None:
-        self._pump.release()
-        if self._sleepers:
-            with self._changed:
-                self._changed.notify_all()
+    def _wake_sleepers(self) -> None:
+        sleepers = self._sleepers
+        while sleepers:
+            try:
+                sleepers.popleft().release()
+            except (IndexError, RuntimeError):  # another thread was faster
+                return

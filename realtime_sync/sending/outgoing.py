@@ -82,9 +82,9 @@ class Outgoing:
                 self._transmit(text)
                 ack._settle(None)
                 return ack
-        self._acks.expect(ack)
-        self._state.buffer.sent(ack.event)  # before: the confirmation may be dispatched by another thread at once
         try:
+            self._acks.expect(ack)
+            self._state.buffer.sent(ack.event)  # before: the confirmation may be dispatched by another thread at once
             self._transmit(text)
         except BaseException:
             self._acks.discard(ack)

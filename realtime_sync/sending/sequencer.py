@@ -104,6 +104,8 @@ class Sequencer:
 
     def submit(self, ack: Ack[Any], text: str) -> None:
         """Send ``text``, the JSON of the ``response.create`` of ``ack``, now or when its turn comes."""
+        if ack._renounced:
+            return
         waiting = _Waiting(ack, text)
         if _out_of_band(ack.event):
             self._dispatch(waiting)
@@ -120,6 +122,17 @@ class Sequencer:
         """Whether this is a response out of band."""
         run = self._responses.named(response_id) if response_id else None
         return run is not None and run.beside
+
+    @property
+    def waits(self) -> bool:
+        """Whether a create waits for its turn."""
+        return bool(self._queue)
+
+    def renounce(self, ack: Ack[Any]) -> None:
+        """Nobody waits for the response of this create: it is not asked for, or cancelled."""
+        ack._renounced = True
+        if not self.withdraw(ack):
+            self.abandon(ack)
 
     def withdraw(self, ack: Ack[Any]) -> bool:
         """Forget a create that still waits for its turn; False when it has been sent."""

@@ -151,7 +151,8 @@ class Reply:
 
     def _text_delta(self, event: ResponseOutputTextDelta) -> None:
         self._mark()
-        self._part(event).text.append(event.delta or "")
+        pieces = self._part(event).text
+        pieces += (event.delta or "",)  # not by a call, behind which an interrupt could come: see `Dispatcher`
 
     def _text_done(self, event: ResponseOutputTextDone) -> None:
         if event.text is not None:
@@ -160,7 +161,8 @@ class Reply:
 
     def _transcript_delta(self, event: ResponseOutputAudioTranscriptDelta) -> None:
         self._mark()
-        self._part(event).transcript.append(event.delta or "")
+        pieces = self._part(event).transcript
+        pieces += (event.delta or "",)
 
     def _transcript_done(self, event: ResponseOutputAudioTranscriptDone) -> None:
         if event.transcript is not None:
@@ -172,7 +174,8 @@ class Reply:
         if self.first_audio_s is None:
             self.first_audio_s = now() - self._asked_at
         try:
-            self._part(event).audio.append(event.delta_bytes)
+            pieces, audio = self._part(event).audio, event.delta_bytes
+            pieces += (audio,)
         except InvalidEvent as error:  # the event itself is still there for handlers
             _log.warning("a piece of audio of the response is left out: %s", error)
 

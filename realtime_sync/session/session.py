@@ -14,7 +14,7 @@ from realtime_sync._deadline import Deadline, now
 from realtime_sync.codec import object_to_dict
 from realtime_sync.delivery.background import BackgroundPump
 from realtime_sync.delivery.connection import Connection, Tap
-from realtime_sync.delivery.dispatcher import STATE, VISITOR, WAITER, Dispatcher
+from realtime_sync.delivery.dispatcher import STATE, VISITOR, WAITER, Dispatcher, Prepared, Receiver
 from realtime_sync.delivery.ending import explain
 from realtime_sync.delivery.handlers import Handlers, Key, decorating, key_of
 from realtime_sync.delivery.inbox import Inbox
@@ -93,7 +93,7 @@ class RealtimeSession(Sender):
         self._interrupters: tuple[Callable[[], Iterable[str | None]], ...] = ()
         self._last_error: ServerError | None = None
         self._dispatcher.at_end += [self._acks.fail_all, sequencer.fail_all]
-        self._dispatcher.at_idle.append(sequencer.tick)
+        self._dispatcher.at_idle.append(self._tick)
         # First of all: what else keeps state asks which response an event belongs to.
         self._dispatcher.subscribe(STATE, self._answered, *answers(family))
         self._dispatcher.subscribe(STATE, self._began, *family.opened_by)
@@ -188,9 +188,10 @@ class RealtimeSession(Sender):
         ack, sent = self._outgoing.response(config)
         turn = self._turn(ack, deadline)  # before sending: another thread may dispatch the answer at once
         try:
-            self._sequencer.submit(ack, sent)
+            self._dispatcher.control.run(partial(self._sequencer.submit, ack, sent))
         except BaseException:
             turn.leave()
+            self._sequencer.renounce(ack)
             raise
         return turn
 
@@ -347,18 +348,13 @@ class RealtimeSession(Sender):
         Raises `RealtimeTimeout` after ``timeout`` seconds, and the cause when the connection ends first.
         """
         known = self._key_of(key)
-        found: list[ServerEvent] = []
-
-        def look(event: ServerEvent) -> None:
-            if not found and (predicate is None or predicate(event)):
-                found.append(event)
-
-        self._dispatcher.subscribe(WAITER, look, known)
+        look = _Look(predicate)
         try:
-            self._dispatcher.wait(lambda: bool(found), Deadline(timeout), f"an event {_name(key)}")
+            self._dispatcher.subscribe(WAITER, look, known)
+            self._dispatcher.wait(lambda: look.found is not None, Deadline(timeout), f"an event {_name(key)}")
         finally:
             self._dispatcher.unsubscribe(WAITER, look, known)
-        return found[0]
+        return look.found
 
     # Handlers
 
@@ -403,10 +399,10 @@ class RealtimeSession(Sender):
         can be called again. Raises `ConnectionLost` or its kin when the connection is lost.
         """
         this_run = self._runs
-        receive = None if visitor is None else _visiting(visitor)
-        if receive is not None:
-            self._dispatcher.subscribe(VISITOR, receive, ServerEvent)
+        receive = None if visitor is None else _Visiting(visitor)
         try:
+            if receive is not None:
+                self._dispatcher.subscribe(VISITOR, receive, ServerEvent)
             self._dispatcher.run(lambda: self._runs != this_run or self._connection.closing)
         finally:
             if receive is not None:
@@ -479,6 +475,10 @@ class RealtimeSession(Sender):
         if run.asked_by is not None and not run.over:
             self._state.assume(self._acks.unconfirmed_items())
 
+    def _tick(self) -> None:
+        if self._sequencer.waits:
+            self._dispatcher.control.run(self._sequencer.tick)
+
     def _malformed(self, event: MalformedEvent) -> None:
         self._dispatcher.remarks.note(f"a message came that cannot be read ({event.error})")
 
@@ -515,10 +515,31 @@ class RealtimeSession(Sender):
         )
 
 
-def _visiting(visitor: ServerEventVisitor[Any]) -> Callable[[ServerEvent], object]:
-    if isinstance(visitor, type) or not hasattr(visitor, "visit_error"):
-        raise ConfigurationError(f"run() wants a ServerEventVisitor, not {visitor!r}")
-    return lambda event: event.accept(visitor)
+class _Look(Prepared):
+    """Finds the first event that a predicate accepts."""
+
+    def __init__(self, predicate: Callable[[Any], object] | None) -> None:
+        self.found: Any = None
+        self._predicate = predicate
+
+    def prepare(self, event: Any) -> None:
+        """Look at the event."""
+        if self.found is None and (self._predicate is None or self._predicate(event)):
+            self.found = event
+
+
+class _Visiting(Prepared):
+    """Finds the method of a visitor that an event is for."""
+
+    def __init__(self, visitor: ServerEventVisitor[Any]) -> None:
+        if isinstance(visitor, type) or not hasattr(visitor, "visit_error"):
+            raise ConfigurationError(f"run() wants a ServerEventVisitor, not {visitor!r}")
+        self._visitor = visitor
+
+    def prepare(self, event: Any) -> Receiver:
+        """The method."""
+        found: Receiver = getattr(self._visitor, event.VISIT)
+        return found
 
 
 def _name(key: Key) -> str:

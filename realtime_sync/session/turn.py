@@ -102,6 +102,7 @@ class Turn:
         self._begun_before = responses.count
         self._heard_at = now()  # when its latest event came
         self._events: deque[ServerEvent] = deque()
+        self._given: ServerEvent | None = None  # what the iteration has returned last
         self._keeps_events = True
         dispatcher.subscribe(WAITER, self._receive, *_OF_A_RESPONSE)
 
@@ -142,10 +143,15 @@ class Turn:
         while True:
             over = self._finished()  # looked at first: the last event may come from another thread right now
             while self._events:
-                yield self._events.popleft()
+                event = self._events[0]
+                if event is self._given:
+                    self._events.popleft()
+                    continue
+                self._given = event  # it goes from the queue later: an interrupt must not find it nowhere
+                yield event
             if over:
                 return
-            self._wait(lambda: bool(self._events) or self._finished())
+            self._wait(lambda: len(self._events) > 0 or self._finished())
 
     def cancel(self) -> None:
         """Ask the server to stop; the reply then ends as ``cancelled``. Nothing happens when it has ended. Any thread;
@@ -241,9 +247,11 @@ class Turn:
             return
         self._heard_at = now()
         self.reply.apply(event)
+        # Of a delta nothing but the piece of the reply and this place in the queue is noted, and by no call: an interrupt
+        # that comes before is made good by doing all again, and none can come in between.
         if self._keeps_events:
-            self._events.append(event)
-        if self.reply.done and not self._doubts():
+            self._events += (event,)
+        if self.reply.response is not None and not self._doubts():
             self._go_on()
 
     def _begins(self, event: ServerEvent) -> bool:

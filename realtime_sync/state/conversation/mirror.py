@@ -194,8 +194,8 @@ class Conversation:
             return None
         record = self._record(item_id)
         if record is not None and record.run is None and run is not None:
-            record.run = run
             run.item_ids.append(record.id)
+            record.run = run
         return record
 
     def _learn(self, record: Record, item: Item, *, final: bool, anew: bool = False) -> None:
@@ -347,43 +347,47 @@ class Conversation:
         if record is not None:
             record.part(event.content_index).spoken = True
 
-    # Deltas: the list of pieces is found at once when the part has grown before
+    # Deltas: the list of pieces is found at once when the part has grown before. It grows by an operator at the very end:
+    # behind a call an interrupt could come, and then the delta is taken in once more (see `Dispatcher`).
 
     def _text_delta(self, event: ResponseOutputTextDelta | ConversationItemInputAudioTranscriptionDelta) -> None:
         delta = event.delta
         if delta:
             try:
-                self._open[event.item_id, event.content_index].append(delta)  # type: ignore[index]
+                pieces = self._open[event.item_id, event.content_index]  # type: ignore[index]
             except KeyError:
-                self._begin(event, event.content_index)
+                pieces = self._begin(event, event.content_index)
+            pieces += (delta,)
 
     def _transcript_delta(self, event: ResponseOutputAudioTranscriptDelta) -> None:
         delta = event.delta
         if delta:
             try:
-                self._open[event.item_id, event.content_index].append(delta)
+                pieces = self._open[event.item_id, event.content_index]
             except KeyError:
                 self.has_spoken = True
-                self._begin(event, event.content_index)
+                pieces = self._begin(event, event.content_index)
                 self._spoken(event)
+            pieces += (delta,)
 
     def _arguments_delta(self, event: ResponseFunctionCallArgumentsDelta | ResponseMcpCallArgumentsDelta) -> None:
         delta = event.delta
         if delta:
             try:
-                self._open[event.item_id, ARGUMENTS].append(delta)
+                pieces = self._open[event.item_id, ARGUMENTS]
             except KeyError:
-                self._begin(event, ARGUMENTS)
+                pieces = self._begin(event, ARGUMENTS)
+            pieces += (delta,)
 
-    def _begin(self, event: Any, index: int | None) -> None:
+    def _begin(self, event: Any, index: int | None) -> list[str]:
+        """Where the deltas of a part go from now on."""
         record = self._of_response(event.item_id, self._run_of(event))
-        if record is None:
-            return
-        part = record.part(index)
-        if part.open:
-            part.pieces.append(event.delta)
-            if index is not None:
-                self._open[record.id, index] = part.pieces
+        part = record.part(index) if record is not None else None
+        if record is None or part is None or not part.open:
+            return []
+        if index is not None:
+            self._open[record.id, index] = part.pieces
+        return part.pieces
 
     def _audio_delta(self, event: ResponseOutputAudioDelta) -> None:
         self.has_spoken = True
