@@ -120,7 +120,8 @@ class SocksProxy(RawServer):
         if self._auth:
             assert 2 in methods
             peer.send(b"\5\2")
-            assert peer.recv_exactly(1) == b"\1"
+            version = peer.recv_exactly(1)
+            assert version == b"\1"
             user = peer.recv_exactly(peer.recv_exactly(1)[0])
             password = peer.recv_exactly(peer.recv_exactly(1)[0])
             self.credentials.append((user, password))

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import threading
+from collections import deque
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +15,7 @@ import pytest
 from fakes import SESSION, FakeSession, FakeTransport
 
 from realtime_sync.delivery.connection import Connection
-from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.delivery.inbox import END, Inbox
 from realtime_sync.errors import (
     ConfigurationError,
     ConnectionClosed,
@@ -37,10 +38,14 @@ class Rig:
         self.connection.start()
 
     def take(self) -> Any:
-        taken = self.inbox.take(20)
-        while taken is not None and not taken[0]:
-            taken = self.inbox.take(20)
-        return taken
+        """The events of the next batch and what they count for; ``None`` at the end."""
+        pending: deque[Any] = deque()
+        while not pending:
+            self.inbox.take(pending, 20)
+        if pending[0] is END:
+            return None
+        header = pending.popleft()
+        return list(pending), header.after_bytes - header.before_bytes
 
     def ended(self) -> None:
         self.connection._thread.join(20)
@@ -80,7 +85,7 @@ def test_close_says_goodbye_and_is_idempotent() -> None:
     assert rig.wire.controls == [(CLOSE, close_payload(3001, "bye"))]
     assert rig.connection.closing
     assert rig.connection.cause is None
-    assert rig.inbox.take(0) is None
+    assert rig.take() is None
     with pytest.raises(ConnectionClosed, match="the session is closed"):
         rig.connection.send("{}")
 

@@ -8,7 +8,7 @@ import pytest
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.dispatcher import HANDLER, STATE, VISITOR, WAITER, Dispatcher
-from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.delivery.inbox import EVENT_BYTES, Inbox
 from realtime_sync.errors import ConnectionClosed, ConnectionLost, InboxOverflow, RealtimeError, RealtimeTimeout
 from realtime_sync.events import (
     ErrorEvent,
@@ -159,7 +159,7 @@ def test_what_passes_another_wait_is_kept_once_next_was_used() -> None:
 
 
 def test_more_than_may_be_kept_is_reported_where_it_is_missing() -> None:
-    rig, seen = Rig(limit_bytes=100), []
+    rig, seen = Rig(limit_bytes=100 + 2 * EVENT_BYTES), []
     rig.dispatcher.subscribe(HANDLER, collector(seen, "h"), ServerEvent)
     rig.put("a")
     assert rig.dispatcher.next(soon()) == cleared("a")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.dispatcher import Dispatcher
-from realtime_sync.errors import RealtimeTimeout
+from realtime_sync.errors import RealtimeError, RealtimeTimeout
 
 __all__ = ["BackgroundPump"]
 
@@ -76,6 +76,13 @@ class BackgroundPump:
                 _log.error("a handler failed", exc_info=fault)
                 self._fault = self._fault or fault
                 self._tell(fault)
+            except BaseException as exit_:  # sys.exit() in a handler: it ends the thread, but not without a word
+                _log.error("a handler ended the background thread", exc_info=exit_)
+                fault = RealtimeError(f"a handler ended the background thread by raising {type(exit_).__name__}")
+                fault.__cause__ = exit_
+                self._fault = self._fault or fault
+                self._tell(fault)
+                return
             else:
                 return
 

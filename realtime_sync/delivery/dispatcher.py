@@ -19,13 +19,13 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from threading import get_ident
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync.delivery.control import Control, Task
 from realtime_sync.delivery.inbox import END, Header, Inbox
 from realtime_sync.delivery.remarks import Remarks
-from realtime_sync.errors import ConnectionClosed, InboxOverflow, RealtimeError, RealtimeTimeout, fork_error
+from realtime_sync.errors import ConnectionClosed, InboxOverflow, RealtimeError, RealtimeTimeout, check_process
 from realtime_sync.events import ServerEvent, UnknownEvent
 
 __all__ = ["HANDLER", "STATE", "VISITOR", "WAITER", "Dispatcher", "Prepared", "Receiver"]
@@ -58,17 +58,9 @@ class Prepared:
         return None if receiver is None else receiver(event)
 
 
-class _Route(NamedTuple):
-    """Who receives an event, in order."""
-
-    own: tuple[Receiver, ...]
-    """Receivers of the library."""
-    guarded: bool
-    """Whether those run where no interrupt strikes."""
-    others: tuple[Receiver, ...]
-    """Receivers of the user, and prepared ones."""
-    prepared: bool
-    """Whether there are any of these."""
+_Route = tuple[tuple[Receiver, ...], bool, tuple[Receiver, ...]]
+"""Who receives an event: the receivers of the library, and whether those run where no interrupt strikes; then those of
+the user, and `Prepared` ones."""
 
 
 class _Aside:
@@ -97,6 +89,41 @@ class Dispatcher:
     event on. ``cause`` is asked at the end for the reason that the user is told.
     """
 
+    __slots__ = (  # faster than a dict of so many
+        "__weakref__",
+        "_asides",
+        "_cause",
+        "_claims",
+        "_ended",
+        "_event",
+        "_fault",
+        "_find_cause",
+        "_inbox",
+        "_level",
+        "_kept",
+        "_kept_bytes",
+        "_live",
+        "_missed",
+        "_pending",
+        "_plain",
+        "_pid",
+        "_previewed",
+        "_pump",
+        "_pumper",
+        "_reached",
+        "_receivers",
+        "_registry",
+        "_route",
+        "_routes",
+        "_served",
+        "_sleepers",
+        "_task",
+        "at_end",
+        "at_idle",
+        "control",
+        "remarks",
+    )
+
     def __init__(self, inbox: Inbox, cause: Callable[[], RealtimeError | None]) -> None:
         self._inbox = inbox
         self._find_cause = cause
@@ -106,19 +133,20 @@ class Dispatcher:
         self._pumper: int | None = None  # the thread that holds it, by its ident
         self._pending: deque[Any] = deque()  # batches of the inbox, flat
         self._event: ServerEvent | None = None  # the event at the head, once its dispatch has begun
-        self._route: _Route = _Route((), False, (), False)  # its receivers
+        self._route: _Route = ((), False, ())  # its receivers
         self._served = 0  # how many of them had it, or are being called
-        self._inside = False  # whether one of its handlers runs
+        self._level = 0  # how many calls pump, one in a handler of the other
         self._asides: list[_Aside] = []
-        self._live = 0  # so many of them are of calls that have not been left
+        self._live = 0  # so many of them are of handlers that still run
         self._task: Task | None = None  # of the library's receivers
         self._fault: Exception | None = None  # what one of those raised
         self._previewed: list[ServerEvent] = []  # pending events that have been shown to the STATE receivers already
         self._reached = Header(0, 0, 0)
         self._sleepers: deque[threading.Lock] = deque()  # of threads that wait; each is released and goes
-        self._registry = threading.Lock()  # guards _receivers and the replacement of _routes
+        self._registry = threading.Lock()  # guards _receivers and the replacement of _routes and _plain
         self._receivers: list[tuple[int, type[ServerEvent] | str, Receiver]] = []
         self._routes: dict[type[ServerEvent], _Route] = {}
+        self._plain: dict[type[ServerEvent], _Route] = {}  # of classes that only plain handlers receive
         self._kept: deque[tuple[ServerEvent, int]] | None = None  # for next(): events that passed, with their size
         self._claims = _Claims()
         self._kept_bytes = 0
@@ -142,7 +170,7 @@ class Dispatcher:
         ``receiver``."""
         with self._registry:
             self._receivers = [*self._receivers, *((stage, key, receiver) for key in keys)]
-            self._routes = {}
+            self._routes, self._plain = {}, {}
 
     def unsubscribe(self, stage: int, receiver: Receiver, *keys: type[ServerEvent] | str) -> bool:
         """Take such subscriptions back; False when there is none."""
@@ -151,7 +179,7 @@ class Dispatcher:
             left = [entry for entry in self._receivers if entry not in gone]
             found = len(left) < len(self._receivers)
             self._receivers = left
-            self._routes = {}
+            self._routes, self._plain = {}, {}
         return found
 
     def handles(self, cls: type[ServerEvent]) -> bool:
@@ -171,14 +199,17 @@ class Dispatcher:
     def _find_route(self, event: ServerEvent) -> _Route:
         cls = type(event)
         with self._registry:
-            routes = self._routes  # a change of the receivers meanwhile replaces it: what is stored then is forgotten
+            # A change of the receivers meanwhile replaces both: what is stored then is forgotten.
+            routes, plain = self._routes, self._plain
         chosen = self._chosen(event)
         own = [r for stage, r in chosen if stage <= WAITER and not isinstance(r, Prepared)]
         others = [r for stage, r in chosen if stage > WAITER or isinstance(r, Prepared)]
         guarded = bool(own) and not (event.type or "").endswith(".delta")
-        route = _Route(tuple(own), guarded, tuple(others), any(isinstance(r, Prepared) for r in others))
+        route = (tuple(own), guarded, tuple(others))
         if cls is not UnknownEvent:  # whose receivers depend on the type of each event
             routes[cls] = route
+            if not own and not any(isinstance(receiver, Prepared) for receiver in others):
+                plain[cls] = route
         return route
 
     # Pumping
@@ -199,21 +230,29 @@ class Dispatcher:
         Raises `RealtimeTimeout` at the deadline, the cause of the end when the events end first, and whatever a
         handler raised if this thread ran it.
         """
+        self._check_process()  # before the pump, whose owner may not be there in a fork
         mark = self.remarks.count
         me = get_ident()
         if self._pumper == me:  # in a handler
-            self._pump_until(done, deadline, what, mark)
-            return
+            level = self._level
+            try:
+                self._nest(level)
+                self._pump_until(done, deadline, what, mark)
+                return
+            finally:
+                self._level = self._live = level
         while not done():
             try:
                 if self._pump.acquire(blocking=False):
                     self._pumper = me
+                    self._level = 1
                     self._pump_until(done, deadline, what, mark)
                     return
             finally:
                 # An interrupt may come when the pump has been taken and `acquire` has not said so yet: it is given back
                 # without asking, and at once. The lock itself knows whose it is.
                 if self._pumper == me:
+                    self._level = self._live = 0
                     self._pumper = None
                 try:  # noqa: SIM105  suppress() would leave room for one more interrupt
                     self._pump.release()
@@ -231,78 +270,96 @@ class Dispatcher:
 
     def step(self, wait_s: float) -> bool:
         """Dispatch the next event, if one comes within ``wait_s`` seconds. The caller holds the pump."""
-        if self._inside or self._asides or self._task is not None:
-            if self._inside:
-                self._set_aside()
-            self._finish_task()
-            if len(self._asides) > self._live:
-                self._serve_aside(self._asides[self._live], None)
-                return True
         pending = self._pending
-        while True:
-            if not pending and not self._refill(wait_s):
-                return False
-            event = pending[0]
-            if event is self._event:  # an interrupt has left it unfinished
-                route = self._route
-                break
-            found = self._routes.get(type(event))
-            if found is None:
-                if event.__class__ is Header:
-                    self._reach(event)
-                    continue
-                if event is END:
-                    self._end()
+        if self._event is not None or self._asides or self._previewed:
+            return self._step_after(wait_s)
+        if not pending and not self._refill(wait_s):
+            return False
+        event = pending[0]
+        route = self._plain.get(type(event))
+        if route is None:
+            return self._step_after(wait_s)
+        # The usual case: an event for handlers only. All that `_serve` notes, without its questions.
+        self._route = route
+        self._served = served = 0
+        self._event = event
+        fault: Exception | None = None
+        for receiver in route[2]:
+            served += 1
+            self._served = served
+            try:
+                receiver(event)
+            except Exception as raised:
+                fault = _first(fault, raised, event)
+            if self._event is not event:
+                return self._return_to(event, fault)
+        if self._kept is None:
+            pending.popleft()
+        else:
+            self._keep(self._kept)
+        self._event = None
+        if self._sleepers:
+            self._wake_sleepers()
+        if fault is not None:
+            raise fault
+        return True
+
+    def _step_after(self, wait_s: float) -> bool:
+        """`step` for what is not usual: also for what an interrupt has left."""
+        pending = self._pending
+        self._finish_task()
+        if len(self._asides) > self._live:
+            self._serve_aside(self._asides[self._live], None)
+            return True
+        while not pending or pending[0].__class__ is Header or pending[0] is END:
+            if not pending:
+                if not self._refill(wait_s):
                     return False
-                found = self._find_route(event)
+            elif pending[0] is END:
+                self._end()
+                return False
+            else:
+                self._reach(pending[0])
+        event = pending[0]
+        if event is not self._event:
+            route = self._routes.get(type(event)) or self._find_route(event)
             if self._previewed:
-                found = self._without_state(event, found)
-            self._route = route = found
+                route = self._without_state(event, route)
+            self._route = route
             self._served = 0
             self._event = event
-            break
-        own, guarded, others, prepared = route
-        served = self._served
-        depth = self._live
-        fault: BaseException | None = None
-        try:
-            if served < len(own):
-                if guarded and self.control.needed:
-                    self._task = Task(self._serve_own)
-                    self._finish_task()
-                else:
-                    self._serve_own()
-                served = self._served
-            self._inside = True
-            for receiver in others if served == len(own) else others[served - len(own) :]:
-                if prepared and isinstance(receiver, Prepared):
-                    chosen = receiver.prepare(event)
-                    served += 1
-                    if chosen is None:
-                        self._served = served
-                        continue
-                    receiver = chosen  # noqa: PLW2901
-                else:
-                    served += 1
-                self._served = served
-                try:
-                    receiver(event)
-                except Exception as raised:
-                    if fault is not None:
-                        _log.error("a further handler of %s failed", event.type, exc_info=raised)
-                    fault = fault or raised
-                if self._event is not event:  # it was set aside while that handler waited for later ones
-                    aside = next(aside for aside in self._asides if aside.event is event)
-                    self._serve_aside(aside, fault)
-                    return True
-            if self._kept is None:
-                pending.popleft()
+        return self._serve(event)
+
+    def _serve(self, event: ServerEvent) -> bool:
+        """Give the event at the head to those who have not had it."""
+        own, guarded, others = self._route
+        if self._served < len(own):
+            if guarded and self.control.needed:
+                self._task = Task(self._serve_own)
+                self._finish_task()
             else:
-                self._keep(self._kept)
-            self._event = None
-        finally:
-            self._inside = False
-            self._live = depth
+                self._serve_own()
+        served = self._served
+        fault: Exception | None = None
+        for receiver in others[served - len(own) :]:
+            chosen: Receiver | None = receiver
+            if isinstance(receiver, Prepared):
+                chosen = receiver.prepare(event)
+            served += 1
+            self._served = served
+            if chosen is None:
+                continue
+            try:
+                chosen(event)
+            except Exception as raised:
+                fault = _first(fault, raised, event)
+            if self._event is not event:
+                return self._return_to(event, fault)
+        if self._kept is None:
+            self._pending.popleft()
+        else:
+            self._keep(self._kept)
+        self._event = None
         if self._sleepers:
             self._wake_sleepers()
         if self._fault is not None:
@@ -311,9 +368,14 @@ class Dispatcher:
             raise fault
         return True
 
+    def _return_to(self, event: ServerEvent, fault: Exception | None) -> bool:
+        """Go on with an event that was set aside while a handler of it waited for later ones."""
+        self._serve_aside(next(aside for aside in self._asides if aside.event is event), fault)
+        return True
+
     def _serve_own(self) -> None:
         """Give the event at the head to the receivers of the library. Where no interrupt strikes, or a delta."""
-        event, own, served = self._event, self._route.own, self._served
+        event, own, served = self._event, self._route[0], self._served
         assert event is not None
         while served < len(own):
             try:
@@ -323,7 +385,8 @@ class Dispatcher:
             except Exception as raised:
                 served += 1
                 self._served = served
-                _log.debug("the session's own receiver of %s failed", event.type, exc_info=raised)
+                if self._fault is not None:
+                    _log.error("a further receiver of %s failed", event.type, exc_info=raised)
                 self._fault = self._fault or raised
 
     def _finish_task(self) -> None:
@@ -334,16 +397,17 @@ class Dispatcher:
             if task.fault is not None:
                 raise task.fault
 
-    def _set_aside(self) -> None:
-        """A handler of the event at the head waits for later ones: it makes way for them."""
-        event, route = self._event, self._route
-        assert event is not None
-        everyone = len(route.own) + len(route.others)
-        aside = _Aside(event, route.others, self._served - len(route.own))
+    def _nest(self, level: int) -> None:
+        """A handler waits for later events: its own makes way for them, unless it has done so before."""
+        self._level = level + 1
+        if self._live >= level or self._event is None:
+            return
+        event, (own, _, others) = self._event, self._route
+        everyone = len(own) + len(others)
+        aside = _Aside(event, others, self._served - len(own))
         # From here on nothing can strike until the event goes: no call, no jump.
         self._asides += (aside,)
-        self._live += 1
-        self._inside = False
+        self._live = level
         self._served = everyone
         if self._kept is None:
             self._pending.popleft()
@@ -355,23 +419,20 @@ class Dispatcher:
         """Give an event that had to make way to the handlers that have not had it."""
         event, others = aside.event, aside.others
         depth = self._asides.index(aside)
-        try:
-            self._live = depth + 1
-            while aside.served < len(others):
-                receiver: Receiver | None = others[aside.served]
-                if isinstance(receiver, Prepared):
-                    receiver = receiver.prepare(event)
-                aside.served += 1
-                if receiver is not None:
-                    try:
-                        receiver(event)
-                    except Exception as raised:
-                        if fault is not None:
-                            _log.error("a further handler of %s failed", event.type, exc_info=raised)
-                        fault = fault or raised
-            self._asides.remove(aside)
-        finally:
-            self._live = depth
+        # While its handlers run they count as those of this pump, which may wait in turn.
+        self._live = max(self._live, depth + 1)
+        while aside.served < len(others):
+            receiver: Receiver | None = others[aside.served]
+            if isinstance(receiver, Prepared):
+                receiver = receiver.prepare(event)
+            aside.served += 1
+            if receiver is not None:
+                try:
+                    receiver(event)
+                except Exception as raised:
+                    fault = _first(fault, raised, event)
+        self._asides.remove(aside)
+        self._live = depth
         self._wake_sleepers()
         if fault is not None:
             raise fault
@@ -388,7 +449,7 @@ class Dispatcher:
             self._previewed = []
             return route
         state = [receiver for stage, receiver in self._chosen(event) if stage == STATE]
-        return route._replace(own=tuple(receiver for receiver in route.own if receiver not in state))
+        return tuple(receiver for receiver in route[0] if receiver not in state), route[1], route[2]
 
     def preview(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None:
         """Show what arrives to the STATE receivers, ahead of all others, until ``done()``; the others get it when it is
@@ -454,16 +515,22 @@ class Dispatcher:
         self._check_process()
         me = get_ident()
         nested = self._pumper == me
+        level = self._level if nested else 0
         try:
             while not nested and not self._pump.acquire(timeout=SLICE_S):
                 if stopped():
                     return
             self._pumper = me
+            if nested:
+                self._nest(level)
+            else:
+                self._level = 1
             while not stopped() and not (self._ended and not self._pending):
                 self.step(SLICE_S)
         finally:
             if not nested:  # as in `wait`
                 if self._pumper == me:
+                    self._level = self._live = 0
                     self._pumper = None
                 try:  # noqa: SIM105
                     self._pump.release()
@@ -527,8 +594,7 @@ class Dispatcher:
 
     def _check_process(self) -> None:
         """Nothing arrives in a fork: the reader stayed with the parent."""
-        if os.getpid() != self._pid:
-            raise fork_error()
+        check_process(self._pid)
 
     def _sleep(self, done: Callable[[], bool], deadline: Deadline) -> None:
         """Wait until the thread that dispatches has gone on by an event, or for a slice."""
@@ -546,3 +612,11 @@ class Dispatcher:
                 sleepers.popleft().release()
             except (IndexError, RuntimeError):  # another thread was faster
                 return
+
+
+def _first(fault: Exception | None, raised: Exception, event: ServerEvent) -> Exception:
+    """Which of the exceptions of an event's handlers is raised: the first; others are logged."""
+    if fault is None:
+        return raised
+    _log.error("a further handler of %s failed", event.type, exc_info=raised)
+    return fault

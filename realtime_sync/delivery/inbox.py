@@ -9,12 +9,27 @@ from itertools import chain
 from typing import Any, Final
 
 from realtime_sync import _limits
-from realtime_sync.events.base import ServerEvent
+from realtime_sync.events import SERVER_EVENTS, MalformedEvent, ServerEvent
 
-__all__ = ["END", "EVENT_BYTES", "Header", "Inbox"]
+__all__ = ["END", "EVENT_BYTES", "Header", "Inbox", "structure_bytes"]
 
 EVENT_BYTES: Final = 600
 """What an event takes beside its text, about: the object, its fields, its place in the queues."""
+
+
+_NODE_BYTES: Final = 60
+"""What a list, an object or a field takes in memory, about; on the wire it may be three bytes."""
+
+_FLAT: Final = frozenset(cls for name, cls in SERVER_EVENTS.items() if name.endswith(".delta"))
+
+
+def structure_bytes(event: ServerEvent, text: bytes) -> int:
+    """What the structure of a message takes beyond its text, and beyond `EVENT_BYTES`."""
+    if event.__class__ in _FLAT and not event.extra:  # by the thousand, and all of one form
+        return 0
+    if isinstance(event, MalformedEvent) and isinstance(event.raw, (str, bytes)):  # kept as it came
+        return 0
+    return _NODE_BYTES * (text.count(b"[") + text.count(b"{") + text.count(b","))
 
 
 class Header:
@@ -41,8 +56,8 @@ END: Final = _End()
 class Inbox:
     """Events in the order of their arrival; one thread puts, one thread at a time takes.
 
-    ``limit_bytes`` bounds the events that wait: their text as it came over the wire, and `EVENT_BYTES` for each. The
-    bound is checked after a batch was stored: what has been received is never dropped. Raises `ConfigurationError` for
+    ``limit_bytes`` bounds the events that wait: their text as it came over the wire, `EVENT_BYTES` for each, and what
+    `put` is told of their structure, so that they take about so much memory, within a factor of 3. The bound is checked after a batch was stored: what has been received is never dropped. Raises `ConfigurationError` for
     a bound that is none.
 
     There is no lock of our own. Each of the two byte counters has one writer (the reader, the dispatcher's current

@@ -15,7 +15,7 @@ from realtime_sync.codec import (
     event_to_dict,
     object_to_dict,
 )
-from realtime_sync.errors import InvalidEvent
+from realtime_sync.errors import InvalidEvent, check_process
 from realtime_sync.events import (
     CLIENT_EVENTS,
     REALTIME,
@@ -63,6 +63,7 @@ class Outgoing:
         before_response: Callable[[], object] | None,
         family: Family = REALTIME,
     ) -> None:
+        self._pid = os.getpid()
         self._transmit = send
         self._family = family
         self._server_types, self._client_types = known_types(family)
@@ -75,6 +76,7 @@ class Outgoing:
 
     def send(self, event: ClientEvent | Mapping[str, Any]) -> Ack[Any]:
         """Send one event, or its JSON as a mapping."""
+        check_process(self._pid)  # before any lock
         ack, text = self._prepared(event_to_dict(event))
         if isinstance(ack.event, ResponseCancel):
             ack._about = self._cancelled(ack.event)
@@ -118,6 +120,7 @@ class Outgoing:
 
     def response(self, config: ResponseConfig | Mapping[str, Any] | None) -> tuple[Ack[Any], str]:
         """The handle of a ``response.create``, and its text, which is still to be sent."""
+        check_process(self._pid)
         if self._before_response is not None:
             self._before_response()
         event_id = next(self._event_ids)

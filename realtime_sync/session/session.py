@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -18,7 +19,7 @@ from realtime_sync.delivery.dispatcher import STATE, VISITOR, WAITER, Dispatcher
 from realtime_sync.delivery.ending import explain
 from realtime_sync.delivery.handlers import Handlers, Key, decorating, key_of
 from realtime_sync.delivery.inbox import Inbox
-from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, RealtimeTimeout, ServerError
+from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, RealtimeTimeout, ServerError, check_process
 from realtime_sync.events import (
     REALTIME,
     Family,
@@ -88,6 +89,8 @@ class RealtimeSession(Sender):
         self._handlers = Handlers(self._dispatcher, self._key_of)
         self._tool_runner: ToolRunner | None = None
         self._own_tools: Toolset | None = None
+        self._pid = os.getpid()
+        self._lock = threading.RLock()  # guards _interrupters, and the replacement of _background
         self._background: BackgroundPump | None = None
         self._runs = 0
         self._interrupters: tuple[Callable[[], Iterable[str | None]], ...] = ()
@@ -154,11 +157,13 @@ class RealtimeSession(Sender):
 
     def add_interrupter(self, hook: Callable[[], Iterable[str | None]]) -> None:
         """Let `interrupt` call ``hook``, which returns the ids of the responses that it has cancelled itself."""
-        self._interrupters = (*self._interrupters, hook)
+        with self._lock:
+            self._interrupters = (*self._interrupters, hook)
 
     def remove_interrupter(self, hook: Callable[[], Iterable[str | None]]) -> None:
         """Let `interrupt` call ``hook`` no more."""
-        self._interrupters = tuple(other for other in self._interrupters if other != hook)
+        with self._lock:
+            self._interrupters = tuple(other for other in self._interrupters if other != hook)
 
     def respond(
         self,
@@ -413,10 +418,11 @@ class RealtimeSession(Sender):
 
         What a handler raises is logged, given to ``on_error`` and raised by `stop`. Starting twice changes nothing.
         """
-        if self._background is not None and self._background.alive:
-            return
-        self._background = BackgroundPump(self._dispatcher, on_error)
-        self._background.start()
+        check_process(self._pid)  # before any lock
+        with self._lock:
+            if self._background is None or not self._background.alive:
+                self._background = BackgroundPump(self._dispatcher, on_error)
+                self._background.start()
 
     def stop(self, timeout: float = 2.0) -> None:
         """End `run` and the background dispatch; the connection stays open.
