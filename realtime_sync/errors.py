@@ -7,7 +7,6 @@ message holds an API key.
 from __future__ import annotations
 
 import os
-
 from typing import Any
 
 __all__ = [

@@ -29,7 +29,16 @@ SAMPLE: Final = os.environ.get("REALTIME_SYNC_INTERRUPTS", "25")
 HANG_S: Final = 25.0
 _LIBRARY: Final = "/realtime_sync/"
 _TESTS: Final = str(Path(__file__).parent)
-_EXEMPT: Final = ("importlib", "logging", "<frozen", "/attr/", "attrs generated", "/_pytest/", "/json/", "_weakrefset.py")
+_EXEMPT: Final = (
+    "importlib",
+    "logging",
+    "<frozen",
+    "/attr/",
+    "attrs generated",
+    "/_pytest/",
+    "/json/",
+    "_weakrefset.py",
+)
 _WAITS: Final = frozenset({"acquire", "get", "poll", "__enter__"})
 
 

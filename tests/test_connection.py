@@ -5,8 +5,8 @@ import logging
 import os
 import signal
 import threading
-from collections import deque
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any

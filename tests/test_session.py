@@ -824,3 +824,16 @@ def test_a_loss_that_comes_with_a_stop_is_not_raised_by_run(fake: FakeSession) -
     fake.session.run()
     with pytest.raises(rt.ConnectionLost):
         fake.session.run()
+
+
+def test_an_error_event_that_repeats_the_key_does_not_show_it(caplog: pytest.LogCaptureFixture) -> None:
+    with FakeSession() as fake:
+        ack = fake.session.update_session({"instructions": "x"})
+        fake.wire.say(
+            error(ack.event_id, message="bad key sk-of-the-test"), error(None, message="sk-of-the-test again")
+        )
+        with pytest.raises(rt.ServerError) as caught:
+            ack.result()
+        fake.session.wait_for("error")
+        assert "sk-of-the-test" not in str(caught.value) + caplog.text
+        assert "<redacted> again" in caplog.text

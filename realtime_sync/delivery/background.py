@@ -78,10 +78,10 @@ class BackgroundPump:
                 self._tell(fault)
             except BaseException as exit_:  # sys.exit() in a handler: it ends the thread, but not without a word
                 _log.error("a handler ended the background thread", exc_info=exit_)
-                fault = RealtimeError(f"a handler ended the background thread by raising {type(exit_).__name__}")
-                fault.__cause__ = exit_
-                self._fault = self._fault or fault
-                self._tell(fault)
+                ended = RealtimeError(f"a handler ended the background thread by raising {type(exit_).__name__}")
+                ended.__cause__ = exit_
+                self._fault = self._fault or ended
+                self._tell(ended)
                 return
             else:
                 return

@@ -54,6 +54,7 @@ class Prepared:
         raise NotImplementedError
 
     def __call__(self, event: Any) -> object:
+        """Both at once."""
         receiver = self.prepare(event)
         return None if receiver is None else receiver(event)
 
@@ -99,14 +100,14 @@ class Dispatcher:
         "_fault",
         "_find_cause",
         "_inbox",
-        "_level",
         "_kept",
         "_kept_bytes",
+        "_level",
         "_live",
         "_missed",
         "_pending",
-        "_plain",
         "_pid",
+        "_plain",
         "_previewed",
         "_pump",
         "_pumper",
@@ -285,7 +286,7 @@ class Dispatcher:
         self._event = event
         fault: Exception | None = None
         for receiver in route[2]:
-            served += 1
+            served += 1  # noqa: SIM113  enumerate() is slower
             self._served = served
             try:
                 receiver(event)
@@ -415,7 +416,7 @@ class Dispatcher:
             self._keep(self._kept)
         self._event = None
 
-    def _serve_aside(self, aside: _Aside, fault: BaseException | None) -> None:
+    def _serve_aside(self, aside: _Aside, fault: Exception | None) -> None:
         """Give an event that had to make way to the handlers that have not had it."""
         event, others = aside.event, aside.others
         depth = self._asides.index(aside)

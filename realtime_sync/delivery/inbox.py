@@ -57,8 +57,8 @@ class Inbox:
     """Events in the order of their arrival; one thread puts, one thread at a time takes.
 
     ``limit_bytes`` bounds the events that wait: their text as it came over the wire, `EVENT_BYTES` for each, and what
-    `put` is told of their structure, so that they take about so much memory, within a factor of 3. The bound is checked after a batch was stored: what has been received is never dropped. Raises `ConfigurationError` for
-    a bound that is none.
+    `put` is told of their structure: about what they take in memory, within a factor of 3. The bound is checked after a
+    batch was stored: what has been received is never dropped. Raises `ConfigurationError` for a bound that is none.
 
     There is no lock of our own. Each of the two byte counters has one writer (the reader, the dispatcher's current
     thread), and the queue hands the batches over.

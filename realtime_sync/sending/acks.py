@@ -139,14 +139,17 @@ class Ack(Generic[E_co]):
         self.done = True
 
 
-def server_error(event: ServerEvent, family: Family = REALTIME) -> ServerError:
-    """The exception that says what the error event of a family says."""
+def server_error(
+    event: ServerEvent, family: Family = REALTIME, redact: Callable[[str], str] = lambda text: text
+) -> ServerError:
+    """The exception that says what the error event of a family says, without the credentials that it may repeat."""
     detail = getattr(event, "error", None)
     if not isinstance(detail, ErrorDetail):  # of another family, or of a compatible server that sends no detail
         message = getattr(event, "message", None) or getattr(event, "reason", None) or event.extra.get("message")
-        return ServerError(message, event_id=family.refused_by(event))
+        return ServerError(None if message is None else redact(str(message)), event_id=family.refused_by(event))
     odd = detail.extra.get("message")  # a text that is no text is better than none
     message = or_none(detail.message) or (None if odd is None else str(odd))
+    message = None if message is None else redact(str(message))
     return ServerError(message, type=detail.type, code=detail.code, param=detail.param, event_id=detail.event_id)
 
 

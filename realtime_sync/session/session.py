@@ -19,7 +19,14 @@ from realtime_sync.delivery.dispatcher import STATE, VISITOR, WAITER, Dispatcher
 from realtime_sync.delivery.ending import explain
 from realtime_sync.delivery.handlers import Handlers, Key, decorating, key_of
 from realtime_sync.delivery.inbox import Inbox
-from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, RealtimeTimeout, ServerError, check_process
+from realtime_sync.errors import (
+    ConfigurationError,
+    InvalidEvent,
+    RealtimeError,
+    RealtimeTimeout,
+    ServerError,
+    check_process,
+)
 from realtime_sync.events import (
     REALTIME,
     Family,
@@ -492,7 +499,7 @@ class RealtimeSession(Sender):
         self._opened = True
 
     def _refused(self, event: ServerEvent) -> None:
-        self._last_error = error = server_error(event, self._family)
+        self._last_error = error = server_error(event, self._family, redact=self._connection.redact)
         refused = self._acks.refusal_of(error)
         if self._sequencer.retries(error, refused):
             return

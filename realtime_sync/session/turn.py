@@ -247,8 +247,8 @@ class Turn:
             return
         self._heard_at = now()
         self.reply.apply(event)
-        # Of a delta nothing but the piece of the reply and this place in the queue is noted, and by no call: an interrupt
-        # that comes before is made good by doing all again, and none can come in between.
+        # Of a delta nothing but the piece of the reply and this place in the queue is noted, and by no call: no
+        # interrupt comes in between, and after one that comes before, the delta is taken in again.
         if self._keeps_events:
             self._events += (event,)
         if self.reply.response is not None and not self._doubts():

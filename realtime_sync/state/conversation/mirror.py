@@ -347,8 +347,8 @@ class Conversation:
         if record is not None:
             record.part(event.content_index).spoken = True
 
-    # Deltas: the list of pieces is found at once when the part has grown before. It grows by an operator at the very end:
-    # behind a call an interrupt could come, and then the delta is taken in once more (see `Dispatcher`).
+    # Deltas: the list of pieces is found at once when the part has grown before. It grows by an operator, at the very
+    # end: behind a call an interrupt could come, and then the delta is taken in once more (see `Dispatcher`).
 
     def _text_delta(self, event: ResponseOutputTextDelta | ConversationItemInputAudioTranscriptionDelta) -> None:
         delta = event.delta
