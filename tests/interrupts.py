@@ -25,6 +25,8 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
 
+from realtime_sync.delivery import control
+
 SAMPLE: Final = os.environ.get("REALTIME_SYNC_INTERRUPTS", "25")
 HANG_S: Final = 25.0
 _LIBRARY: Final = "/realtime_sync/"
@@ -174,6 +176,7 @@ def _apart(scenario: Callable[[int | None], Places], number: int) -> tuple[Place
     found: list[Places | BaseException] = []
 
     def run() -> None:
+        control._main_ident = threading.get_ident()
         try:
             found.append(scenario(number))
         except BaseException as fault:
@@ -182,6 +185,7 @@ def _apart(scenario: Callable[[int | None], Places], number: int) -> tuple[Place
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(HANG_S)
+    control._main_ident = threading.main_thread().ident
     if not found:
         stack = sys._current_frames().get(thread.ident or 0)
         at = "".join(traceback.format_stack(stack)[-3:]) if stack is not None else ""

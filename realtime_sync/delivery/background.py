@@ -30,7 +30,7 @@ class BackgroundPump:
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread.start()
+        self._dispatcher.control.run(self._thread.start)  # which an interrupt could break
 
     @property
     def alive(self) -> bool:

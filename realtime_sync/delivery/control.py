@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable
 from threading import get_ident
 from typing import Final
+
+from realtime_sync._deadline import SLICE_S
 
 __all__ = ["Control", "Task"]
 
@@ -17,15 +20,16 @@ _main_ident = threading.main_thread().ident
 class Task:
     """A piece of work that runs once, whoever waits for it and however often."""
 
-    __slots__ = ("_claimed", "_done", "fault", "work")
+    __slots__ = ("_bell", "_claimed", "done", "fault", "work")
 
     def __init__(self, work: Callable[[], object]) -> None:
         self.work = work
         self.fault: BaseException | None = None
         """What it raised."""
         self._claimed = threading.Lock()
-        self._done = threading.Lock()
-        self._done.acquire()  # released when it is done
+        self.done = False
+        self._bell = threading.Lock()
+        self._bell.acquire()  # released when it is done
 
     def run(self) -> None:
         """Run it, unless it runs or ran already."""
@@ -36,14 +40,14 @@ class Task:
         except BaseException as raised:
             self.fault = raised
         finally:
-            self._done.release()
+            self.done = True
+            self._bell.release()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for its end; whether it has come."""
-        if not self._done.acquire(timeout=timeout_s):
-            return False
-        self._done.release()
-        return True
+        if not self.done and self._bell.acquire(timeout=timeout_s):
+            self._bell.release()  # for others; where an interrupt keeps us from it, they find `done`
+        return self.done
 
 
 class Control:
@@ -81,7 +85,7 @@ class Control:
         else:
             self._tasks.put(task)  # a task that is put twice runs once
             self._ensure_thread()
-        while not task.wait(_IDLE_S / 2):
+        while not task.wait(SLICE_S):
             if get_ident() == _main_ident:
                 self._ensure_thread()
 
@@ -92,7 +96,8 @@ class Control:
                 target=_work, args=(self._tasks,), name="realtime_sync-control", daemon=True
             )
             try:
-                thread.start()
+                # `start` itself waits in ways that an interrupt can break: another thread calls it.
+                start_new_thread(thread.start, ())
             except RuntimeError:  # no thread can be started, at the interpreter's end for example
                 self._thread = None
                 while not self._tasks.empty():
