@@ -407,6 +407,11 @@ def test_a_storm_of_real_signals() -> None:
     """What the sampled places cannot show: signals at any instant, also while a lock or a queue is waited for."""
 
     def strike(number: int, where: Any) -> None:
+        while where is not None:
+            if where.f_code.co_name in ("send_text", "hear"):  # the test's server and handler: not there
+                signal.setitimer(signal.ITIMER_REAL, 0.0002)
+                return
+            where = where.f_back
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, strike)
