@@ -60,7 +60,7 @@ class Control:
     """
 
     def __init__(self) -> None:
-        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     @property
@@ -89,6 +89,14 @@ class Control:
             if get_ident() == _main_ident:
                 self._ensure_thread()
 
+    def rest(self) -> None:
+        """Nothing is to be expected for a while: the thread ends now. A further task begins another."""
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            self._tasks.put(None)
+            if thread is not threading.current_thread():
+                thread.join(SLICE_S)
+
     def _ensure_thread(self) -> None:
         thread = self._thread
         if thread is None or not thread.is_alive():
@@ -101,12 +109,18 @@ class Control:
             except RuntimeError:  # no thread can be started, at the interpreter's end for example
                 self._thread = None
                 while not self._tasks.empty():
-                    self._tasks.get().run()
+                    waiting = self._tasks.get()
+                    if waiting is not None:
+                        waiting.run()
 
 
-def _work(tasks: queue.SimpleQueue[Task]) -> None:
+def _work(tasks: queue.SimpleQueue[Task | None]) -> None:
     try:
         while True:
-            tasks.get(timeout=_IDLE_S).run()
+            task = tasks.get(timeout=_IDLE_S)
+            if task is not None:
+                task.run()
+            elif tasks.empty():
+                return
     except queue.Empty:
         return

@@ -562,6 +562,7 @@ class Dispatcher:
         self._ended = True
         if self._pending and self._pending[-1] is END:
             self._pending.pop()
+        self.control.rest()
         self._wake_sleepers()
 
     def _keep(self, kept: deque[tuple[ServerEvent, int]]) -> None:

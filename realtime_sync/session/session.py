@@ -467,6 +467,7 @@ class RealtimeSession(Sender):
             self._background.request_stop()
         self._connection.close(code, reason, timeout)
         self._dispatcher.wake()
+        self._dispatcher.control.rest()
 
     def __enter__(self) -> RealtimeSession:
         return self
