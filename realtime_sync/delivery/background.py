@@ -24,7 +24,7 @@ class BackgroundPump:
     def __init__(self, dispatcher: Dispatcher, on_error: Callable[[Exception], object] | None) -> None:
         self._dispatcher = dispatcher
         self._on_error = on_error
-        self._stopped = threading.Event()
+        self._stopped = False  # no Event: an interrupt in its `set` would leave its lock held
         self._fault: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="realtime_sync-dispatch", daemon=True)
 
@@ -44,7 +44,7 @@ class BackgroundPump:
 
     def request_stop(self) -> None:
         """Stop after the current event; does not wait."""
-        self._stopped.set()
+        self._stopped = True
         self._dispatcher.wake()
 
     def join(self, timeout_s: float) -> None:
@@ -65,9 +65,9 @@ class BackgroundPump:
             raise fault
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
+        while not self._stopped:
             try:
-                self._dispatcher.run(self._stopped.is_set)
+                self._dispatcher.run(lambda: self._stopped)
             except Exception as fault:
                 if fault is self._dispatcher.cause:
                     _log.warning("the session ended: %s", fault)
