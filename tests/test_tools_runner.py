@@ -281,7 +281,7 @@ def test_two_responses_at_a_time_are_apart(rig: Rig, tools: Tools) -> None:
     rig.wait_sent(3)
     assert rig.sent == [{"a": "held a"}, CREATE, {"b": "held b"}]  # the second create waits for its turn
     rig.say(response_created("r3", rig.fake.wire.texts[1]), response_done("r3"))
-    assert rig.sent[3:] == [CREATE]
+    assert rig.wait_sent(4)[3:] == [CREATE]
 
 
 def test_inline_calls_run_on_the_thread_that_dispatches(rig: Rig, tools: Tools) -> None:
