@@ -16,7 +16,7 @@ from typing import Any, Final
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.delivery.remarks import Remarks
-from realtime_sync.errors import ConnectionClosed, InboxOverflow, RealtimeError, RealtimeTimeout
+from realtime_sync.errors import ConnectionClosed, InboxOverflow, RealtimeError, RealtimeTimeout, fork_error
 from realtime_sync.events import ServerEvent, UnknownEvent
 
 __all__ = ["HANDLER", "STATE", "VISITOR", "WAITER", "Dispatcher", "Receiver"]
@@ -342,7 +342,7 @@ class Dispatcher:
     def _check_process(self) -> None:
         """Nothing arrives in a fork: the reader stayed with the parent."""
         if os.getpid() != self._pid:
-            raise ConnectionClosed("this session belongs to the process that opened it: connect again after a fork")
+            raise fork_error()
 
     def _sleep(self, done: Callable[[], bool], deadline: Deadline) -> None:
         self._check_process()
