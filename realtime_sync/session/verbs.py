@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from realtime_sync._arguments import answered
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import InvalidEvent
 from realtime_sync.events import (
@@ -46,6 +47,7 @@ from realtime_sync.state.session_state import SessionState
 __all__ = ["Sender"]
 
 
+@answered
 class Sender:
     """The sending half of `RealtimeSession`. Each verb may be called from any thread, also from a handler, and returns
     at once; `Ack.result` waits for the server's answer.
