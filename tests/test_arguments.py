@@ -26,7 +26,7 @@ OF_ONE_ARGUMENT = {
 MADE_BY_THE_LIBRARY = {
     *("AudioChunk", "Close", "Cut", "HeardPart", "Interruption", "Message", "Recording"),
     *("BadArguments", "FunctionSpec", "ToolCall", "ToolContext", "ToolFailure", "ToolRound"),
-    *("Conversation", "ConversationEntry", "ConversationSnapshot", "Reply"),
+    *("Conversation", "ConversationEntry", "ConversationSnapshot", "LeftOut", "Reply", "Restored"),
     *("RateLimitState", "RateLimits", "Tokens", "UsageTally", "Used", "Unset"),
     *("Gate", "LogEntry", "RefusedEvent", "ReplayDifference", "Request", "Turn"),
 }

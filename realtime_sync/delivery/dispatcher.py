@@ -319,6 +319,8 @@ class Dispatcher:
             return False
         self._average_bytes = size_bytes // len(events)
         self._batch.extend(events)
+        for text in self._inbox.remarks():
+            self.remarks.note(text, answer=False)
         return True
 
     def _end(self) -> None:

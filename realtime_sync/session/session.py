@@ -34,6 +34,7 @@ from realtime_sync.events import (
     ServerEvent,
     SessionUpdated,
     TurnDetection,
+    UnknownEvent,
 )
 from realtime_sync.events._other_names import OF_SESSIONS, no_attribute
 from realtime_sync.sending.acks import Ack, AckTable, answers, nothing_to_cancel, server_error
@@ -562,7 +563,7 @@ class RealtimeSession(Sender, Keyed):
         can be called again. Raises `ConnectionLost` or its kin when the connection is lost.
         """
         this_run = self._runs
-        receive = None if visitor is None else _visiting(visitor)
+        receive = None if visitor is None else _visiting(visitor, self._family)
         if receive is not None:
             self._dispatcher.subscribe(VISITOR, receive, ServerEvent)
         try:
@@ -691,9 +692,17 @@ class RealtimeSession(Sender, Keyed):
         )
 
 
-def _visiting(visitor: ServerEventVisitor[Any]) -> Callable[[ServerEvent], object]:
-    if isinstance(visitor, type) or not hasattr(visitor, "visit_error"):
+def _visiting(visitor: ServerEventVisitor[Any], family: Family) -> Callable[[ServerEvent], object]:
+    if isinstance(visitor, type) or not hasattr(visitor, family.error_class.VISIT):
         raise ConfigurationError(f"run() wants a ServerEventVisitor, not {visitor!r}")
+    classes: tuple[type[ServerEvent], ...] = (*family.server.values(), UnknownEvent, MalformedEvent)
+    missing = sorted({cls.VISIT for cls in classes if not hasattr(visitor, cls.VISIT)})
+    if missing:
+        raise ConfigurationError(
+            f"{type(visitor).__name__} is no visitor of this session: it has no {', '.join(missing[:3])}"
+            + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+            + "; derive it from realtime_sync.ServerEventVisitor, or give it all of them"
+        )
     return lambda event: event.accept(visitor)
 
 
