@@ -44,7 +44,7 @@ from realtime_sync.events import (
     SessionConfig,
     SessionUpdated,
 )
-from realtime_sync.events._other_names import OF_CONVERSATIONS, no_attribute
+from realtime_sync.events._other_names import OF_CONVERSATIONS, missing
 from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot
 from realtime_sync.state.conversation.lengths import base64_bytes
@@ -127,10 +127,12 @@ class Conversation:
         """The items in order as a JSON array, each as it is on the wire, without audio."""
         return self.snapshot().to_json(indent=indent)
 
-    def __getitem__(self, item_id: str) -> ConversationEntry:
-        entry = self.get(item_id)
+    def __getitem__(self, key: str | int) -> ConversationEntry:
+        if isinstance(key, int):
+            return self.snapshot()[key]
+        entry = self.get(key)
         if entry is None:
-            raise KeyError(item_id)
+            raise KeyError(key)
         return entry
 
     def __contains__(self, item_id: object) -> bool:
@@ -146,9 +148,7 @@ class Conversation:
         return self.render()
 
     if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name, OF_CONVERSATIONS)
+        __getattr__ = missing(OF_CONVERSATIONS)
 
     def _repr_html_(self) -> str:
         return self.snapshot()._repr_html_()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from realtime_sync.events import (
     ConversationItemInputAudioTranscriptionCompleted,
@@ -17,6 +17,7 @@ from realtime_sync.events import (
     SessionUpdated,
     Usage,
 )
+from realtime_sync.events._other_names import OF_USAGE, missing
 from realtime_sync.state.facts import Facts
 from realtime_sync.state.usage.limits import RateLimits
 from realtime_sync.state.usage.prices import PriceTable
@@ -57,6 +58,9 @@ class UsageTally:
         self._transcribed: set[tuple[str, int]] = set()
         self._by_model: dict[str | None, Used] = {}
         self._transcription_by_model: dict[str | None, Used] = {}
+
+    if not TYPE_CHECKING:
+        __getattr__ = missing(OF_USAGE)
 
     @property
     def total(self) -> Used:
