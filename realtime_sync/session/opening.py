@@ -72,6 +72,7 @@ def connect(
     send_timeout_s: float = 10.0,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     inbox_limit_bytes: int = INBOX_LIMIT_BYTES,
+    conversation_limit: int | None = None,
     checks: bool = True,
     cost_limit: CostLimit | None = None,
     endpoint: Endpoint | Callable[[], Endpoint] | None = None,
@@ -93,7 +94,9 @@ def connect(
     Limits: ``timeout`` seconds for everything until the session is returned. After ``ping_interval_s`` seconds of
     silence a ping is sent (``None``: never), and ``ping_timeout_s`` seconds later the connection counts as lost. One
     message must leave within ``send_timeout_s`` seconds. ``max_message_bytes`` bounds one received message,
-    ``inbox_limit_bytes`` the events that wait to be consumed.
+    ``inbox_limit_bytes`` the events that wait to be consumed. ``conversation_limit`` is how many items
+    `RealtimeSession.conversation` keeps, for sessions that last all day: of more, the oldest are dropped there, while
+    the server still holds them. ``None`` keeps all.
 
     What: ``session`` is the configuration, as the protocol's JSON or typed: ``{"output_modalities": ["text"]}``.
     ``instructions`` and ``voice`` are the two options of it that nearly everybody sets. ``tools`` are offered to the
@@ -122,6 +125,8 @@ def connect(
         "send_timeout_s": _limits.seconds("send_timeout_s", send_timeout_s),
     }
     max_message_bytes = _limits.size("max_message_bytes", max_message_bytes)
+    if conversation_limit is not None:
+        conversation_limit = _limits.size("conversation_limit", conversation_limit, "items")
     spoken = family or (TRANSLATION if intent == "translation" else REALTIME)
     where = {
         "model": model,
@@ -157,7 +162,14 @@ def connect(
             decode=watching_decoder(spoken, inbox.remark),
         )
         recorder = _recording(record, connection, target.url)
-        opened = RealtimeSession(connection, inbox, checks=checks, cost_limit=cost_limit, family=spoken)
+        opened = RealtimeSession(
+            connection,
+            inbox,
+            checks=checks,
+            cost_limit=cost_limit,
+            family=spoken,
+            conversation_limit=conversation_limit,
+        )
         try:
             connection.start()
         except RuntimeError as error:
