@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import attrs
 
 from realtime_sync._arguments import answered
-
-
 from realtime_sync._latest import Latest
 from realtime_sync.errors import RealtimeError
 from realtime_sync.events import (

@@ -125,7 +125,7 @@ class RealtimeSession(Sender, Keyed):
         self._dispatcher.subscribe(STATE, weakly(self._malformed), MalformedEvent)
         self._dispatcher.subscribe(STATE, weakly(self._approval_asked), ResponseOutputItemDone)
         state.follow()
-        self._at_close: list[Callable[[], object]] = []
+        self._at_close: list[Callable[[int, str], object]] = []
         self._abandon = weakref.finalize(self, connection.abandon)
 
     # What it is
@@ -621,7 +621,7 @@ class RealtimeSession(Sender, Keyed):
         self._connection.close(code, reason, timeout)
         self._dispatcher.wake()
         for release in self._at_close:
-            release()
+            release(code, reason)
 
     def __enter__(self) -> RealtimeSession:
         return self
