@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import InvalidEvent
@@ -51,6 +52,7 @@ from realtime_sync.state.session_state import SessionState
 __all__ = ["Sender"]
 
 
+@answered
 class Sender:
     """The sending half of `RealtimeSession`. Each verb may be called from any thread, also from a handler, and returns
     at once; `Ack.result` waits for the server's answer. `restore` alone waits itself.
