@@ -150,6 +150,13 @@ def test_a_message_may_lose_a_part() -> None:
     assert [str(left) for left in history.left_out] == ["u, part 0: an image that the server did not send back"]
 
 
+def test_what_was_cut_off_is_known_as_that() -> None:
+    cut = e.AssistantMessage(id="a", status="incomplete", content=[e.OutputAudio(transcript="Once upon")])
+    assert told(cut).items == (
+        e.AssistantMessage(id="a", status="incomplete", content=[e.OutputText(text="Once upon")]),
+    )
+
+
 # Calls
 
 

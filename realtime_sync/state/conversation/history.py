@@ -166,7 +166,7 @@ class _Writer:
         if not parts:
             return "; ".join(left.reason for left in lost) or "it holds nothing"
         self._left_out += lost
-        return cls(id=item_id, content=parts)
+        return cls(id=item_id, content=parts, status="incomplete" if item.status == "incomplete" else None)
 
     def _part(self, part: ContentPart, cls: type[Message]) -> ContentPart | str | None:
         """The part as it can be created, the reason why it cannot, or ``None`` for one without content."""
