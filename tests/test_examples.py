@@ -28,7 +28,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 STUBS = Path(__file__).with_name("stubs")
 PROGRAMS = {path.stem for path in EXAMPLES.glob("*.py")}
 TESTED = {"text", "callbacks", "visitor", "wav_file", "tools", "notebook", "demo", "several", "transcribe"}
-TESTED |= {"microphone", "push_to_talk", "twilio", "gui", "web", "go_on"}
+TESTED |= {"microphone", "push_to_talk", "twilio", "gui", "web", "go_on", "kiosk"}
 WAIT_S = 20.0
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -255,7 +255,7 @@ def test_push_to_talk(output_of: Callable[..., list[str]]) -> None:
     assert "(too short: hold it for longer)" in printed
 
 
-@pytest.mark.parametrize("name", ["microphone", "push_to_talk"])
+@pytest.mark.parametrize("name", ["microphone", "push_to_talk", "kiosk"])
 def test_without_what_the_sound_needs_they_say_so(run: Run, name: str, tmp_path: Path) -> None:
     (tmp_path / "sounddevice.py").write_text("raise ImportError('no such module')")
     (tmp_path / f"{name}.py").write_bytes((EXAMPLES / f"{name}.py").read_bytes())
@@ -303,6 +303,26 @@ def line_of(program: subprocess.Popen[str], pattern: str) -> re.Match[str]:
         if found := re.search(pattern, line):
             return found
     raise AssertionError(f"no line {pattern}")
+
+
+def test_kiosk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network fails after the first answer; the visitor speaks until they are answered, and then somebody comes
+    and presses Ctrl-C."""
+    monkeypatch.setenv("PYTHONPATH", environment(stubs=True)["PYTHONPATH"])
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1234")
+    with LocalServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        with running("kiosk", tmp_path, interrupted=False) as program:
+            line_of(program, r"^Open\.$")
+            line_of(program, r"^Visitor: \(\d\.\d seconds of audio\)$")
+            line_of(program, r"^Kiosk:   You said: ")
+            server.drop()
+            line_of(program, "^ConnectionLost: ")
+            assert int(line_of(program, r"^(\d+) items restored")[1]) >= 2
+            line_of(program, r"^Open\.$")
+            line_of(program, r"^Kiosk:   You said: ")
+            line_of(program, r"^Bye\.$")
+        assert program.returncode == 0
 
 
 def test_twilio(tmp_path: Path) -> None:
