@@ -74,7 +74,7 @@ class RawInputStream(Stream):
             return
         if "kiosk" in sys.argv[0]:
             for answers in (1, 2):
-                while not self.wait_heard(2.0 * answers, 5):
+                while not self.wait_heard(2.0 * answers, 3):
                     self.speak(SPEECH)
             signal.raise_signal(signal.SIGINT)
             return
