@@ -55,12 +55,13 @@ class Figures:
         self.turns = self.connections = self.calls = self.items = self.tokens = self.left_out = 0
         self.errors: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
-        self.seconds = self.longest_s = 0.0
+        self.resumed = 0
+        self.seconds = self.longest_s = self.lost_audio_s = 0.0
 
     def __str__(self) -> str:
         return (
             f"{self.turns} turns, each with its reply, in {self.seconds:.0f} s, the longest {self.longest_s:.1f} s\n"
-            f"{self.connections} connections; faults: {_counted(self.faults)}\n"
+            f"{self.connections} connections, {self.resumed} of them taken over; faults: {_counted(self.faults)}\n"
             f"errors that were raised: {_counted(self.errors)}\n"
             f"{self.items} items as at the server, {self.left_out} left out, as told; {self.calls} tool calls, each"
             f" answered once; {self.tokens} tokens, all counted"
@@ -145,7 +146,7 @@ class _Talker:
         self._brain = brain
         self._options = {**_OPTIONS, **options}
         self._questions: list[str] = []
-        self._left_out: list[ConversationEntry] = []
+        self._left_out: list[Any] = []  # items
         self._called: Counter[str] = Counter()
         self._seen_tokens = 0  # in the frames of all connections
         self._counted_tokens = 0  # by the sessions that have ended
@@ -168,7 +169,14 @@ class _Talker:
             "gpt-realtime", base_url=self._proxy.base_url, api_key="k", tools=self._tools, **self._options
         )
         session.add_tap(self._tap)
+        if self._options.get("resume"):
+            session.on("session.resumed", self._resumed)
         return session
+
+    def _resumed(self, event: Any) -> None:
+        self.figures.resumed += 1
+        self.figures.lost_audio_s += event.lost_audio_s
+        self._left_out += event.lost
 
     # One turn
 
@@ -197,7 +205,7 @@ class _Talker:
         self.figures.longest_s = max(self.figures.longest_s, monotonic() - began)
 
     def _say(self, number: int, kind: str, question: str) -> None:
-        session = self._session
+        session, connections = self._session, self._proxy.connections
         said = [(entry.role, entry.text) for entry in session.conversation]
         if ("assistant", _answer_to(question)) in said:
             return  # the connection broke right behind it
@@ -205,7 +213,8 @@ class _Talker:
             reply = session.ask(timeout=_TURN_S)
         elif kind == "speech":
             reply = session.ask(audio=_speech(number), heard=True, timeout=_TURN_S)
-            hold(reply.heard == question, f"{question}: heard {reply.heard}")
+            broken = self._proxy.connections > connections
+            hold(reply.heard == question or (broken and reply.heard is None), f"{question}: heard {reply.heard}")
         elif kind == "written":
             reply = session.ask(question, config={"output_modalities": ["text"]}, timeout=_TURN_S)
         else:
@@ -253,7 +262,7 @@ class _Talker:
             self._session = session
             hold(not restored.unconfirmed, f"not confirmed: {restored.unconfirmed}")
             left_out = [left.item_id for left in restored.left_out]
-            self._left_out += [lost.conversation[item_id] for item_id in left_out if item_id]
+            self._left_out += [left.item for left in restored.left_out]
             before = [_shown(entry) for entry in lost.conversation if entry.id not in left_out]
             after = [_shown(entry) for entry in session.conversation]
             hold(before == after, f"before: {before}\nafter: {after}\n{restored}")
@@ -279,7 +288,7 @@ class _Talker:
         said = Counter(entry.text for entry in entries if entry.role == "assistant")
         asked = Counter(entry.text for entry in entries if entry.role == "user")
         figures.left_out = len(self._left_out)
-        unheard = sum(entry.role == "user" for entry in self._left_out)
+        unheard = sum(isinstance(item, e.UserMessage) for item in self._left_out)
         for question in self._questions:
             hold(said[_answer_to(question)] == 1, f"{question}: answered {said[_answer_to(question)]} times")
             unheard -= not asked[question]
