@@ -73,7 +73,7 @@ class Door:
         kind, model = kind_and_model(request, secret)
         if secret is not None and kind != secret.kind:
             return Refusal("invalid_value", f"The client secret is for a {secret.kind} session.")
-        if kind == "transcription" and model:
+        if kind == "transcription" and model and not self.quirks.lenient:
             return Refusal("invalid_model", "You must not provide a model parameter for transcription sessions.")
         if kind != "transcription" and not model and "call_id" not in request.query and not self.quirks.lenient:
             return Refusal("missing_model", "You must provide a model parameter.")

@@ -74,6 +74,7 @@ def connect(
     send_timeout_s: float = 10.0,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     inbox_limit_bytes: int = INBOX_LIMIT_BYTES,
+    conversation_limit: int | None = None,
     checks: bool = True,
     cost_limit: CostLimit | None = None,
     endpoint: Endpoint | Callable[[], Endpoint] | None = None,
@@ -95,7 +96,9 @@ def connect(
     Limits: ``timeout`` seconds for everything until the session is returned. After ``ping_interval_s`` seconds of
     silence a ping is sent (``None``: never), and ``ping_timeout_s`` seconds later the connection counts as lost. One
     message must leave within ``send_timeout_s`` seconds. ``max_message_bytes`` bounds one received message,
-    ``inbox_limit_bytes`` the events that wait to be consumed.
+    ``inbox_limit_bytes`` the events that wait to be consumed. ``conversation_limit`` is how many items
+    `RealtimeSession.conversation` keeps, for sessions that last all day: of more, the oldest are dropped there, while
+    the server still holds them. ``None`` keeps all.
 
     What: ``session`` is the configuration, as the protocol's JSON or typed: ``{"output_modalities": ["text"]}``.
     ``instructions`` and ``voice`` are the two options of it that nearly everybody sets. ``tools``, a `Toolset` or a
@@ -124,6 +127,8 @@ def connect(
         "send_timeout_s": _limits.seconds("send_timeout_s", send_timeout_s),
     }
     max_message_bytes = _limits.size("max_message_bytes", max_message_bytes)
+    if conversation_limit is not None:
+        conversation_limit = _limits.size("conversation_limit", conversation_limit, "items")
     spoken = family or (TRANSLATION if intent == "translation" else REALTIME)
     if not isinstance(spoken, Family):
         raise ConfigurationError(f"family must be an events.Family, not {family!r}")
@@ -169,7 +174,14 @@ def connect(
         )
         if record is not None:
             recorded = _Recorded(record, connection, target.url)
-        opened = RealtimeSession(connection, inbox, checks=checks, cost_limit=cost_limit, family=spoken)
+        opened = RealtimeSession(
+            connection,
+            inbox,
+            checks=checks,
+            cost_limit=cost_limit,
+            family=spoken,
+            conversation_limit=conversation_limit,
+        )
         try:
             connection.start()
         except RuntimeError as error:

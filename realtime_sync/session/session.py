@@ -88,13 +88,14 @@ class RealtimeSession(Sender, Keyed):
         checks: bool = True,
         cost_limit: CostLimit | None = None,
         family: Family = REALTIME,
+        conversation_limit: int | None = None,
     ) -> None:
         self._connection = connection
         self._dispatcher = Dispatcher(inbox, weakly(self._find_cause))
         self._family = family
         self._opened = False
         self._acks = AckTable(self._dispatcher.wait, family)
-        state = SessionState(self._dispatcher)
+        state = SessionState(self._dispatcher, conversation_limit)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
         outgoing = Outgoing(connection.send, self._acks, state, checks=checks, before_response=limit, family=family)
         sequencer = Sequencer(self._acks, state.responses, connection.send, weakly(self.cancel_response))
@@ -144,7 +145,8 @@ class RealtimeSession(Sender, Keyed):
     @property
     def conversation(self) -> Conversation:
         """The conversation as the server keeps it, as far as events have been dispatched: items in order, with their
-        text and transcripts. From the first look on text also grows while it streams."""
+        text and transcripts. From the first look on text also grows while it streams. With ``conversation_limit`` of
+        `connect` it holds the latest items only."""
         return self._state.conversation
 
     @property
