@@ -134,6 +134,7 @@ class Transcription:
         self._stretches: dict[str, _Stretch] = {}
         self._order: list[str] = []  # items that were committed and not given yet
         self._cuts: list[tuple[Ack[InputAudioBufferCommitted], int, int]] = []  # our own commits, with their bounds
+        self._unnamed: list[str] = []  # of _order, those whose item the server did not name
         self._speaking: set[str] = set()
         self.sent_ms = 0.0
         """How much audio was sent, silence included."""
@@ -253,11 +254,17 @@ class Transcription:
         elif isinstance(event, InputAudioBufferSpeechStopped):
             self._speaking.discard(item_id)
             self._of(item_id).end_ms = self._place(event.audio_end_ms)
-        elif item_id in self._stretches:  # of this recording
-            if isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
-                self._of(item_id).text = event.transcript or ""
-            elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
-                self._of(item_id).error = or_none(event.error) or TranscriptionError()
+        else:
+            if self._unnamed and item_id not in self._stretches:
+                self._name_oldest(item_id)
+            if item_id in self._stretches:  # of this recording
+                self._hear(event, self._stretches[item_id])
+
+    def _hear(self, event: ServerEvent, stretch: _Stretch) -> None:
+        if isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
+            stretch.text = event.transcript or ""
+        elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
+            stretch.error = or_none(event.error) or TranscriptionError()
 
     def _confirmed(self, event: InputAudioBufferCommitted) -> None:
         """A commit is confirmed: ours, or that of a recording that was left early."""
@@ -265,9 +272,19 @@ class Transcription:
             ack, start_ms, end_ms = cut
             if ack.confirmation is event:
                 self._cuts.remove(cut)
-                self._stretches[event.item_id] = _Stretch(start_ms, end_ms)
-                self._order.append(event.item_id)
+                item_id = or_none(event.item_id)
+                if item_id is None:
+                    item_id = f"<unnamed {start_ms}>"
+                    self._unnamed.append(item_id)
+                self._stretches[item_id] = _Stretch(start_ms, end_ms)
+                self._order.append(item_id)
                 return
+
+    def _name_oldest(self, item_id: str) -> None:
+        """Of a server that does not say which item a commit made, the oldest that has no transcript is meant."""
+        stands_for = self._unnamed.pop(0)
+        self._stretches[item_id] = self._stretches.pop(stands_for)
+        self._order[self._order.index(stands_for)] = item_id
 
     def _of(self, item_id: str) -> _Stretch:
         return self._stretches.setdefault(item_id, _Stretch())
