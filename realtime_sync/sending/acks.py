@@ -63,6 +63,7 @@ class Ack(Generic[E_co]):
         "_confirmation",
         "_error",
         "_late",
+        "_renounced",
         "_wait",
         "done",
         "event",
@@ -81,6 +82,7 @@ class Ack(Generic[E_co]):
         self._confirmation: Any = None
         self._error: RealtimeError | None = None
         self._asked = False
+        self._renounced = False  # of a create: nobody waits for its response any more
         self._late = False  # an answer is hardly to be expected any more: newer messages of its kind go first
 
     @property

@@ -53,6 +53,7 @@ class Reply:
     """
 
     def __init__(self) -> None:
+        self._latest: ServerEvent | None = None  # the delta that was taken in last
         self._parts: dict[tuple[int, int], _Pieces] = {}
         self._items: dict[int, Any] = {}
         self._calls: dict[str, FunctionCall] = {}
@@ -199,7 +200,7 @@ class Reply:
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: without what belongs to the rest of the session."""
-        return {**self.__dict__, "_heard": self._heard.of(self._user_item_ids)}
+        return {**self.__dict__, "_heard": self._heard.of(self._user_item_ids), "_latest": None}
 
     def _begin(self, response_id: str | None, sound: Sound, heard: Heard, user_item_ids: tuple[str, ...]) -> None:
         """The response has begun: in which format its audio comes, and which audio of the user it answers."""
@@ -214,9 +215,9 @@ class Reply:
         return self._heard.settled(self._user_item_ids)
 
     def apply(self, event: ServerEvent) -> None:
-        """Take in one event of this response."""
+        """Take in one event of this response. A delta that is told again, after an interrupt, changes nothing."""
         gather = _GATHER.get(type(event))
-        if gather is not None:
+        if gather is not None and event is not self._latest:
             gather(self, event)
 
     def end_unsent(self) -> None:
@@ -236,7 +237,9 @@ class Reply:
 
     def _text_delta(self, event: ResponseOutputTextDelta) -> None:
         self._mark()
-        self._part(event).text.append(event.delta or "")
+        pieces, piece = self._part(event).text, event.delta or ""
+        pieces += (piece,)  # by an operator: no interrupt comes between this and the note of it
+        self._latest = event
 
     def _text_done(self, event: ResponseOutputTextDone) -> None:
         if event.text is not None:
@@ -245,7 +248,9 @@ class Reply:
 
     def _transcript_delta(self, event: ResponseOutputAudioTranscriptDelta) -> None:
         self._mark()
-        self._part(event).transcript.append(event.delta or "")
+        pieces, piece = self._part(event).transcript, event.delta or ""
+        pieces += (piece,)
+        self._latest = event
 
     def _transcript_done(self, event: ResponseOutputAudioTranscriptDone) -> None:
         if event.transcript is not None:
@@ -257,7 +262,9 @@ class Reply:
         if self.first_audio_s is None:
             self.first_audio_s = now() - self._asked_at
         try:
-            self._part(event).audio.append(event.delta_bytes)
+            pieces, piece = self._part(event).audio, event.delta_bytes
+            pieces += (piece,)
+            self._latest = event
         except InvalidEvent as error:  # the event itself is still there for handlers
             _log.warning("a piece of audio of the response is left out: %s", error)
 
