@@ -39,6 +39,8 @@ class Answering(FakeTransport):
         self.numbers = itertools.count(1)
         self.told: list[str] = []
         """The ids of all events that were sent, in order."""
+        self.kinds: list[str] = []
+        """Their types."""
         self.lock = threading.Lock()
         self.question = ""
         self.busy = False
@@ -48,6 +50,7 @@ class Answering(FakeTransport):
         with self.lock:
             named = [{**event, "event_id": f"ev_{next(self.numbers)}"} for event in events]
             self.told += [event["event_id"] for event in named]
+            self.kinds += [event["type"] for event in named]
             self.incoming.put(b"".join(frame(TEXT, json.dumps(event).encode()) for event in named))
 
     def send_text(self, text: str | bytes, timeout_s: float) -> None:
@@ -183,8 +186,12 @@ class Rig(FakeSession):
         ), shown
 
 
+def nothing(rig: Rig) -> None:
+    """Neither to prepare nor to look at."""
+
+
 def scenario(
-    use: Callable[[Rig], object], prepare: Callable[[Rig], object] = lambda rig: None
+    use: Callable[[Rig], object], prepare: Callable[[Rig], object] = nothing, law: Callable[[Rig], object] = nothing
 ) -> Callable[[int | None], Places]:
     def once(at: int | None) -> Places:
         rig = Rig()
@@ -193,6 +200,7 @@ def scenario(
             prepare(rig)
             with struck(at) as places:
                 use(rig)
+            law(rig)
             rig.check()
         except BaseException as fault:
             fault.where = places.where  # type: ignore[attr-defined]
@@ -209,9 +217,12 @@ def scenario(
 
 
 def assert_unharmed(
-    name: str, use: Callable[[Rig], object], prepare: Callable[[Rig], object] = lambda rig: None
+    name: str,
+    use: Callable[[Rig], object],
+    prepare: Callable[[Rig], object] = nothing,
+    law: Callable[[Rig], object] = nothing,
 ) -> None:
-    outcome = everywhere(name, scenario(use, prepare))
+    outcome = everywhere(name, scenario(use, prepare, law))
     print(outcome)
     assert not outcome.faults, str(outcome)
     assert outcome.tried
@@ -236,36 +247,120 @@ def test_wait_for() -> None:
     assert_unharmed("wait_for", use, lambda rig: (rig.session.send_text("x"), rig.session.create_response()))
 
 
-def test_recv() -> None:
+def test_create_response() -> None:
+    def use(rig: Rig) -> None:
+        rig.session.create_response().result(LATER_S)
+
+    assert_unharmed("create_response", use, lambda rig: rig.session.send_text("x"))
+
+
+def test_poll() -> None:
+    def use(rig: Rig) -> None:
+        while not rig.heard or rig.heard[-1] != rig.wire.told[-1]:
+            rig.session.poll()
+
+    assert_unharmed("poll", use, lambda rig: (rig.session.send_text("x"), rig.session.create_response()))
+
+
+def test_several_turns_and_the_conversation_grow_by_each_delta_once() -> None:
+    def prepare(rig: Rig) -> None:
+        assert rig.session.conversation is not None
+        rig.turns = [rig.session.next_reply(), rig.session.next_reply()]  # type: ignore[attr-defined]
+
+    def use(rig: Rig) -> None:
+        for turn in (*rig.turns, rig.session.respond("again", timeout=LATER_S)):  # type: ignore[attr-defined]
+            turn.result()
+
+    def law(rig: Rig) -> None:
+        rig.session.ask("here", timeout=LATER_S)
+        assert {turn.reply.text for turn in rig.turns} <= {"Answer to again.", "Answer to here."}  # type: ignore[attr-defined]
+
+    assert_unharmed("several turns", use, prepare, law)
+
+
+def test_pieces_of_a_turn() -> None:
+    def prepare(rig: Rig) -> None:
+        rig.turn = rig.session.respond("again", timeout=LATER_S)  # type: ignore[attr-defined]
+
+    def law(rig: Rig) -> None:
+        assert rig.turn.result().text == "Answer to again."  # type: ignore[attr-defined]
+
+    assert_unharmed("pieces", lambda rig: list(rig.turn.pieces()), prepare, law)  # type: ignore[attr-defined]
+
+
+def test_a_loop_over_a_turn_goes_on_where_it_was() -> None:
+    def prepare(rig: Rig) -> None:
+        rig.turn, rig.got = rig.session.respond("again", timeout=LATER_S), []  # type: ignore[attr-defined]
+
+    def use(rig: Rig) -> None:
+        for event in rig.turn:  # type: ignore[attr-defined]
+            rig.got += (event.event_id,)  # type: ignore[attr-defined]
+
+    def law(rig: Rig) -> None:
+        use(rig)
+        told = [name for name, kind in zip(rig.wire.told, rig.wire.kinds, strict=True) if kind.startswith("response.")]
+        assert rig.got == told[: len(rig.got)]  # type: ignore[attr-defined]
+        assert len(rig.got) == 10  # type: ignore[attr-defined]
+
+    assert_unharmed("iterate", use, prepare, law)
+
+
+def test_another_thread_that_waits_gets_its_answer() -> None:
+    """What the main thread dispatches for somebody else is not lost with it."""
+
+    def prepare(rig: Rig) -> None:
+        rig.said = []  # type: ignore[attr-defined]
+        entered = threading.Event()
+
+        def ask() -> None:
+            turn = rig.session.respond("aside", timeout=LATER_S)
+            found: list[Any] = []
+            entered.set()
+            try:
+                found.append(turn.result().text)
+                rig.session.wait_for("conversation.item.done", lambda event: True, timeout=LATER_S)
+            except Exception as fault:
+                found.append(fault)
+            rig.said += found  # type: ignore[attr-defined]
+
+        rig.other = threading.Thread(target=ask, daemon=True)  # type: ignore[attr-defined]
+        rig.other.start()  # type: ignore[attr-defined]
+        assert entered.wait(LATER_S)
+
+    def law(rig: Rig) -> None:
+        rig.session.ask("here", timeout=LATER_S)
+        rig.other.join(LATER_S + 2)  # type: ignore[attr-defined]
+        assert len(rig.said) == 1, rig.said  # type: ignore[attr-defined]
+        assert str(rig.said[0]).startswith("Answer to"), rig.said  # type: ignore[attr-defined]
+
+    assert_unharmed("beside another thread", lambda rig: rig.session.ask("again", timeout=LATER_S), prepare, law)
+
+
+@pytest.mark.parametrize("how", ["recv", "iteration"])
+def test_recv(how: str) -> None:
     def use(rig: Rig) -> None:
         received = rig.received  # type: ignore[attr-defined]
+        if how == "iteration":
+            for event in rig.session:
+                received += (event,)
+                if event.type == "response.done":
+                    return
         while not received or received[-1].type != "response.done":
             received += (rig.session.recv(LATER_S),)
 
-    def check(at: int | None) -> Places:
-        rig = Rig()
+    def prepare(rig: Rig) -> None:
         rig.session.send_text("x")
         rig.session.create_response()
         rig.received = [rig.session.recv(LATER_S)]  # type: ignore[attr-defined]  # from now on nothing passes
-        places = Places()
-        try:
-            with struck(at) as places:
-                use(rig)
-            received = rig.received  # type: ignore[attr-defined]
-            rig.check()
-            while len(received) < len(rig.wire.told):
-                received.append(rig.session.recv(1.0))
-            assert [event.event_id for event in received] == rig.wire.told
-        except BaseException as fault:
-            fault.where = places.where  # type: ignore[attr-defined]
-            raise
-        finally:
-            rig.session.close(timeout=1)
-        return places
 
-    outcome = everywhere("recv", check)
-    print(outcome)
-    assert not outcome.faults, str(outcome)
+    def law(rig: Rig) -> None:
+        received = rig.received  # type: ignore[attr-defined]
+        rig.check()
+        while len(received) < len(rig.wire.told):
+            received.append(rig.session.recv(1.0))
+        assert [event.event_id for event in received] == rig.wire.told
+
+    assert_unharmed(how, use, prepare, law)
 
 
 def test_run() -> None:

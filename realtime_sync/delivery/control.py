@@ -15,6 +15,7 @@ from realtime_sync._deadline import SLICE_S
 __all__ = ["Control", "Task"]
 
 _IDLE_S: Final = 2.0
+_JOIN_S: Final = 0.5
 _main_ident = threading.main_thread().ident
 
 
@@ -71,6 +72,7 @@ class Control:
     def __init__(self) -> None:
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._alive = False
+        self._thread: threading.Thread | None = None
 
     @property
     def needed(self) -> bool:
@@ -96,8 +98,11 @@ class Control:
 
     def rest(self) -> None:
         """Nothing is to be expected for a while: the thread ends now. A further task begins another."""
-        if self._alive:
-            self._tasks.put(None)
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            if self._alive:
+                self._tasks.put(None)
+            thread.join(_JOIN_S)
 
     def _begin(self) -> None:
         try:
@@ -108,11 +113,15 @@ class Control:
     def _start(self) -> None:
         """`Thread.start` itself waits in ways that an interrupt can break: not on the main thread, therefore."""
         try:
-            threading.Thread(target=self._work_off, name="realtime_sync-control", daemon=True).start()
+            threading.Thread(target=self._run, name="realtime_sync-control", daemon=True).start()
         except RuntimeError:
-            self._work_off()
+            self._work_off(_IDLE_S)
 
-    def _work_off(self, idle_s: float = _IDLE_S) -> None:
+    def _run(self) -> None:
+        self._thread = threading.current_thread()
+        self._work_off(_IDLE_S)
+
+    def _work_off(self, idle_s: float) -> None:
         self._alive = True
         try:
             while (task := self._tasks.get(timeout=idle_s)) is not None:

@@ -19,7 +19,9 @@ from _thread import LockType, allocate_lock
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from threading import get_ident
+from typing import Final
 
 from realtime_sync._deadline import SLICE_S, Deadline, now
 from realtime_sync.delivery.control import Control, Task
@@ -31,6 +33,8 @@ from realtime_sync.events import ServerEvent
 
 __all__ = ["HANDLER", "STATE", "VISITOR", "WAITER", "Dispatcher", "Prepared", "Receiver"]
 
+_PAST: Final = Deadline(0.0)
+_NEVER: Final = Deadline(None)
 _log = logging.getLogger("realtime_sync")
 
 
@@ -70,6 +74,7 @@ class Dispatcher:
         self._delivery: _Delivery | None = None  # the latest that is not at its end
         self._serving: _Delivery | None = None  # the one of which a receiver is being called
         self._task: Task | None = None  # of the thread beside, which dispatches in the place of the pumper
+        self._step_now = partial(self.step, _PAST)
         self._count = 0  # events that were taken out of _batch
         self._kept: deque[tuple[ServerEvent, int]] | None = None  # for next(): events that passed, with their size
         self._kept_bytes = 0
@@ -153,7 +158,7 @@ class Dispatcher:
         while True:
             if self._batch and not kept and not self._missed:
                 # What is here already needs no wait, which costs more than all else of an iteration.
-                self._with_pump(self._next_of_batch)
+                self._with_pump(self._step_now)
             try:
                 event, size_bytes = kept[0]
                 # No call up to the caller: neither an interrupt nor another thread comes in between.
@@ -182,7 +187,7 @@ class Dispatcher:
                     raise self._cause or ConnectionClosed(f"the session was closed while waiting for {what}", code=1000)
                 if deadline.expired:
                     raise self._late(deadline, what, mark)
-                self._refill(deadline.slice())
+                self._refill(deadline)
 
     def wake(self) -> None:
         """Make a `run` that waits for events look at its stop condition now. Any thread."""
@@ -196,7 +201,7 @@ class Dispatcher:
         nested = self._pumper == me  # in a handler
         serving = self._serving if nested else None
         try:
-            taken = self._pump.acquire(timeout=patience_s) if patience_s else self._pump.acquire(blocking=False)
+            taken = self._pump.acquire(True, patience_s) if patience_s else self._pump.acquire(False)
             if taken:
                 self._serving = serving
                 self._pumper = me
@@ -231,16 +236,13 @@ class Dispatcher:
                 if not done():
                     self._check(deadline, what, mark)
                 return
-            self._check_end(what)
-            self.step(deadline.slice(), tell, done)
+            if self._ended:
+                self._check_end(what)
+            self.step(deadline, tell, done)
 
     def _run_until(self, stopped: Callable[[], bool]) -> None:
         while not stopped() and not self._at_end:
-            self.step(SLICE_S, None, stopped)
-
-    def _next_of_batch(self) -> None:
-        if self._batch:
-            self.step(0.0)
+            self.step(_NEVER, None, stopped)
 
     def _drain(self, done: Callable[[], bool], tell: Callable[[Exception], object] | None = None) -> None:
         """Dispatch what has arrived by now, until ``done()``."""
@@ -251,39 +253,73 @@ class Dispatcher:
                 if not looks:
                     break
                 looks -= 1
-            self.step(0.0, tell, done)
+            self.step(_PAST, tell, done)
 
     def step(
         self,
-        wait_s: float,
+        deadline: Deadline,
         tell: Callable[[Exception], object] | None = None,
         done: Callable[[], bool] | None = None,
     ) -> bool:
-        """Deliver the next event, if one comes within ``wait_s`` seconds, and perhaps further ones until ``done()``;
-        whether one came. The caller holds the pump. What a handler raises is raised when all have run, or given to
-        ``tell``."""
+        """Deliver the next event, if one comes by ``deadline`` or within a slice, and perhaps further ones until
+        ``done()``; whether one came. The caller holds the pump. What a handler raises is raised when all have run, or
+        given to ``tell``."""
         if self._task is not None:
             self._end_task()
-        delivery = self._delivery
-        if delivery is None or delivery is self._serving:
-            delivery = self._begin(wait_s)
-            if delivery is None:
-                return False
-        fault = self._deliver(delivery, wait_s, done)
+        delivery, batch = self._delivery, self._batch
+        if delivery is self._serving:
+            if not batch:
+                self._refill(deadline)
+                if not batch:
+                    return False
+            event = batch[0]
+            route = self._routes.known.get(type(event))
+            if route is None or not route.plain or self._previewed:
+                delivery = self._begin(event)
+                fault = self._deliver(delivery, deadline, done)
+            else:
+                # The usual case, an event for handlers only: `_begin` and `_deliver` without their questions.
+                delivery = _Delivery()
+                delivery.event = event
+                delivery.route = route
+                delivery.fault = fault = None
+                delivery.outer = serving = self._serving
+                served = 0
+                kept = self._kept
+                if kept is not None:
+                    size_bytes = self._inbox.average_bytes
+                    if self._missed or self._kept_bytes + size_bytes > self._inbox.limit_bytes:
+                        self._missed += 1
+                    else:
+                        self._kept_bytes += size_bytes
+                        kept += ((event, size_bytes),)
+                self._count += 1
+                self._delivery = self._serving = delivery
+                del batch[0]
+                for receiver in route.others:
+                    served += 1  # noqa: SIM113  enumerate() is slower
+                    delivery.served = served
+                    try:
+                        receiver(event)
+                    except Exception as raised:
+                        delivery.fault = fault = _first(delivery.fault, raised, event)
+                    if self._delivery is not delivery or self._task is not None:
+                        self._finish_inner(delivery)
+                self._serving = self._delivery = serving
+                if self._sleepers:
+                    self._wake_sleepers()
+        else:
+            assert delivery is not None
+            fault = self._deliver(delivery, deadline, done)
         if fault is not None:
             if tell is None:
                 raise fault
             tell(fault)
         return True
 
-    def _begin(self, wait_s: float) -> _Delivery | None:
-        """Take the next event out of the batch, if one comes within ``wait_s`` seconds."""
+    def _begin(self, event: ServerEvent) -> _Delivery:
+        """Take the next event out of the batch."""
         batch = self._batch
-        if not batch:
-            self._refill(wait_s)
-            if not batch:
-                return None
-        event = batch[0]
         previewed, kept = self._previewed, self._kept
         delivery = _Delivery()
         delivery.event = event
@@ -307,12 +343,12 @@ class Dispatcher:
         return delivery
 
     def _deliver(
-        self, delivery: _Delivery, wait_s: float = 0.0, done: Callable[[], bool] | None = None
+        self, delivery: _Delivery, deadline: Deadline, done: Callable[[], bool] | None = None
     ) -> Exception | None:
         """Give an event to those who have not had it; what the first of them raised."""
         if delivery.served < len(delivery.route.own):
             if delivery.route.guarded and self.control.needed:
-                left = self._beside(wait_s, done)
+                left = self._beside(deadline, done)
                 if left is None:
                     return None
                 delivery = left
@@ -356,33 +392,38 @@ class Dispatcher:
         self._end_task()
         while (inner := self._delivery) is not None and inner is not delivery:
             self._serving = delivery
-            fault = self._deliver(inner)
+            fault = self._deliver(inner, _PAST)
             if fault is not None:
                 delivery.fault = _first(delivery.fault, fault, inner.event)
         self._serving = delivery
 
     # Beside the main thread
 
-    def _beside(self, wait_s: float, done: Callable[[], bool] | None) -> _Delivery | None:
+    def _beside(self, deadline: Deadline, done: Callable[[], bool] | None) -> _Delivery | None:
         """Have the thread beside go on in our place; the delivery that is left to this thread, if one is."""
         serving = self._serving
-        task = Task(lambda: self._go_on(task, serving, wait_s, done))
+        task = Task(lambda: self._go_on(task, serving, deadline, done))
         self._finish(task)
+        if self._ended:
+            self.control.rest()
         left = self._delivery
         return None if left is serving else left
 
-    def _go_on(self, task: Task, serving: _Delivery | None, wait_s: float, done: Callable[[], bool] | None) -> None:
+    def _go_on(
+        self, task: Task, serving: _Delivery | None, deadline: Deadline, done: Callable[[], bool] | None
+    ) -> None:
         """Dispatch until an event has receivers of the user, or ``done()``; without that, one event."""
-        until = now() + (wait_s or SLICE_S)
+        until = now() + SLICE_S
         while True:
             delivery = self._delivery
             if delivery is None or delivery is serving:
-                left_s = until - now()
-                if done is None or task.left or left_s <= 0 or done() or not (wait_s or self._batch):
+                if done is None or task.left or done() or now() > until:
                     return
-                delivery = self._begin(min(wait_s, left_s))
-                if delivery is None:
-                    return
+                if not self._batch:
+                    self._refill(deadline)
+                    if not self._batch:
+                        return
+                delivery = self._begin(self._batch[0])
             self._serve_own(delivery)
             if delivery.route.others or delivery.fault is not None:
                 return
@@ -413,12 +454,12 @@ class Dispatcher:
 
     # The inbox
 
-    def _refill(self, wait_s: float) -> None:
+    def _refill(self, deadline: Deadline) -> None:
         if self._ended:
             return
         check_process(self._pid)
         before = len(self._batch)
-        if not self._inbox.take(self._batch, wait_s):
+        if not self._inbox.take(self._batch, deadline.slice()):
             self._end()
         elif len(self._batch) == before:
             for hook in self.at_idle:

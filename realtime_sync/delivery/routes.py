@@ -39,7 +39,7 @@ class Prepared:
 class Route:
     """Who receives an event, in order."""
 
-    __slots__ = ("guarded", "others", "own", "prepared")
+    __slots__ = ("guarded", "others", "own", "plain", "prepared")
 
     def __init__(self, own: tuple[Receiver, ...] = (), others: tuple[Receiver, ...] = (), *, delta: bool) -> None:
         self.own = own
@@ -51,22 +51,25 @@ class Route:
         not: such a receiver notes the event beside its one effect, with no call in between, and ignores it when it is
         told a second time."""
         self.prepared = any(isinstance(receiver, Prepared) for receiver in others)
+        self.plain = not own and not self.prepared
+        """Whether only handlers receive it."""
 
 
 class Routes:
     """The receivers, in stages. Any thread; a change applies from the next event on."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards _receivers and the replacement of _routes
+        self._lock = threading.Lock()  # guards _receivers and the replacement of known
         self._receivers: list[tuple[int, type[ServerEvent] | str, Receiver]] = []
-        self._routes: dict[type[ServerEvent], Route] = {}
+        self.known: dict[type[ServerEvent], Route] = {}
+        """The routes of the classes that have come."""
 
     def add(self, stage: int, receiver: Receiver, *keys: type[ServerEvent] | str) -> None:
         """Give every further event of the classes ``keys`` (or subclasses), or of the unknown types ``keys``, to
         ``receiver``."""
         with self._lock:
             self._receivers = [*self._receivers, *((stage, key, receiver) for key in keys)]
-            self._routes = {}
+            self.known = {}
 
     def remove(self, stage: int, receiver: Receiver, *keys: type[ServerEvent] | str) -> bool:
         """Take such subscriptions back; False when there is none."""
@@ -75,7 +78,7 @@ class Routes:
             left = [entry for entry in self._receivers if entry not in gone]
             found = len(left) < len(self._receivers)
             self._receivers = left
-            self._routes = {}
+            self.known = {}
         return found
 
     def __len__(self) -> int:
@@ -91,7 +94,7 @@ class Routes:
 
     def of(self, event: ServerEvent) -> Route:
         """Who receives an event."""
-        known = self._routes.get(type(event))
+        known = self.known.get(type(event))
         return known if known is not None else self._find(event)
 
     def state_of(self, event: ServerEvent) -> list[Receiver]:
@@ -104,7 +107,7 @@ class Routes:
 
     def _find(self, event: ServerEvent) -> Route:
         with self._lock:
-            routes = self._routes  # a change of the receivers meanwhile replaces it: what is stored then is forgotten
+            routes = self.known  # a change of the receivers meanwhile replaces it: what is stored then is forgotten
         route = _route(event, self._chosen(event))
         if type(event) is not UnknownEvent:  # whose receivers depend on the type of each event
             routes[type(event)] = route

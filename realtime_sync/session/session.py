@@ -504,7 +504,10 @@ class RealtimeSession(Sender, Keyed):
 
     def __iter__(self) -> Iterator[AnyServerEvent]:
         """Each event as `recv` returns it, until a clean end."""
-        while (event := self.recv()) is not None:
+        while True:
+            event = self.recv()
+            if event is None:  # no loop condition: at its jump backwards an interrupt would find the event nowhere
+                return
             yield event
 
     # Handlers
