@@ -188,7 +188,7 @@ def _apart(scenario: Callable[[int | None], Places], number: int) -> tuple[Place
     thread.join(HANG_S)
     control._main_ident = threading.main_thread().ident
     if not found:
-        stack = sys._current_frames().get(thread.ident or 0)
-        at = "".join(traceback.format_stack(stack)[-3:]) if stack is not None else ""
+        stacks = [traceback.format_stack(stack) for stack in sys._current_frames().values()]
+        at = "\n".join("".join(stack[-6:]) for stack in stacks)
         return None, TimeoutError(f"it hangs: {at}")
     return (found[0], None) if isinstance(found[0], Places) else (None, found[0])

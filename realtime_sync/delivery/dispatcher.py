@@ -75,7 +75,7 @@ class Dispatcher:
         self._serving: _Delivery | None = None  # the one of which a receiver is being called
         self._task: Task | None = None  # of the thread beside, which dispatches in the place of the pumper
         self._step_now = partial(self.step, _PAST)
-        self._count = 0  # events that were taken out of _batch
+        self._count = 0  # events that this pump has taken out of _batch
         self._kept: deque[tuple[ServerEvent, int]] | None = None  # for next(): events that passed, with their size
         self._kept_bytes = 0
         self._missed = 0
@@ -129,10 +129,9 @@ class Dispatcher:
         0 while another thread dispatches. Raises what a handler raised, and the cause of the end when nothing is left.
         """
         check_process(self._pid)
-        before = self._count
-        if not self._with_pump(lambda: self._drain(lambda: False)):
-            return 0
-        count = self._count - before
+        counts = [0]
+        self._with_pump(lambda: counts.append(self._drain(lambda: False)))
+        count = counts[-1]
         if not count and self._ended and self._cause is not None:
             raise self._cause
         return count
@@ -145,6 +144,20 @@ class Dispatcher:
                 return
         if self._cause is not None and not stopped():
             raise self._cause
+
+    @property
+    def bells(self) -> set[threading.Event]:
+        """Are rung when something has arrived: of those who wait for several dispatchers at once. Any thread."""
+        return self._inbox.bells
+
+    def ready(self) -> bool:
+        """Whether whoever dispatches now would find something: an event, one that is kept for `next`, or the end.
+        Nothing is dispatched; false while another thread dispatches."""
+        if self._kept or self._missed:
+            return True
+        if not self._with_pump(self._look):
+            return False
+        return bool(self._batch) or self._delivery is not self._serving or self._ended
 
     def next(self, deadline: Deadline) -> ServerEvent | None:
         """The next event after it went through the receivers; ``None`` after a clean end.
@@ -199,7 +212,7 @@ class Dispatcher:
         """Call ``act`` while this thread holds the pump; False when another one holds it so long."""
         me = get_ident()
         nested = self._pumper == me  # in a handler
-        serving = self._serving if nested else None
+        serving, count = (self._serving, self._count) if nested else (None, 0)
         try:
             taken = self._pump.acquire(True, patience_s) if patience_s else self._pump.acquire(False)
             if taken:
@@ -212,6 +225,7 @@ class Dispatcher:
             # without asking, and at once. The lock itself knows whose it is.
             if self._pumper == me:
                 self._serving = serving
+                self._count = count
                 if not nested:
                     self._pumper = None
             try:
@@ -244,8 +258,17 @@ class Dispatcher:
         while not stopped() and not self._at_end:
             self.step(_NEVER, None, stopped)
 
-    def _drain(self, done: Callable[[], bool], tell: Callable[[Exception], object] | None = None) -> None:
-        """Dispatch what has arrived by now, until ``done()``."""
+    def _look(self) -> None:
+        """Take what has arrived out of the inbox, if nothing has been taken yet."""
+        self._end_task()
+        looks = self._inbox.waiting_batches + 1  # one more, for what is idle; one that only wakes has no events
+        while not self._batch and looks:
+            looks -= 1
+            self._refill(_PAST)
+
+    def _drain(self, done: Callable[[], bool], tell: Callable[[Exception], object] | None = None) -> int:
+        """Dispatch what has arrived by now, until ``done()``; how many events that were."""
+        before = self._count
         # What arrives meanwhile does not count, or a busy server could keep us here. One look more, for what is idle.
         looks = self._inbox.waiting_batches + 1
         while not done():
@@ -254,6 +277,7 @@ class Dispatcher:
                     break
                 looks -= 1
             self.step(_PAST, tell, done)
+        return self._count - before
 
     def step(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -60,7 +61,16 @@ class Inbox:
     thread), and the queue hands the batches over.
     """
 
-    __slots__ = ("_arrived", "_put_bytes", "_queue", "_remarks", "_taken_bytes", "average_bytes", "limit_bytes")
+    __slots__ = (
+        "_arrived",
+        "_put_bytes",
+        "_queue",
+        "_remarks",
+        "_taken_bytes",
+        "average_bytes",
+        "bells",
+        "limit_bytes",
+    )
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = _limits.size("inbox_limit_bytes", limit_bytes)
@@ -71,6 +81,8 @@ class Inbox:
         self._put_bytes = 0
         self._taken_bytes = 0
         self._remarks: deque[str] = deque(maxlen=_MOST_REMARKS)
+        self.bells: set[threading.Event] = set()
+        """Are rung when something has been put: of those who wait for several inboxes at once. Any thread."""
 
     @property
     def waiting_bytes(self) -> int:
@@ -88,6 +100,8 @@ class Inbox:
         size_bytes += EVENT_BYTES * len(events)
         self._put_bytes += size_bytes
         self._queue.put((events, size_bytes))
+        if self.bells:
+            self._ring()
         return self._put_bytes - self._taken_bytes <= self.limit_bytes
 
     def remark(self, text: str) -> None:
@@ -105,6 +119,11 @@ class Inbox:
     def end(self) -> None:
         """Nothing more will come. Reader thread only."""
         self._queue.put(None)
+        self._ring()
+
+    def _ring(self) -> None:
+        for bell in tuple(self.bells):
+            bell.set()
 
     def wake(self) -> None:
         """Make a waiting `take` return at once with nothing. Any thread."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from realtime_sync import _limits
+from realtime_sync._arguments import answering
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict, watching_decoder
 from realtime_sync.delivery.connection import Connection
@@ -43,6 +44,7 @@ INBOX_LIMIT_BYTES: Final = 256 * 2**20
 """How much text of events may wait to be consumed when nothing else is said: over an hour of audio."""
 
 
+@answering
 def connect(
     model: str | None = None,
     *,

@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
+from realtime_sync._arguments import answered, unknown
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.codec import object_to_dict
 from realtime_sync.delivery.background import BackgroundPump
@@ -55,7 +56,7 @@ from realtime_sync.session.weak import WeakSession, weakly
 from realtime_sync.state.session_state import SessionState
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Never, Unpack
 
     from realtime_sync.events import RealtimeSessionConfig
     from realtime_sync.events.any import AnyServerEvent
@@ -77,6 +78,7 @@ _log = logging.getLogger("realtime_sync")
 _WAIT_S: Final = 10.0
 
 
+@answered
 class RealtimeSession(Sender, Keyed):
     """An open session with a Realtime server. `realtime_sync.connect` makes one.
 
@@ -275,6 +277,8 @@ class RealtimeSession(Sender, Keyed):
                 self._sequencer.step_down(place)
         return turn
 
+    _respond = respond  # as it is, without the frame that `answered` puts around it: Ctrl-C there would lose the turn
+
     def ask(
         self,
         text: str | None = None,
@@ -294,7 +298,7 @@ class RealtimeSession(Sender, Keyed):
         `ServerError` when the server refused, `RealtimeTimeout` and `ConnectionClosed` or its kin. The reply so far is
         their ``reply``. What a handler raises meanwhile is raised when the reply is there, with the same ``reply``.
         """
-        with self.respond(text, audio=audio, images=images, config=config, timeout=timeout) as turn:
+        with self._respond(text, audio=audio, images=images, config=config, timeout=timeout) as turn:
             try:
                 return turn.result(check=check, heard=heard)
             finally:
@@ -467,6 +471,7 @@ class RealtimeSession(Sender, Keyed):
         options.setdefault("ignores", self._sequencer.beside)  # its calls are answered in the conversation alone
         options.setdefault("responses", self._state.responses)
         options.setdefault("told", self._tools_told)
+        options.setdefault("undivided", self._dispatcher.control.run)
         with self._tools_lock:
             if self._own_tools is None:
                 self._own_tools = Toolset()
@@ -479,7 +484,7 @@ class RealtimeSession(Sender, Keyed):
 
     # Receiving
 
-    def recv(self, timeout: float | None = None) -> AnyServerEvent | None:
+    def recv(self, timeout: float | None = None, **others: Never) -> AnyServerEvent | None:
         """The next event, after its handlers ran; ``None`` after a clean end.
 
         From the first call on, events that pass while another verb waits are kept for the next call, so that a loop
@@ -489,6 +494,8 @@ class RealtimeSession(Sender, Keyed):
         Raises `RealtimeTimeout`, `ConnectionLost` or its kin when the connection was lost, `InboxOverflow`, and what
         a handler raised (its event comes with the next call).
         """
+        if others:  # told here: an `answering` frame around this one is a place where Ctrl-C could lose the event
+            raise unknown(RealtimeSession.recv, others)
         # At once, and nothing called in between: an interrupt would find nobody that has the event.
         return self._dispatcher.next(Deadline(timeout))  # type: ignore[return-value]
 
