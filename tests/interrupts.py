@@ -45,10 +45,11 @@ _WAITS: Final = frozenset({"acquire", "get", "poll", "__enter__"})
 
 
 class Places:
-    """Counts the places that are passed, and raises at one of them."""
+    """Counts the places that are passed, and strikes at one of them: raises, or calls what a signal handler would."""
 
-    def __init__(self, at: int | None = None) -> None:
+    def __init__(self, at: int | None = None, strike: Callable[[], object] | None = None) -> None:
         self._at = at
+        self._strike = strike
         self.count = 0
         self.where = ""
         """The place that was struck; empty when it was not reached."""
@@ -86,7 +87,9 @@ class Places:
             sys.setprofile(None)
             sys.settrace(None)
             self.where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {frame.f_code.co_name}, {how}"
-            raise KeyboardInterrupt(self.where)
+            if self._strike is None:
+                raise KeyboardInterrupt(self.where)
+            self._strike()
 
 
 def _of_a_test(frame: FrameType | None) -> bool:
@@ -120,10 +123,10 @@ def _jumps(code: CodeType) -> frozenset[int]:
 
 
 @contextmanager
-def struck(at: int | None) -> Iterator[Places]:
-    """Count the places of the block, and raise at the one of this number, counted from 1. A KeyboardInterrupt that
+def struck(at: int | None, strike: Callable[[], object] | None = None) -> Iterator[Places]:
+    """Count the places of the block, and strike at the one of this number, counted from 1. A KeyboardInterrupt that
     comes out of the block is swallowed."""
-    places = Places(at)
+    places = Places(at, strike)
     try:
         sys.settrace(places.trace)
         sys.setprofile(places.profile)

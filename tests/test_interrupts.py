@@ -456,6 +456,27 @@ def test_close() -> None:
     assert not outcome.faults, str(outcome)
 
 
+def test_a_signal_handler_that_closes_the_session() -> None:
+    def once(at: int | None) -> Places:
+        rig = Rig()
+        try:
+            with suppress(rt.RealtimeError), struck(at, rig.session.close) as places:
+                rig.session.ask("again", timeout=LATER_S)
+            rig.session.close()
+            assert not rig.connection._thread.is_alive()
+            with pytest.raises(rt.ConnectionClosed):
+                rig.session.ask("again", timeout=LATER_S)
+            assert rig.heard == rig.wire.told[: len(rig.heard)]
+        except BaseException as fault:
+            fault.where = places.where  # type: ignore[attr-defined]
+            raise
+        return places
+
+    outcome = everywhere("close in a signal handler", once)
+    print(outcome)
+    assert not outcome.faults, str(outcome)
+
+
 def test_tools() -> None:
     def prepare(rig: Rig) -> None:
         rig.wire.calls_tools = True

@@ -41,7 +41,7 @@ left of its limit, but never more than half."""
 _log = logging.getLogger("realtime_sync")
 
 INBOX_LIMIT_BYTES: Final = 256 * 2**20
-"""How much text of events may wait to be consumed when nothing else is said: over an hour of audio."""
+"""How much memory events may take that wait to be consumed when nothing else is said: over an hour of audio."""
 
 
 @answering
@@ -93,7 +93,7 @@ def connect(
     Limits: ``timeout`` seconds for everything until the session is returned. After ``ping_interval_s`` seconds of
     silence a ping is sent (``None``: never), and ``ping_timeout_s`` seconds later the connection counts as lost. One
     message must leave within ``send_timeout_s`` seconds. ``max_message_bytes`` bounds one received message,
-    ``inbox_limit_bytes`` the events that wait to be consumed.
+    ``inbox_limit_bytes`` the memory of the events that wait to be consumed, within a factor of 3.
 
     What: ``session`` is the configuration, as the protocol's JSON or typed: ``{"output_modalities": ["text"]}``.
     ``instructions`` and ``voice`` are the two options of it that nearly everybody sets. ``tools`` are offered to the
