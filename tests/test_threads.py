@@ -165,6 +165,11 @@ def test_where_no_thread_can_be_started_the_main_one_does_it_all(monkeypatch: py
     with FakeSession() as fake:
         monkeypatch.setattr(control, "start_new_thread", none)
         assert fake.session.wait_for("session.created").type == "session.created"
+        fake.wire.hang_up(1000)
+        with pytest.raises(rt.ConnectionClosed):
+            fake.session.wait_for("error")
+        monkeypatch.undo()
+        fake.session._dispatcher.control.run(lambda: None)  # what is left of the others does no harm
 
 
 def test_the_thread_beside_is_its_own_thread_where_that_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,13 +36,15 @@ class Task:
         """Whether nobody waits for it any more: it should end soon."""
 
     def run(self) -> None:
-        """Run it, unless it was called off."""
+        """Run it, unless it has run or was called off."""
+        if self.done:
+            return
         self._running = True
-        for work in self._work:
-            try:
-                work()
-            except BaseException as raised:
-                self.fault = raised
+        try:
+            while self._work:
+                self._work.pop()()  # nothing refers to it any more when it is done
+        except BaseException as raised:
+            self.fault = raised
         self.done = True
         self._bell.release()
 
@@ -90,8 +92,8 @@ class Control:
         """Have ``task`` run beside the main thread, which calls this, and wait for its end; raises what it raises."""
         self._tasks.put(task)
         while not task.done:
-            if not self._alive:
-                self._begin()
+            if not self._alive and not self._begin():
+                task.run()  # without protection is better than not at all
             task.wait(SLICE_S)
         if task.fault is not None:
             raise task.fault
@@ -104,28 +106,30 @@ class Control:
                 self._tasks.put(None)
             thread.join(_JOIN_S)
 
-    def _begin(self) -> None:
+    def _begin(self) -> bool:
         try:
             start_new_thread(self._start, ())  # one step: an interrupt finds it begun or not
-        except RuntimeError:  # no thread can be started: without one is better than not at all
-            self._work_off(0.0)
+        except RuntimeError:  # no thread can be started
+            return False
+        return True
 
     def _start(self) -> None:
         """`Thread.start` itself waits in ways that an interrupt can break: not on the main thread, therefore."""
         try:
             threading.Thread(target=self._run, name="realtime_sync-control", daemon=True).start()
         except RuntimeError:
-            self._work_off(_IDLE_S)
+            self._work_off()
 
     def _run(self) -> None:
         self._thread = threading.current_thread()
-        self._work_off(_IDLE_S)
+        self._work_off()
 
-    def _work_off(self, idle_s: float) -> None:
+    def _work_off(self) -> None:
         self._alive = True
         try:
-            while (task := self._tasks.get(timeout=idle_s)) is not None:
+            while (task := self._tasks.get(timeout=_IDLE_S)) is not None:
                 task.run()
+                del task  # or a session would live as long as it is waited here
         except queue.Empty:
             pass
         self._alive = False
