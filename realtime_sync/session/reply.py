@@ -53,14 +53,13 @@ class Reply:
     """
 
     def __init__(self) -> None:
-        self._latest: ServerEvent | None = None  # the delta that was taken in last
+        self._last_delta: ServerEvent | None = None  # the delta that was taken in last
         self._parts: dict[tuple[int, int], _Pieces] = {}
         self._items: dict[int, Any] = {}
         self._calls: dict[str, FunctionCall] = {}
         self._asked_at = now()
         self._sound = Sound()
         self._heard = Heard()
-        self._user_item_ids: tuple[str, ...] = ()
         self.response_id: str | None = None
         """The server's id of the response; ``None`` until it has begun."""
         self.response: Response | None = None
@@ -125,7 +124,7 @@ class Reply:
         """What the user was heard to say in the audio that this response answers. ``None`` without such audio, when the
         session has no transcription, and until it has come: it may come after the reply (``ask(heard=True)`` and
         ``Turn.result(heard=True)`` wait for it)."""
-        return self._heard.text(self._user_item_ids)
+        return self._heard.text
 
     @property
     def items(self) -> list[Any]:
@@ -199,25 +198,24 @@ class Reply:
         return display.panel("Reply", *parts, display.player(self.wav), notes=notes)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle: without what belongs to the rest of the session."""
-        return {**self.__dict__, "_heard": self._heard.of(self._user_item_ids), "_latest": None}
+        """For pickle: without the event that came last."""
+        return {**self.__dict__, "_last_delta": None}
 
     def _begin(self, response_id: str | None, sound: Sound, heard: Heard, user_item_ids: tuple[str, ...]) -> None:
         """The response has begun: in which format its audio comes, and which audio of the user it answers."""
         self.response_id = response_id
         self._sound = sound
-        self._heard = heard
-        self._user_item_ids = user_item_ids
+        self._heard = heard.of(user_item_ids)
 
     @property
     def _settled(self) -> bool:
         """Whether nothing more is to come to `heard`."""
-        return self._heard.settled(self._user_item_ids)
+        return self._heard.settled
 
     def apply(self, event: ServerEvent) -> None:
         """Take in one event of this response. A delta that is told again, after an interrupt, changes nothing."""
         gather = _GATHER.get(type(event))
-        if gather is not None and event is not self._latest:
+        if gather is not None and event is not self._last_delta:
             gather(self, event)
 
     def end_unsent(self) -> None:
@@ -239,7 +237,7 @@ class Reply:
         self._mark()
         pieces, piece = self._part(event).text, event.delta or ""
         pieces += (piece,)  # by an operator: no interrupt comes between this and the note of it
-        self._latest = event
+        self._last_delta = event
 
     def _text_done(self, event: ResponseOutputTextDone) -> None:
         if event.text is not None:
@@ -250,7 +248,7 @@ class Reply:
         self._mark()
         pieces, piece = self._part(event).transcript, event.delta or ""
         pieces += (piece,)
-        self._latest = event
+        self._last_delta = event
 
     def _transcript_done(self, event: ResponseOutputAudioTranscriptDone) -> None:
         if event.transcript is not None:
@@ -264,7 +262,7 @@ class Reply:
         try:
             pieces, piece = self._part(event).audio, event.delta_bytes
             pieces += (piece,)
-            self._latest = event
+            self._last_delta = event
         except InvalidEvent as error:  # the event itself is still there for handlers
             _log.warning("a piece of audio of the response is left out: %s", error)
 

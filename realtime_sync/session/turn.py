@@ -198,7 +198,7 @@ class Turn:
         self._begun_before = self._responses.count
         self._heard_at = now()  # when its latest event came
         self._user_item_ids: tuple[str, ...] = ()  # the user's audio that it answers
-        self._latest: ServerEvent | None = None  # the event that was taken in last
+        self._last_event: ServerEvent | None = None  # the event that was taken in last
         self._events: deque[ServerEvent] = deque()
         self._keeps_events = True
         self._taken_by = ""  # what has taken the events, since each comes once
@@ -415,7 +415,7 @@ class Turn:
 
     def _receive(self, event: Any) -> None:
         """Take in an event that may be of this response; nothing when it is told again, after an interrupt."""
-        if event is self._latest or self._phase is Phase.OVER:
+        if event is self._last_event or self._phase is Phase.OVER:
             return
         if self._phase is Phase.GROWING and not self._was_anothers():
             if self._belongs(event):
@@ -434,7 +434,7 @@ class Turn:
         self.reply.apply(event)
         if self._keeps_events:
             self._events += (event,)  # by an operator: no interrupt comes between this and the note of it
-        self._latest = event
+        self._last_event = event
         if self.reply.response is not None and not self._doubts():
             self._go_on()
 
