@@ -19,6 +19,7 @@ from realtime_sync.events.family import content_field
 from realtime_sync.session.session import RealtimeSession
 from realtime_sync.transport import MAX_MESSAGE_BYTES, open_transport
 from realtime_sync.transport.endpoint import Endpoint, resolve_endpoint
+from realtime_sync.transport.headers import SecretText, Unshown
 
 if TYPE_CHECKING:
     import ssl
@@ -114,6 +115,25 @@ def connect(
     configuration, `ConnectionLost` when the connection ends before that, `RealtimeTimeout` when the time is up. Nothing
     stays open then.
     """
+    # A traceback with local variables shows what this frame holds.
+    where: dict[str, Any] = Unshown(
+        {
+            "model": model,
+            "api_key": api_key,
+            "base_url": base_url,
+            "organization": organization,
+            "project": project,
+            "call_id": call_id,
+            "intent": intent,
+            "azure_endpoint": azure_endpoint,
+            "azure_ad_token": azure_ad_token,
+            "azure_api_version": azure_api_version,
+            "headers": headers,
+            "query": query,
+        }
+    )
+    api_key = azure_ad_token = headers = query = base_url = azure_endpoint = None
+    proxy = SecretText(proxy) if isinstance(proxy, str) else proxy
     deadline = Deadline(_limits.seconds("timeout", timeout))
     config = _with({} if session is None else object_to_dict(session), instructions, voice)
     inbox = Inbox(_limits.size("inbox_limit_bytes", inbox_limit_bytes))
@@ -126,31 +146,18 @@ def connect(
     if conversation_limit is not None:
         conversation_limit = _limits.size("conversation_limit", conversation_limit, "items")
     spoken = family or (TRANSLATION if intent == "translation" else REALTIME)
-    where = {
-        "model": model,
-        "api_key": api_key,
-        "base_url": base_url,
-        "organization": organization,
-        "project": project,
-        "call_id": call_id,
-        "intent": intent,
-        "azure_endpoint": azure_endpoint,
-        "azure_ad_token": azure_ad_token,
-        "azure_api_version": azure_api_version,
-        "headers": headers,
-        "query": query,
-    }
-    target = _resolved(endpoint, where, allow_insecure)
-    where.clear()  # a traceback with local variables shows what this frame still holds
-    api_key = azure_ad_token = headers = query = None
-    transport = open_transport(
-        target.url,
-        target.headers,
-        deadline=deadline,
-        ssl_context=ssl_context,
-        proxy=proxy,
-        max_message_bytes=max_message_bytes,
-    )
+    try:
+        target = _resolved(endpoint, where, allow_insecure)
+        transport = open_transport(
+            target.url,
+            target.headers,
+            deadline=deadline,
+            ssl_context=ssl_context,
+            proxy=proxy,
+            max_message_bytes=max_message_bytes,
+        )
+    except ConfigurationError as error:
+        raise error.with_traceback(None) from error.__cause__  # its frames hold the credentials where they were read
     connection: Connection | None = None
     try:
         connection = Connection(
@@ -159,7 +166,7 @@ def connect(
             **limits,
             decode=decode_server_event if spoken in (REALTIME, TRANSLATION) else server_decoder(spoken),
         )
-        recorder = _recording(record, connection, target.url)
+        recorder = _recording(record, connection, target)
         opened = RealtimeSession(
             connection,
             inbox,
@@ -193,7 +200,9 @@ def connect(
     return opened
 
 
-def _recording(record: str | os.PathLike[str] | Recorder | None, connection: Connection, url: str) -> Recorder | None:
+def _recording(
+    record: str | os.PathLike[str] | Recorder | None, connection: Connection, target: Endpoint
+) -> Recorder | None:
     """Write down what passes the connection; the recorder that is to be closed with the session, if it is not the
     user's own."""
     if record is None:
@@ -201,7 +210,7 @@ def _recording(record: str | os.PathLike[str] | Recorder | None, connection: Con
     from realtime_sync.recording import Recorder
 
     recorder = record if isinstance(record, Recorder) else Recorder(record)
-    connection.add_tap(recorder.tap(url))
+    connection.add_tap(recorder.tap(target.url))
     return None if recorder is record else recorder
 
 
