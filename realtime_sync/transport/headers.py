@@ -25,16 +25,6 @@ __all__ = [
     "checked",
     "header_lines",
 ]
-    "HEADER_NAME",
-    "Headers",
-    "SecretBuffer",
-    "SecretBytes",
-    "SecretText",
-    "Secrets",
-    "Unshown",
-    "checked",
-    "header_lines",
-]
 
 V = TypeVar("V")
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
