@@ -24,6 +24,7 @@ __all__ = [
     "Unshown",
     "checked",
     "header_lines",
+    "in_one_line",
 ]
 
 V = TypeVar("V")
@@ -96,6 +97,11 @@ class Secrets:
         for mark, whole in self._in_messages:
             messages = [text.replace(whole, _INSTEAD.encode()) if mark in text else text for text in messages]
         return messages
+
+
+def in_one_line(said: str) -> str:
+    """What a peer said, as a text that can be printed: without line breaks and what steers a terminal, and not long."""
+    return " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in said[:2000]).split())[:500]
 
 
 def _texts_of(headers: Mapping[str, str], query: str) -> Iterator[str]:

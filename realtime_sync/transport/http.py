@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import AuthenticationError, HandshakeError, RealtimeError
-from realtime_sync.transport.headers import HEADER_NAME, SecretBuffer, SecretBytes, Secrets
+from realtime_sync.transport.headers import HEADER_NAME, SecretBuffer, SecretBytes, Secrets, in_one_line
 from realtime_sync.transport.stream import Stream
 
 __all__ = ["Head", "read_body", "read_head", "refusal", "retry_after_s"]
@@ -106,7 +106,7 @@ def _unchunk(raw: bytes) -> bytes:
 def refusal(who: str, head: Head, body: str, secrets: Secrets, *, by_proxy: bool = False) -> HandshakeError:
     """The error for an answer that is not the wanted one, without the ``secrets`` that the peer may repeat."""
     body = secrets.redact(body)
-    said = secrets.redact(_message_of(body) or head.reason)
+    said = in_one_line(secrets.redact(_message_of(body) or head.reason))
     request_id = head.headers.get("x-request-id") or head.headers.get("apim-request-id")
     kind = AuthenticationError if head.status in (401, 403) and not by_proxy else HandshakeError
     return kind(
@@ -119,17 +119,14 @@ def refusal(who: str, head: Head, body: str, secrets: Secrets, *, by_proxy: bool
 
 
 def _message_of(body: str) -> str:
-    """What an error body of the usual shapes says, in one line."""
+    """What an error body of the usual shapes says."""
     try:
         error: Any = json.loads(body)
     except (ValueError, RecursionError):
         return ""
     for key in ("error", "message"):
         error = error.get(key, error) if isinstance(error, dict) else error
-    if not isinstance(error, str):
-        return ""
-    said = " ".join(error.split())[:500]
-    return said.encode(errors="replace").decode()  # JSON may hold half a character, which could not be printed
+    return error if isinstance(error, str) else ""
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
