@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "Tap"]
 
 Tap = Callable[[Literal["in", "out"], "bytes | str"], None]
-"""Called with each text frame: its direction and its JSON, exactly as it is on the wire."""
+"""Called with each text frame: its direction and its JSON, as on the wire (but for keys that the server repeats)."""
 
 _NORMAL: Final = 1000
 _ABNORMAL: Final = 1006

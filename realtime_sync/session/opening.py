@@ -20,6 +20,7 @@ from realtime_sync.events.family import content_field
 from realtime_sync.session.session import RealtimeSession
 from realtime_sync.transport import MAX_MESSAGE_BYTES, open_transport
 from realtime_sync.transport.endpoint import Endpoint, resolve_endpoint
+from realtime_sync.transport.headers import SecretText, Unshown
 
 if TYPE_CHECKING:
     import ssl
@@ -116,6 +117,25 @@ def connect(
     configuration, `ConnectionLost` when the connection ends before that, `RealtimeTimeout` when the time is up. Nothing
     stays open then.
     """
+    # A traceback with local variables shows what this frame holds.
+    where: dict[str, Any] = Unshown(
+        {
+            "model": model,
+            "api_key": api_key,
+            "base_url": base_url,
+            "organization": organization,
+            "project": project,
+            "call_id": call_id,
+            "intent": intent,
+            "azure_endpoint": azure_endpoint,
+            "azure_ad_token": azure_ad_token,
+            "azure_api_version": azure_api_version,
+            "headers": headers,
+            "query": query,
+        }
+    )
+    api_key = azure_ad_token = headers = query = base_url = azure_endpoint = None
+    proxy = SecretText(proxy) if isinstance(proxy, str) else proxy
     deadline = Deadline(_limits.seconds("timeout", timeout))
     config = _with({} if session is None else object_to_dict(session), instructions, voice)
     inbox = Inbox(_limits.size("inbox_limit_bytes", inbox_limit_bytes))
@@ -128,31 +148,18 @@ def connect(
     if conversation_limit is not None:
         conversation_limit = _limits.size("conversation_limit", conversation_limit, "items")
     spoken = family or (TRANSLATION if intent == "translation" else REALTIME)
-    where = {
-        "model": model,
-        "api_key": api_key,
-        "base_url": base_url,
-        "organization": organization,
-        "project": project,
-        "call_id": call_id,
-        "intent": intent,
-        "azure_endpoint": azure_endpoint,
-        "azure_ad_token": azure_ad_token,
-        "azure_api_version": azure_api_version,
-        "headers": headers,
-        "query": query,
-    }
-    target = _resolved(endpoint, where, allow_insecure)
-    where.clear()  # a traceback with local variables shows what this frame still holds
-    api_key = azure_ad_token = headers = query = None
-    transport = open_transport(
-        target.url,
-        target.headers,
-        deadline=deadline,
-        ssl_context=ssl_context,
-        proxy=proxy,
-        max_message_bytes=max_message_bytes,
-    )
+    try:
+        target = _resolved(endpoint, where, allow_insecure)
+        transport = open_transport(
+            target.url,
+            target.headers,
+            deadline=deadline,
+            ssl_context=ssl_context,
+            proxy=proxy,
+            max_message_bytes=max_message_bytes,
+        )
+    except ConfigurationError as error:
+        raise error.with_traceback(None) from error.__cause__  # its frames hold the credentials where they were read
     connection: Connection | None = None
     recorded: _Recorded | None = None
     try:
@@ -163,7 +170,7 @@ def connect(
             decode=watching_decoder(spoken, inbox.remark),
         )
         if record is not None:
-            recorded = _Recorded(record, connection, target.url)
+            recorded = _Recorded(record, connection, target)
         opened = RealtimeSession(
             connection,
             inbox,
@@ -201,13 +208,13 @@ def connect(
 class _Recorded:
     """The recording of one connection, up to its close."""
 
-    def __init__(self, record: str | os.PathLike[str] | Recorder, connection: Connection, url: str) -> None:
+    def __init__(self, record: str | os.PathLike[str] | Recorder, connection: Connection, target: Endpoint) -> None:
         from realtime_sync.recording import Recorder
 
         self._connection = connection
         self._recorder = record if isinstance(record, Recorder) else Recorder(record)
         self._own = self._recorder is not record  # else its user closes it
-        self._tap = self._recorder.tap(url)
+        self._tap = self._recorder.tap(target.url)
         connection.add_tap(self._tap)
 
     def ended(self, told: RealtimeError) -> None:
