@@ -131,7 +131,7 @@ class Outgoing:
         if self._before_response is not None:
             self._before_response()
         event_id = next(self._event_ids)
-        response = {} if config is None else object_to_dict(config)
+        response = {} if config is None else object_to_dict(config, "config")
         metadata = response.get("metadata") or {}
         if isinstance(metadata, Mapping) and len(metadata) < MOST_METADATA:
             response["metadata"] = {**metadata, STAMP: event_id}
@@ -168,7 +168,7 @@ class Outgoing:
         text = encode_fields(fields)
         sent, wrong = decode_own(fields, self._client_types)
         if wrong:
-            raise InvalidEvent(f"this is no client event: {wrong}")
+            raise InvalidEvent(f"{kind} cannot be sent like this: {wrong}")
         if self._checks is not None:
             self._checks.check(sent, self._state.config, fields)
         return self._acks.prepare(sent, event_id), text

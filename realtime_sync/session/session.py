@@ -6,12 +6,12 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
-from realtime_sync._arguments import answered, unknown
+from realtime_sync._arguments import answered, check_function, unknown
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.codec import object_to_dict
 from realtime_sync.delivery.background import BackgroundPump
@@ -43,9 +43,9 @@ from realtime_sync.events import (
     TurnDetection,
     UnknownEvent,
 )
-from realtime_sync.events._other_names import OF_SESSIONS, no_attribute
+from realtime_sync.events._other_names import OF_SESSIONS, missing
 from realtime_sync.sending.acks import Ack, AckTable, answers, nothing_to_cancel, server_error
-from realtime_sync.sending.older_names import older_names
+from realtime_sync.sending.older_names import names_meant
 from realtime_sync.sending.outgoing import Outgoing, known_types
 from realtime_sync.sending.sequencer import RESPONDING, Place, Sequencer
 from realtime_sync.sending.user_input import coded_audio, user_message
@@ -141,9 +141,7 @@ class RealtimeSession(Sender, Keyed):
     # What it is
 
     if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name, OF_SESSIONS)
+        __getattr__ = missing(OF_SESSIONS)
 
     @property
     def config(self) -> RealtimeSessionConfig:
@@ -457,11 +455,17 @@ class RealtimeSession(Sender, Keyed):
             elif not runner.announces:
                 runner.announce()
 
-    def use_tools(self, toolset: Toolset, *, announce: bool = True, **options: Unpack[RunnerOptions]) -> ToolRunner:
-        """Run the model's calls with the functions of ``toolset`` from now on, and tell the server of them (unless
-        ``announce=False``), beside the hosted tools that stand in the configuration and the functions of `tool`. `ask`
-        and `respond` then go on until the model has its last word. A function that is added to the toolset later is
-        announced too.
+    def use_tools(
+        self,
+        toolset: Toolset | Sequence[Callable[..., Any]],
+        *,
+        announce: bool = True,
+        **options: Unpack[RunnerOptions],
+    ) -> ToolRunner:
+        """Run the model's calls with the functions of ``toolset`` (or of a list) from now on, and tell the server of
+        them (unless ``announce=False``), beside the hosted tools that stand in the configuration and the functions of
+        `tool`. `ask` and `respond` then go on until the model has its last word. A function that is added to the
+        toolset later is announced too.
 
         ``options`` are those of `ToolRunner`: workers, time limits, approval, hooks. Replaces the toolset in use, and
         its options. Any thread. Raises `ConfigurationError` for impossible options and where a function of `tool` has
@@ -550,6 +554,8 @@ class RealtimeSession(Sender, Keyed):
         return decorating(register) if handler is None else register(handler)
 
     def _await_event(self, key: Key, predicate: Receiver | None, timeout: float | None) -> ServerEvent:
+        if predicate is not None:
+            check_function(predicate, "a predicate", "the event")
         known = self._key_of(key)
         wanted = _Wanted(predicate)
         look = wanted.prepare if predicate is None else wanted
@@ -595,6 +601,8 @@ class RealtimeSession(Sender, Keyed):
 
         What a handler raises is logged, given to ``on_error`` and raised by `stop`. Starting twice changes nothing.
         """
+        if on_error is not None:
+            check_function(on_error, "on_error", "the exception")
         check_process(self._pid)  # before any lock
         self._dispatcher.control.run(partial(self._start, on_error))
 
@@ -624,6 +632,7 @@ class RealtimeSession(Sender, Keyed):
         """Show every further text frame, as it is on the wire, to ``tap(direction, text)``: received ones (``"in"``)
         on the reader's thread, sent ones (``"out"``) on the sender's. It must be quick and must not call the
         session. A tap that raises is logged and removed."""
+        check_function(tap, "a tap", "the direction", "the text")
         self._connection.add_tap(tap)
 
     def remove_tap(self, tap: Tap) -> None:
@@ -693,7 +702,7 @@ class RealtimeSession(Sender, Keyed):
         if not error.event_id and not nothing_to_cancel(error):  # whom it is about is a guess at best
             self._dispatcher.remarks.note(f"the server said: {error}")
         if refused is not None:
-            error.add_hint(older_names(error, refused.event))
+            error.add_hint(names_meant(error, refused.event))
             self._acks.refuse(refused, error)
             self._sequencer.refused(refused)
             if isinstance(refused.event, ResponseCreate) and not error.event_id:

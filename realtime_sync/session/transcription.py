@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import attrs
 
 from realtime_sync import _limits
+from realtime_sync._arguments import check_function
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.delivery.dispatcher import WAITER, Dispatcher
 from realtime_sync.errors import InvalidEvent, RealtimeError, RealtimeTimeout, ServerError
@@ -123,6 +124,8 @@ class Transcription:
         self._facts = facts
         self._coded = coded
         self._before_ms = before_ms  # what was sent in this session ahead of it: the server counts from the first byte
+        if progress is not None:
+            check_function(progress, "progress", "the milliseconds sent", "those of all")
         self._progress = progress
         self._pace = None if pace is None else _limits.seconds("pace", pace)
         self._segment_s = max(_limits.seconds("segment_s", segment_s), SHORTEST_MS / 1000)

@@ -29,6 +29,7 @@ from realtime_sync.events import (
     ResponseOutputTextDelta,
     ServerEvent,
 )
+from realtime_sync.events._other_names import OF_TURNS, missing
 from realtime_sync.sending.acks import Ack
 from realtime_sync.sending.sequencer import RESPONDING, Sequencer
 from realtime_sync.session.reply import Reply
@@ -204,6 +205,9 @@ class Turn:
         self._taken_by = ""  # what has taken the events, since each comes once
         self._faults = faults or Faults()
         self._number = turns.add(self)
+
+    if not TYPE_CHECKING:
+        __getattr__ = missing(OF_TURNS)
 
     def result(self, *, check: bool = True, timeout: float | Unset | None = UNSET, heard: bool = False) -> Reply:
         """Block until the response has ended and return the reply. After a timeout it can be called again.

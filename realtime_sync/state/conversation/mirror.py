@@ -45,7 +45,7 @@ from realtime_sync.events import (
     SessionConfig,
     SessionUpdated,
 )
-from realtime_sync.events._other_names import OF_CONVERSATIONS, no_attribute
+from realtime_sync.events._other_names import OF_CONVERSATIONS, missing
 from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot
 from realtime_sync.state.conversation.lengths import base64_bytes
@@ -137,11 +137,13 @@ class Conversation:
         """The items in order as a JSON array, each as it is on the wire, without audio."""
         return self.snapshot().to_json(indent=indent)
 
-    def __getitem__(self, item_id: str) -> ConversationEntry:
-        entry = self.get(item_id)
+    def __getitem__(self, key: str | int) -> ConversationEntry:
+        if isinstance(key, int):
+            return self.snapshot()[key]
+        entry = self.get(key)
         if entry is None:
             older = f" (not among the latest {self._limit}: {self.dropped} older items were dropped)"
-            raise KeyError(item_id + older if self.dropped else item_id)
+            raise KeyError(key + older if self.dropped else key)
         return entry
 
     def __contains__(self, item_id: object) -> bool:
@@ -157,9 +159,7 @@ class Conversation:
         return self.render()
 
     if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name, OF_CONVERSATIONS)
+        __getattr__ = missing(OF_CONVERSATIONS)
 
     def _repr_html_(self) -> str:
         return self.snapshot()._repr_html_()
