@@ -133,6 +133,7 @@ class Transcription:
         Deadline(timeout)  # raises for what is no time limit
         self._stretches: dict[str, _Stretch] = {}
         self._order: list[str] = []  # items that were committed and not given yet
+        self._nameless: list[str] = []  # keys of those whose confirmation named no item, until a transcript does
         self._cuts: list[tuple[Ack[InputAudioBufferCommitted], int, int]] = []  # our own commits, with their bounds
         self._speaking: set[str] = set()
         self.sent_ms = 0.0
@@ -253,11 +254,10 @@ class Transcription:
         elif isinstance(event, InputAudioBufferSpeechStopped):
             self._speaking.discard(item_id)
             self._of(item_id).end_ms = self._place(event.audio_end_ms)
-        elif item_id in self._stretches:  # of this recording
-            if isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
-                self._of(item_id).text = event.transcript or ""
-            elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
-                self._of(item_id).error = or_none(event.error) or TranscriptionError()
+        elif isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
+            self._heard(item_id).text = event.transcript or ""
+        elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
+            self._heard(item_id).error = or_none(event.error) or TranscriptionError()
 
     def _confirmed(self, event: InputAudioBufferCommitted) -> None:
         """A commit is confirmed: ours, or that of a recording that was left early."""
@@ -265,9 +265,21 @@ class Transcription:
             ack, start_ms, end_ms = cut
             if ack.confirmation is event:
                 self._cuts.remove(cut)
-                self._stretches[event.item_id] = _Stretch(start_ms, end_ms)
-                self._order.append(event.item_id)
+                key = event.item_id
+                if not key:
+                    key = f"the commit at {start_ms} ms"
+                    self._nameless.append(key)
+                self._stretches[key] = _Stretch(start_ms, end_ms)
+                self._order.append(key)
                 return
+
+    def _heard(self, item_id: str) -> _Stretch:
+        """The segment that a transcript is of, or one that nobody asks for where it is of no part of this recording."""
+        if item_id not in self._stretches and self._nameless:
+            key = self._nameless.pop(0)
+            self._order[self._order.index(key)] = item_id
+            self._stretches[item_id] = self._stretches.pop(key)
+        return self._stretches.get(item_id) or _Stretch()
 
     def _of(self, item_id: str) -> _Stretch:
         return self._stretches.setdefault(item_id, _Stretch())
