@@ -19,6 +19,7 @@ from realtime_sync.delivery.dispatcher import STATE, VISITOR, WAITER, Dispatcher
 from realtime_sync.delivery.ending import explain
 from realtime_sync.delivery.handlers import Handlers, Key, decorating, key_of
 from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.delivery.line import Line
 from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, RealtimeTimeout, ServerError
 from realtime_sync.events import (
     REALTIME,
@@ -86,15 +87,15 @@ class RealtimeSession(Sender, Keyed):
         cost_limit: CostLimit | None = None,
         family: Family = REALTIME,
     ) -> None:
-        self._connection = connection
+        self._line = line = Line(connection, inbox)
         self._dispatcher = Dispatcher(inbox, weakly(self._find_cause))
         self._family = family
         self._opened = False
         self._acks = AckTable(self._dispatcher.wait, family)
         state = SessionState(self._dispatcher)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
-        outgoing = Outgoing(connection.send, self._acks, state, checks=checks, before_response=limit, family=family)
-        sequencer = Sequencer(self._acks, state.responses, connection.send, weakly(self.cancel_response))
+        outgoing = Outgoing(line.send, self._acks, state, checks=checks, before_response=limit, family=family)
+        sequencer = Sequencer(self._acks, state.responses, line.send, weakly(self.cancel_response))
         super().__init__(outgoing, sequencer, state)
         server, client = known_types(family)
         self._key_of = partial(key_of, server=server, client=client)
@@ -122,7 +123,7 @@ class RealtimeSession(Sender, Keyed):
         self._dispatcher.subscribe(STATE, weakly(self._approval_asked), ResponseOutputItemDone)
         state.follow()
         self._at_close: list[Callable[[], object]] = []
-        self._abandon = weakref.finalize(self, connection.abandon)
+        self._abandon = weakref.finalize(self, line.abandon)
 
     # What it is
 
@@ -164,7 +165,7 @@ class RealtimeSession(Sender, Keyed):
     @property
     def closed(self) -> bool:
         """Whether nothing can be sent any more: this side or the server has ended the connection."""
-        return self._connection.closing or self._connection.ended
+        return self._line.closing or self._line.ended
 
     def _repr_html_(self) -> str:
         from realtime_sync.state import display
@@ -560,7 +561,7 @@ class RealtimeSession(Sender, Keyed):
         if receive is not None:
             self._dispatcher.subscribe(VISITOR, receive, ServerEvent)
         try:
-            self._dispatcher.run(lambda: self._runs != this_run or self._connection.closing)
+            self._dispatcher.run(lambda: self._runs != this_run or self._line.closing)
         finally:
             if receive is not None:
                 self._dispatcher.unsubscribe(VISITOR, receive, ServerEvent)
@@ -595,11 +596,11 @@ class RealtimeSession(Sender, Keyed):
         """Show every further text frame, as it is on the wire, to ``tap(direction, text)``: received ones (``"in"``)
         on the reader's thread, sent ones (``"out"``) on the sender's. It must be quick and must not call the
         session. A tap that raises is logged and removed."""
-        self._connection.add_tap(tap)
+        self._line.add_tap(tap)
 
     def remove_tap(self, tap: Tap) -> None:
         """Show no further frame to ``tap``."""
-        self._connection.remove_tap(tap)
+        self._line.remove_tap(tap)
 
     # The end
 
@@ -609,7 +610,7 @@ class RealtimeSession(Sender, Keyed):
         self._abandon.detach()
         if self._background is not None:
             self._background.request_stop()
-        self._connection.close(code, reason, timeout)
+        self._line.close(code, reason, timeout)
         self._dispatcher.wake()
         for release in self._at_close:
             release()
@@ -655,7 +656,7 @@ class RealtimeSession(Sender, Keyed):
 
     def _refused(self, event: ServerEvent) -> None:
         self._last_error = error = server_error(event, self._family)
-        error.redact(self._connection.redact)
+        error.redact(self._line.redact)
         refused = self._acks.refusal_of(error)
         if self._sequencer.retries(error, refused):
             return
@@ -681,7 +682,7 @@ class RealtimeSession(Sender, Keyed):
 
     def _find_cause(self) -> RealtimeError | None:
         return explain(
-            self._connection.cause, self._last_error, last=isinstance(self._connection.last, self._family.error_class)
+            self._line.cause, self._last_error, last=isinstance(self._line.last, self._family.error_class)
         )
 
 
