@@ -681,9 +681,7 @@ class RealtimeSession(Sender, Keyed):
                 _log.warning("the server reports an error: %s", error)
 
     def _find_cause(self) -> RealtimeError | None:
-        return explain(
-            self._line.cause, self._last_error, last=isinstance(self._line.last, self._family.error_class)
-        )
+        return explain(self._line.cause, self._last_error, last=isinstance(self._line.last, self._family.error_class))
 
 
 def _visiting(visitor: ServerEventVisitor[Any]) -> Callable[[ServerEvent], object]:
