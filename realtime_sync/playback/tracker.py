@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import ConfigurationError, InvalidEvent
 from realtime_sync.events import (
@@ -102,6 +103,7 @@ class HeardPart:
     over: bool
 
 
+@answered
 class PlaybackTracker:
     """Hands the model's audio to a player, in order, and counts what was played of each content part.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from realtime_sync._arguments import answered
 from realtime_sync._deadline import now
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.recording.message import Direction, elided, redacted, url_without_secrets
@@ -25,6 +26,7 @@ Tap = Callable[[Literal["in", "out"], "str | bytes"], None]
 _DIRECTIONS: Final[dict[str, Direction]] = {"in": "to_client", "out": "to_server"}
 
 
+@answered
 class Recorder:
     """Writes messages to a file as lines of JSON, each at once, so that a crash loses nothing that came before it.
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
+from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import RealtimeError, RealtimeTimeout, ServerError
 from realtime_sync.events import (
@@ -50,6 +51,7 @@ class Wait(Protocol):
     def __call__(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None: ...
 
 
+@answered
 class Ack(Generic[E_co]):
     """The handle of a message that was sent: what the server made of it can be asked for, or ignored.
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from realtime_sync import _limits
+from realtime_sync._arguments import answering
 from realtime_sync._deadline import Deadline
-from realtime_sync.codec import decode_server_event, object_to_dict, server_decoder
+from realtime_sync.codec import object_to_dict, watching_decoder
 from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.ending import refusal
 from realtime_sync.delivery.inbox import Inbox
@@ -43,6 +44,7 @@ INBOX_LIMIT_BYTES: Final = 256 * 2**20
 """How much text of events may wait to be consumed when nothing else is said: over an hour of audio."""
 
 
+@answering
 def connect(
     model: str | None = None,
     *,
@@ -152,7 +154,7 @@ def connect(
             transport,
             inbox,
             **limits,
-            decode=decode_server_event if spoken in (REALTIME, TRANSLATION) else server_decoder(spoken),
+            decode=watching_decoder(spoken, inbox.remark),
         )
         recorder = _recording(record, connection, target.url)
         opened = RealtimeSession(connection, inbox, checks=checks, cost_limit=cost_limit, family=spoken)
@@ -255,7 +257,7 @@ def _configure(opened: RealtimeSession, config: Mapping[str, Any], deadline: Dea
     try:
         opened._dispatcher.preview(lambda: ack.done, Deadline(patience_s), "session.updated")
     except RealtimeTimeout as late:
-        if opened._dispatcher.remarks.count:  # it said something else instead: that explains more than a warning
+        if opened._dispatcher.remarks.answers:  # it said something else instead: that explains more than a warning
             raise RealtimeTimeout(f"the server did not confirm the configuration of the session: {late}") from None
         _log.warning(
             "the server has not confirmed session.update within %g s: going on, though the configuration may not be in"

@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
+from realtime_sync._arguments import answered, unknown
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.codec import object_to_dict
 from realtime_sync.delivery.background import BackgroundPump
@@ -34,6 +35,7 @@ from realtime_sync.events import (
     ServerEvent,
     SessionUpdated,
     TurnDetection,
+    UnknownEvent,
 )
 from realtime_sync.events._other_names import OF_SESSIONS, no_attribute
 from realtime_sync.sending.acks import Ack, AckTable, answers, nothing_to_cancel, server_error
@@ -48,7 +50,7 @@ from realtime_sync.session.weak import WeakSession, weakly
 from realtime_sync.state.session_state import SessionState
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Never, Unpack
 
     from realtime_sync.events import RealtimeSessionConfig
     from realtime_sync.events.any import AnyServerEvent
@@ -70,6 +72,7 @@ _log = logging.getLogger("realtime_sync")
 _WAIT_S: Final = 10.0
 
 
+@answered
 class RealtimeSession(Sender, Keyed):
     """An open session with a Realtime server. `realtime_sync.connect` makes one.
 
@@ -263,6 +266,8 @@ class RealtimeSession(Sender, Keyed):
                 self._sequencer.step_down(place)
         return turn
 
+    _respond = respond  # as it is, without the frame that `answered` puts around it: Ctrl-C there would lose the turn
+
     def ask(
         self,
         text: str | None = None,
@@ -282,7 +287,7 @@ class RealtimeSession(Sender, Keyed):
         `ServerError` when the server refused, `RealtimeTimeout` and `ConnectionClosed` or its kin. The reply so far is
         their ``reply``. What a handler raises meanwhile is raised when the reply is there, with the same ``reply``.
         """
-        with self.respond(text, audio=audio, images=images, config=config, timeout=timeout) as turn:
+        with self._respond(text, audio=audio, images=images, config=config, timeout=timeout) as turn:
             try:
                 return turn.result(check=check, heard=heard)
             finally:
@@ -465,7 +470,7 @@ class RealtimeSession(Sender, Keyed):
 
     # Receiving
 
-    def recv(self, timeout: float | None = None) -> AnyServerEvent | None:
+    def recv(self, timeout: float | None = None, **others: Never) -> AnyServerEvent | None:
         """The next event, after its handlers ran; ``None`` after a clean end.
 
         From the first call on, events that pass while another verb waits are kept for the next call, so that a loop
@@ -475,6 +480,8 @@ class RealtimeSession(Sender, Keyed):
         Raises `RealtimeTimeout`, `ConnectionLost` or its kin when the connection was lost, `InboxOverflow`, and what
         a handler raised (its event comes with the next call).
         """
+        if others:  # told here: an `answering` frame around this one is a place where Ctrl-C could lose the event
+            raise unknown(RealtimeSession.recv, others)
         return cast("AnyServerEvent | None", self._dispatcher.next(Deadline(timeout)))
 
     def poll(self) -> int:
@@ -557,7 +564,7 @@ class RealtimeSession(Sender, Keyed):
         can be called again. Raises `ConnectionLost` or its kin when the connection is lost.
         """
         this_run = self._runs
-        receive = None if visitor is None else _visiting(visitor)
+        receive = None if visitor is None else _visiting(visitor, self._family)
         if receive is not None:
             self._dispatcher.subscribe(VISITOR, receive, ServerEvent)
         try:
@@ -684,9 +691,17 @@ class RealtimeSession(Sender, Keyed):
         return explain(self._line.cause, self._last_error, last=isinstance(self._line.last, self._family.error_class))
 
 
-def _visiting(visitor: ServerEventVisitor[Any]) -> Callable[[ServerEvent], object]:
-    if isinstance(visitor, type) or not hasattr(visitor, "visit_error"):
+def _visiting(visitor: ServerEventVisitor[Any], family: Family) -> Callable[[ServerEvent], object]:
+    if isinstance(visitor, type) or not hasattr(visitor, family.error_class.VISIT):
         raise ConfigurationError(f"run() wants a ServerEventVisitor, not {visitor!r}")
+    classes: tuple[type[ServerEvent], ...] = (*family.server.values(), UnknownEvent, MalformedEvent)
+    missing = sorted({cls.VISIT for cls in classes if not hasattr(visitor, cls.VISIT)})
+    if missing:
+        raise ConfigurationError(
+            f"{type(visitor).__name__} is no visitor of this session: it has no {', '.join(missing[:3])}"
+            + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+            + "; derive it from realtime_sync.ServerEventVisitor, or give it all of them"
+        )
     return lambda event: event.accept(visitor)
 
 
