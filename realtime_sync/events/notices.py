@@ -37,6 +37,8 @@ class SessionResumed(ServerEvent):
     """Why it was lost, in words; ``None`` when it was changed as planned."""
     restored: list[str] = field(factory=list)
     """The ids of the items of the conversation that were told to the server again, in order."""
+    renamed: dict[str, str] = field(factory=dict)
+    """Ids that the server did not take, and those that these items have now."""
     lost: list[Item] = field(factory=list)
     """The items that were in the conversation and are not any more, in order: what the server does not take, or was not
     to be told again."""

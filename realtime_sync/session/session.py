@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -33,6 +34,7 @@ from realtime_sync.events import (
     ResponseCreated,
     ResponseOutputItemDone,
     ServerEvent,
+    SessionResumed,
     SessionUpdated,
     TurnDetection,
     UnknownEvent,
@@ -44,6 +46,8 @@ from realtime_sync.sending.outgoing import Outgoing, known_types
 from realtime_sync.sending.sequencer import RESPONDING, Sequencer
 from realtime_sync.sending.user_input import coded_audio, user_message
 from realtime_sync.session.reply import Reply
+from realtime_sync.session.resume.policy import Resume, survives
+from realtime_sync.session.resume.resumption import Resumption
 from realtime_sync.session.turn import TURN_TIMEOUT_S, Faults, Turn, Turns
 from realtime_sync.session.verbs import Sender
 from realtime_sync.session.weak import WeakSession, weakly
@@ -55,10 +59,12 @@ if TYPE_CHECKING:
     from realtime_sync.events import RealtimeSessionConfig
     from realtime_sync.events.any import AnyServerEvent
     from realtime_sync.events.visitor import ServerEventVisitor
+    from realtime_sync.session.dialling import Dialling
     from realtime_sync.session.keyed import Keyed
     from realtime_sync.session.options import RunnerOptions, ToolOptions
     from realtime_sync.session.transcription import Segment, Transcription
     from realtime_sync.state.conversation import Conversation
+    from realtime_sync.state.responses import Run
     from realtime_sync.state.usage import CostLimit, RateLimits, UsageTally
     from realtime_sync.tools import ToolRunner, Toolset
 else:
@@ -89,8 +95,12 @@ class RealtimeSession(Sender, Keyed):
         checks: bool = True,
         cost_limit: CostLimit | None = None,
         family: Family = REALTIME,
+        resume: Resume | None = None,
+        dialling: Dialling | None = None,
+        timeout_s: float = _WAIT_S,
     ) -> None:
-        self._line = line = Line(connection, inbox)
+        resumes = resume is not None and dialling is not None
+        self._line = line = Line(connection, inbox, partial(survives, family) if resumes else None)
         self._dispatcher = Dispatcher(inbox, weakly(self._find_cause))
         self._family = family
         self._opened = False
@@ -125,6 +135,24 @@ class RealtimeSession(Sender, Keyed):
         self._dispatcher.subscribe(STATE, weakly(self._malformed), MalformedEvent)
         self._dispatcher.subscribe(STATE, weakly(self._approval_asked), ResponseOutputItemDone)
         state.follow()
+        self._resumption: Resumption | None = None
+        if resume is not None and dialling is not None:
+            self._resumption = Resumption(
+                resume,
+                dialling,
+                line,
+                inbox,
+                self._dispatcher,
+                state,
+                self._acks,
+                outgoing,
+                sequencer,
+                timeout_s=timeout_s,
+                cause=weakly(self._find_cause),
+                lose_calls=weakly(self._lose_calls),
+            )
+            if resume.on_resumed is not None:
+                self._handlers.add(SessionResumed, resume.on_resumed)
         self._at_close: list[Callable[[], object]] = []
         self._abandon = weakref.finalize(self, line.abandon)
 
@@ -169,6 +197,19 @@ class RealtimeSession(Sender, Keyed):
     def closed(self) -> bool:
         """Whether nothing can be sent any more: this side or the server has ended the connection."""
         return self._line.closing or self._line.ended
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the server ends the session, in seconds since 1970 (UTC); ``None`` where it does not tell. With
+        ``connect(resume=)`` the session goes on after it."""
+        return self._state.facts.expires_at
+
+    @property
+    def remaining_s(self) -> float | None:
+        """How long that is from now, in seconds by the clock of this machine, never below 0; ``None`` where the server
+        does not tell."""
+        at = self._state.facts.expires_at
+        return None if at is None else max(0.0, at - time.time())
 
     def _repr_html_(self) -> str:
         from realtime_sync.state import display
@@ -242,6 +283,8 @@ class RealtimeSession(Sender, Keyed):
         """
         deadline = Deadline(timeout)
         faults = Faults()
+        if self._resumption is not None:
+            self._resumption.look()  # a moment in which nothing is under way, where nobody pumps in others
         coded = None if audio is None else coded_audio(audio, self._state.facts.input)
         message = user_message(text, images)
         ack, sent = self._outgoing.response(config)
@@ -617,7 +660,10 @@ class RealtimeSession(Sender, Keyed):
         self._abandon.detach()
         if self._background is not None:
             self._background.request_stop()
+        deadline = Deadline(timeout)
         self._line.close(code, reason, timeout)
+        if self._resumption is not None:
+            self._resumption.close(deadline.remaining())
         self._dispatcher.wake()
         for release in self._at_close:
             release()
@@ -657,6 +703,10 @@ class RealtimeSession(Sender, Keyed):
                 event.item.name,
                 event.item.server_label,
             )
+
+    def _lose_calls(self, run: Run) -> None:
+        if self._tool_runner is not None:
+            self._tool_runner.lose(run)
 
     def _began(self, event: ServerEvent) -> None:
         self._opened = True

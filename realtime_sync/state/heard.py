@@ -10,6 +10,7 @@ from realtime_sync.events import (
     ConversationItemInputAudioTranscriptionFailed,
     InputAudioBufferCommitted,
     ServerEvent,
+    SessionResumed,
 )
 
 __all__ = ["Heard"]
@@ -25,22 +26,35 @@ class Heard:
         InputAudioBufferCommitted,
         ConversationItemInputAudioTranscriptionCompleted,
         ConversationItemInputAudioTranscriptionFailed,
+        SessionResumed,
     )
     """The events that `apply` needs."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str | None] = {}  # None: it could not be understood
         self._unanswered: list[str] = []
+        self._awaited: dict[str, None] = {}  # whose text may come
+
+    @property
+    def awaits(self) -> bool:
+        """Whether the text of what was said last may still come, where it is written down."""
+        return next(reversed(self._awaited), None) not in (None, *self._texts)
 
     def apply(self, event: ServerEvent) -> None:
         """Take in one event; others than those of `EVENTS` change nothing."""
         if isinstance(event, InputAudioBufferCommitted):
             if event.item_id:
                 self._unanswered.append(event.item_id)
+                self._awaited[event.item_id] = None
         elif isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
             self._texts[event.item_id] = event.transcript
+            self._awaited.pop(event.item_id, None)
         elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
             self._texts.setdefault(event.item_id, None)
+            self._awaited.pop(event.item_id, None)
+        elif isinstance(event, SessionResumed):  # whoever would have told it is gone
+            self._texts.update((item_id, None) for item_id in self._awaited if item_id not in self._texts)
+            self._awaited.clear()
 
     def take(self) -> tuple[str, ...]:
         """The items that a response which begins now answers: those that came since the one before."""

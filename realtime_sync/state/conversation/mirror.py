@@ -42,6 +42,7 @@ from realtime_sync.events import (
     ResponseOutputTextDone,
     ServerEvent,
     SessionConfig,
+    SessionResumed,
     SessionUpdated,
 )
 from realtime_sync.events._other_names import OF_CONVERSATIONS, no_attribute
@@ -49,7 +50,7 @@ from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot
 from realtime_sync.state.conversation.lengths import base64_bytes
 from realtime_sync.state.conversation.order import ItemOrder
-from realtime_sync.state.conversation.record import ARGUMENTS, ENDED, Record, item_id_of, status_of
+from realtime_sync.state.conversation.record import ARGUMENTS, ENDED, Record, item_id_of, renamed, status_of
 from realtime_sync.state.facts import Facts
 from realtime_sync.state.responses import Responses, Run
 
@@ -426,6 +427,30 @@ class Conversation:
         if record is not None:
             record.segments[event.id or (event.start, event.end)] = event
 
+    # Another connection
+
+    def _resumed(self, event: SessionResumed) -> None:
+        for old_id, new_id in event.renamed.items():
+            self._rename(old_id, new_id)
+        for item in event.lost:
+            item_id = item_id_of(item)
+            if item_id:
+                self._gone[item_id] = None
+                self._drop(item_id)
+        self._open.clear()
+
+    def _rename(self, old_id: str, new_id: str) -> None:
+        record = self._records.pop(old_id, None)
+        if record is None:
+            return
+        record.id = new_id
+        record.item = record.item if record.item is None else renamed(record.item, new_id)
+        self._records[new_id] = record
+        if old_id in self._placed:
+            self._placed.remove(old_id)
+            self._order.rename(old_id, new_id)
+            self._placed.add(new_id)
+
     # MCP
 
     def _mcp(self, event: Any) -> None:
@@ -466,6 +491,7 @@ _OF_EVENTS: Final[_Folds] = {
     ResponseOutputAudioTranscriptDone: Conversation._transcript_done,
     ResponseFunctionCallArgumentsDone: Conversation._arguments_done,
     ResponseMcpCallArgumentsDone: Conversation._arguments_done,
+    SessionResumed: Conversation._resumed,
     **dict.fromkeys(_OUTCOMES, Conversation._mcp),
 }
 

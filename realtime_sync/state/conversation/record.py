@@ -22,7 +22,7 @@ from realtime_sync.events import (
 from realtime_sync.state.conversation.entry import ConversationEntry
 from realtime_sync.state.responses import Run
 
-__all__ = ["ARGUMENTS", "ENDED", "Part", "Record", "item_id_of", "status_of", "whole_text"]
+__all__ = ["ARGUMENTS", "ENDED", "Part", "Record", "item_id_of", "renamed", "status_of", "whole_text"]
 
 ENDED: Final = frozenset({"completed", "incomplete"})
 """The statuses of an item that will not grow any more."""
@@ -206,6 +206,11 @@ def item_id_of(item: Any) -> str | None:
     """The id of any item, also of one whose type is not known; ``None`` when it has none."""
     found = item.extra.get("id") if isinstance(item, UnknownObject) else getattr(item, "id", None)
     return found if isinstance(found, str) and found else None
+
+
+def renamed(item: Item, item_id: str) -> Item:
+    """The item under another id."""
+    return _changed(item, id=item_id)
 
 
 def status_of(item: Any) -> str | None:
