@@ -714,6 +714,8 @@ class RealtimeSession(Sender, Keyed):
     def _refused(self, event: ServerEvent) -> None:
         self._last_error = error = server_error(event, self._family)
         error.redact(self._line.redact)
+        if self._resumption is not None and self._resumption.expects(error):
+            return
         refused = self._acks.refusal_of(error)
         if self._sequencer.retries(error, refused):
             return

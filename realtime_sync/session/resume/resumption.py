@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from realtime_sync._deadline import now
 from realtime_sync.delivery.dispatcher import STATE, Dispatcher
 from realtime_sync.delivery.line import Line
-from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeError
+from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeError, ServerError
 from realtime_sync.events import AssistantMessage, FunctionCall, SessionCreated, SessionResumed, SessionUpdated
 from realtime_sync.sending.acks import AckTable
 from realtime_sync.sending.asked_for import AskedFor
@@ -73,6 +73,7 @@ class Resumption:
         self._between = False  # no connection serves: another one is awaited
         self._planned = False  # this side has ended the connection, to go on over the one that is prepared
         self._expires_at: float | None = None
+        state.conversation  # noqa: B018  a look: what a reply that is lost had said is to be kept
         dispatcher.survives = self.survives
         dispatcher.at_idle.append(self.look)
         dispatcher.subscribe(STATE, self._spoken.apply, *Spoken.EVENTS)
@@ -104,6 +105,10 @@ class Resumption:
             )
         )
         return True
+
+    def expects(self, error: ServerError) -> bool:
+        """Whether an error is only the end of a connection that another one follows: it is about no message."""
+        return self.armed and not error.event_id and "session_expired" in (error.code, error.type)
 
     def look(self) -> None:
         """Change to the connection that is prepared, if there is one and nothing is under way. Any thread."""
