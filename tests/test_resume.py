@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -326,7 +327,7 @@ def test_the_connection_is_changed_between_two_turns_before_the_time_limit() -> 
         assert notices[0].reason is None
         assert session.ask("two").text == "You said: two"
         assert connections(server)[0].close_code == 1000
-        assert [item_id for item_id, _ in on_server(server)] == [entry.id for entry in session.conversation]
+        assert [item_id for item_id, _ in on_server(server, 1)] == [entry.id for entry in session.conversation]
         assert len(session.conversation) == 4
 
 
@@ -337,3 +338,114 @@ def test_a_session_whose_time_is_up_goes_on() -> None:
         until(lambda: not connections(server)[0].is_open)
         assert session.ask("two").text == "You said: two"
         assert len(session.conversation) == 4
+
+
+def test_the_connection_is_not_changed_while_a_reply_comes() -> None:
+    notices: list[e.SessionResumed] = []
+    policy = resumed(rollover_s=60.0, on_resumed=notices.append)
+    with LocalServer(["one two three", "after"], expires_after_s=4.0) as server:
+        with connect(server, resume=policy) as session:
+            gate = server.gate("response.done")
+            turn = session.respond("count")
+            until(lambda: len(connections(server)) == 2, session)
+            until(lambda: bool(turn.reply.text), session)
+            assert notices == []
+            gate.open()
+            assert turn.result().text == "one two three"
+            until(lambda: bool(notices), session)
+            assert session.ask("and now?").text == "after"
+            assert len(session.conversation) == 4
+
+
+def test_the_time_limit_in_the_middle_of_a_reply() -> None:
+    policy = resumed(rollover_s=60.0, in_flight="ask_again")
+    with LocalServer(["one two three", "four five six"], expires_after_s=2.0) as server:
+        with connect(server, resume=policy) as session:
+            server.gate("response.output_text.delta", 3)
+            assert session.ask("count").text == "four five six"
+            assert [entry.text for entry in session.conversation] == ["count", "four five six"]
+
+
+def test_the_time_limit_in_the_middle_of_a_tool_call() -> None:
+    from realtime_sync.local import ToolCall
+
+    notices: list[e.SessionResumed] = []
+    policy = resumed(rollover_s=60.0, on_resumed=notices.append)
+    resumptions = threading.Event()
+    with LocalServer([ToolCall("wait", {}), "Done."], expires_after_s=2.0) as server:
+        with connect(server, resume=policy) as session:
+            session.on("session.resumed", lambda event: resumptions.set())
+
+            @session.tool
+            def wait() -> str:
+                """Wait."""
+                assert resumptions.wait(WAIT_S)
+                return "waited"
+
+            assert session.ask("wait").text == "Done."
+            assert notices[0].planned
+            assert [entry.item.type for entry in session.conversation] == [
+                "message",
+                "function_call",
+                "function_call_output",
+                "message",
+            ]
+            assert notices[0].lost == []
+
+
+def test_the_time_limit_while_the_user_speaks() -> None:
+    """Without turn detection: what was said goes along to the next connection, whole."""
+    notices: list[e.SessionResumed] = []
+    policy = resumed(rollover_s=60.0, on_resumed=notices.append)
+    with LocalServer(expires_after_s=2.0) as server, connect(server, session=MANUAL, resume=policy) as session:
+        session.append_audio_bytes(SPEECH)
+        until(lambda: bool(notices), session)
+        assert not notices[0].planned, "it was waited for the user, until the server ended the session"
+        session.append_audio_bytes(SPEECH)
+        session.commit_audio().result()
+        assert [appended(server, nth) for nth in (0, 1)] == [1, 2]
+        assert server.refusals == []
+
+
+def test_no_audio_of_a_microphone_is_lost_or_sent_twice_when_the_connection_is_changed() -> None:
+    notices: list[e.SessionResumed] = []
+    policy = resumed(rollover_s=60.0, on_resumed=notices.append)
+    silence = bytes(480)
+    with LocalServer(expires_after_s=2.0) as server, connect(server, session=TEXT, resume=policy) as session:
+        count = 0
+        ends = time.monotonic() + WAIT_S
+        while len(notices) < 2 or count < 200:
+            assert time.monotonic() < ends
+            session.append_audio_bytes(count.to_bytes(2, "little") + silence)
+            count += 1
+            session.poll()
+            time.sleep(0.005)
+        assert all(notice.planned for notice in notices)
+        connections(server)[len(notices)].wait_received("input_audio_buffer.append", 1)
+        until(lambda: sum(appended(server, nth) for nth in range(len(connections(server)))) == count)
+        sent = [
+            int.from_bytes(base64.b64decode(event["audio"])[:2], "little")
+            for request in connections(server)
+            for event in request.received
+            if event["type"] == "input_audio_buffer.append"
+        ]
+        assert sent == list(range(count))
+
+
+def test_a_speaking_user_is_heard_out_before_the_connection_is_changed() -> None:
+    notices: list[e.SessionResumed] = []
+    policy = resumed(rollover_s=60.0, on_resumed=notices.append)
+    with LocalServer(["I heard you."], expires_after_s=4.0) as server, connect(server, resume=policy) as session:
+        turn = session.next_reply()
+        session.append_audio_bytes(SPEECH * 5)
+        session.wait_for("input_audio_buffer.speech_started")
+        until(lambda: len(connections(server)) == 2, session)
+        for _ in range(20):
+            session.append_audio_bytes(SPEECH)
+            session.poll()
+        assert notices == []
+        session.append_audio_bytes(bytes(48_000))
+        assert turn.result().text == "I heard you."
+        until(lambda: bool(notices), session)
+        assert notices[0].planned
+        assert len(notices[0].lost) == 1, "speech that was never written down"
