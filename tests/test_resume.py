@@ -150,7 +150,7 @@ def test_what_was_asked_for_and_had_not_begun_is_asked_for_again() -> None:
 def test_a_tool_that_runs_meanwhile_is_answered_on_the_new_connection() -> None:
     from realtime_sync.local import ToolCall
 
-    running, go_on = threading.Event(), threading.Event()
+    running, asked, go_on = threading.Event(), threading.Event(), threading.Event()
     calls: list[int] = []
     with LocalServer([ToolCall("add", {"a": 1, "b": 2}), "Three."]) as server, connect(server) as session:
 
@@ -164,11 +164,12 @@ def test_a_tool_that_runs_meanwhile_is_answered_on_the_new_connection() -> None:
 
         def cut() -> None:
             assert running.wait(WAIT_S)
-            until(lambda: any(event["type"] == "response.done" for event in connections(server)[0].sent))
+            assert asked.wait(WAIT_S)
             server.drop()
             until(lambda: len(connections(server)) == 2)
             go_on.set()
 
+        session.once("response.done", lambda event: asked.set())
         threading.Thread(target=cut).start()
         assert session.ask("1 + 2?").text == "Three."
         assert calls == [1]
@@ -327,7 +328,9 @@ def test_the_connection_is_changed_between_two_turns_before_the_time_limit() -> 
         assert notices[0].reason is None
         assert session.ask("two").text == "You said: two"
         assert connections(server)[0].close_code == 1000
-        assert [item_id for item_id, _ in on_server(server, 1)] == [entry.id for entry in session.conversation]
+        assert [item_id for item_id, _ in on_server(server, len(notices))] == [
+            entry.id for entry in session.conversation
+        ]
         assert len(session.conversation) == 4
 
 
@@ -343,27 +346,27 @@ def test_a_session_whose_time_is_up_goes_on() -> None:
 def test_the_connection_is_not_changed_while_a_reply_comes() -> None:
     notices: list[e.SessionResumed] = []
     policy = resumed(rollover_s=60.0, on_resumed=notices.append)
-    with LocalServer(["one two three", "after"], expires_after_s=4.0) as server:
-        with connect(server, resume=policy) as session:
-            gate = server.gate("response.done")
-            turn = session.respond("count")
-            until(lambda: len(connections(server)) == 2, session)
-            until(lambda: bool(turn.reply.text), session)
-            assert notices == []
-            gate.open()
-            assert turn.result().text == "one two three"
-            until(lambda: bool(notices), session)
-            assert session.ask("and now?").text == "after"
-            assert len(session.conversation) == 4
+    local = LocalServer(["one two three", "after"], expires_after_s=4.0)
+    with local as server, connect(server, resume=policy) as session:
+        gate = server.gate("response.done")
+        turn = session.respond("count")
+        until(lambda: len(connections(server)) == 2, session)
+        until(lambda: bool(turn.reply.text), session)
+        assert notices == []
+        gate.open()
+        assert turn.result().text == "one two three"
+        until(lambda: bool(notices), session)
+        assert session.ask("and now?").text == "after"
+        assert len(session.conversation) == 4
 
 
 def test_the_time_limit_in_the_middle_of_a_reply() -> None:
     policy = resumed(rollover_s=60.0, in_flight="ask_again")
-    with LocalServer(["one two three", "four five six"], expires_after_s=2.0) as server:
-        with connect(server, resume=policy) as session:
-            server.gate("response.output_text.delta", 3)
-            assert session.ask("count").text == "four five six"
-            assert [entry.text for entry in session.conversation] == ["count", "four five six"]
+    local = LocalServer(["one two three", "four five six"], expires_after_s=2.0)
+    with local as server, connect(server, resume=policy) as session:
+        server.gate("response.output_text.delta", 3)
+        assert session.ask("count").text == "four five six"
+        assert [entry.text for entry in session.conversation] == ["count", "four five six"]
 
 
 def test_the_time_limit_in_the_middle_of_a_tool_call() -> None:
@@ -372,25 +375,25 @@ def test_the_time_limit_in_the_middle_of_a_tool_call() -> None:
     notices: list[e.SessionResumed] = []
     policy = resumed(rollover_s=60.0, on_resumed=notices.append)
     resumptions = threading.Event()
-    with LocalServer([ToolCall("wait", {}), "Done."], expires_after_s=2.0) as server:
-        with connect(server, resume=policy) as session:
-            session.on("session.resumed", lambda event: resumptions.set())
+    local = LocalServer([ToolCall("wait", {}), "Done."], expires_after_s=2.0)
+    with local as server, connect(server, resume=policy) as session:
+        session.on("session.resumed", lambda event: resumptions.set())
 
-            @session.tool
-            def wait() -> str:
-                """Wait."""
-                assert resumptions.wait(WAIT_S)
-                return "waited"
+        @session.tool
+        def wait() -> str:
+            """Wait."""
+            assert resumptions.wait(WAIT_S)
+            return "waited"
 
-            assert session.ask("wait").text == "Done."
-            assert notices[0].planned
-            assert [entry.item.type for entry in session.conversation] == [
-                "message",
-                "function_call",
-                "function_call_output",
-                "message",
-            ]
-            assert notices[0].lost == []
+        assert session.ask("wait").text == "Done."
+        assert notices[0].planned
+        assert [entry.item.type for entry in session.conversation] == [
+            "message",
+            "function_call",
+            "function_call_output",
+            "message",
+        ]
+        assert notices[0].lost == []
 
 
 def test_the_time_limit_while_the_user_speaks() -> None:
