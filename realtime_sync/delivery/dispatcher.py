@@ -312,7 +312,12 @@ class Dispatcher:
         self._check_process()
         taken = self._inbox.take(wait_s)
         if taken is None:
-            if not self.survives():
+            try:
+                goes_on = self.survives()
+            except BaseException:  # an interrupt: whoever pumps next is asked
+                self._inbox.end()
+                raise
+            if not goes_on:
                 self._end()
             return False
         events, size_bytes = taken

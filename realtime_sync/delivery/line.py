@@ -76,15 +76,22 @@ class Line:
     def ended(self) -> bool:
         """Whether no further event will come: the connection has ended, and no other one can follow."""
         connection = self._connection
-        if self._fault is not None or os.getpid() != self._pid:
+        if self._fault is not None or self.forked:
             return True
         return connection.ended and not (
             self._held or (self._survives is not None and self._survives(connection.cause, connection.last))
         )
 
     @property
+    def forked(self) -> bool:
+        """Whether this process is a child of the one that opened it."""
+        return os.getpid() != self._pid
+
+    @property
     def cause(self) -> RealtimeError | None:
         """Why the connection that there is or was last has ended; ``None`` before that and after a clean end."""
+        if self._closing and self._held:  # between two connections: this side has ended the search
+            return self._fault
         return self._fault or self._connection.cause
 
     @property
@@ -119,7 +126,7 @@ class Line:
         if self._survives is None:
             self._connection.send(text)
             return
-        if os.getpid() != self._pid:  # first of all: in a fork any lock may be held by a thread that is not there
+        if self.forked:  # first of all: in a fork any lock may be held by a thread that is not there
             raise fork_error()
         message = _Message(text, owner)
         with self._lock:
@@ -204,9 +211,11 @@ class Line:
         self._end(Connection.abandon)
 
     def _end(self, end: Callable[[Connection], None]) -> None:
-        if os.getpid() == self._pid:  # before any lock, as in `send`
-            with self._lock:  # from now on `attach` refuses
-                self._closing = True
+        if self.forked:  # before any lock, as in `send`
+            end(self._connection)
+            return
+        with self._lock:  # from now on `attach` refuses
+            self._closing = True
         end(self._connection)
         if self._survives is not None:
             self._inbox.end()  # between two connections there is no reader that would say so

@@ -39,6 +39,8 @@ class SessionResumed(ServerEvent):
     """The ids of the items of the conversation that were told to the server again, in order."""
     renamed: dict[str, str] = field(factory=dict)
     """Ids that the server did not take, and those that these items have now."""
+    as_text: list[str] = field(factory=list)
+    """The ids of those whose speech stands there as its transcript now: it cannot be truncated any more."""
     lost: list[Item] = field(factory=list)
     """The items that were in the conversation and are not any more, in order: what the server does not take, or was not
     to be told again."""

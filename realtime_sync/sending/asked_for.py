@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,10 +19,11 @@ _WHOLE: Final = frozenset({"noise_reduction", "prompt", "reasoning", "tool_choic
 
 
 class AskedFor:
-    """What the updates that were sent come to, without those that were refused. Not for several threads at once."""
+    """What the updates that were sent come to, without those that were refused. Any thread."""
 
     def __init__(self, family: Family) -> None:
         self._kinds = (family.update, TranscriptionSessionUpdate)
+        self._lock = threading.Lock()  # guards all below
         self._type: str | None = None
         self._field = ""
         self._merged: dict[str, Any] = {}
@@ -30,19 +32,21 @@ class AskedFor:
     def note(self, ack: Ack[Any]) -> None:
         """A message is about to be sent; it may change the configuration."""
         if type(ack.event) in self._kinds:
-            self._open.append(ack)
-            while self._open and self._open[0].done:
-                self._merge(self._open.popleft())
+            with self._lock:
+                self._open.append(ack)
+                while self._open[0].done:
+                    self._merge_locked(self._open.popleft())
 
     def update(self) -> dict[str, Any] | None:
         """The event, as JSON, that asks for all of it at once; ``None`` when nothing was asked for. What is neither
         confirmed nor refused is left out, as it is sent again by itself, but for what hardly will be."""
-        for ack in [ack for ack in self._open if ack.done or ack._late]:
-            self._open.remove(ack)
-            self._merge(ack)
-        return None if self._type is None else {"type": self._type, self._field: self._merged}
+        with self._lock:
+            for ack in [ack for ack in self._open if ack.done or ack._late]:
+                self._open.remove(ack)
+                self._merge_locked(ack)
+            return None if self._type is None else {"type": self._type, self._field: self._merged}
 
-    def _merge(self, ack: Ack[Any]) -> None:
+    def _merge_locked(self, ack: Ack[Any]) -> None:
         if ack._error is None:
             self._type, self._field = ack.event.TYPE, content_field(type(ack.event))
             news = object_to_dict(getattr(ack.event, self._field))

@@ -58,7 +58,9 @@ class Dialling:
         """Dial; raises as `open_transport` and `resolve_endpoint` do."""
         target = self._resolved()
         self.url = target.url
-        return open_transport(target.url, target.headers, deadline=deadline, **self._how)
+        transport = open_transport(target.url, target.headers, deadline=deadline, **self._how)
+        transport.keep_alive(self._limits["ping_interval_s"], self._limits["ping_timeout_s"])
+        return transport
 
     def connection(self, transport: Transport) -> Connection:
         """A connection, not started, that fills the inbox of the session."""

@@ -18,7 +18,6 @@ from realtime_sync.errors import ConfigurationError, ConnectionLost, RealtimeErr
 from realtime_sync.events import REALTIME, TRANSLATION, ClientEvent, Family, SessionConfig
 from realtime_sync.events.family import content_field
 from realtime_sync.session.dialling import Dialling
-from realtime_sync.session.resume.policy import Resume
 from realtime_sync.session.session import RealtimeSession
 from realtime_sync.transport import MAX_MESSAGE_BYTES
 from realtime_sync.transport.endpoint import Endpoint
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     import ssl
 
     from realtime_sync.recording import Recorder
+    from realtime_sync.session.resume.policy import Resume
     from realtime_sync.state.usage import CostLimit
     from realtime_sync.tools import Toolset
     from realtime_sync.transport import Transport
@@ -130,7 +130,7 @@ def connect(
     }
     max_message_bytes = _limits.size("max_message_bytes", max_message_bytes)
     spoken = family or (TRANSLATION if intent == "translation" else REALTIME)
-    policy = Resume.of(resume)
+    policy = _policy(resume)
     if policy is not None and spoken not in (REALTIME, TRANSLATION):
         raise ConfigurationError(f"a session of the family {spoken.name!r} cannot be resumed: leave resume= out")
     where = {
@@ -196,6 +196,14 @@ def connect(
         _give_up(transport, connection)
         raise
     return opened
+
+
+def _policy(resume: bool | Resume | None) -> Resume | None:
+    if resume is None or resume is False:
+        return None
+    from realtime_sync.session.resume.policy import Resume
+
+    return Resume.of(resume)
 
 
 def _recording(record: str | os.PathLike[str] | Recorder | None, connection: Connection, url: str) -> Recorder | None:

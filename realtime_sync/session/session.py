@@ -46,8 +46,6 @@ from realtime_sync.sending.outgoing import Outgoing, known_types
 from realtime_sync.sending.sequencer import RESPONDING, Sequencer
 from realtime_sync.sending.user_input import coded_audio, user_message
 from realtime_sync.session.reply import Reply
-from realtime_sync.session.resume.policy import Resume, survives
-from realtime_sync.session.resume.resumption import Resumption
 from realtime_sync.session.turn import TURN_TIMEOUT_S, Faults, Turn, Turns
 from realtime_sync.session.verbs import Sender
 from realtime_sync.session.weak import WeakSession, weakly
@@ -62,6 +60,8 @@ if TYPE_CHECKING:
     from realtime_sync.session.dialling import Dialling
     from realtime_sync.session.keyed import Keyed
     from realtime_sync.session.options import RunnerOptions, ToolOptions
+    from realtime_sync.session.resume.policy import Resume
+    from realtime_sync.session.resume.resumption import Resumption
     from realtime_sync.session.transcription import Segment, Transcription
     from realtime_sync.state.conversation import Conversation
     from realtime_sync.state.responses import Run
@@ -99,8 +99,7 @@ class RealtimeSession(Sender, Keyed):
         dialling: Dialling | None = None,
         timeout_s: float = _WAIT_S,
     ) -> None:
-        resumes = resume is not None and dialling is not None
-        self._line = line = Line(connection, inbox, partial(survives, family) if resumes else None)
+        self._line = line = Line(connection, inbox, None if resume is None else resume.survives(family))
         self._dispatcher = Dispatcher(inbox, weakly(self._find_cause))
         self._family = family
         self._opened = False
@@ -137,6 +136,8 @@ class RealtimeSession(Sender, Keyed):
         state.follow()
         self._resumption: Resumption | None = None
         if resume is not None and dialling is not None:
+            from realtime_sync.session.resume.resumption import Resumption  # only who goes on pays for it
+
             self._resumption = Resumption(
                 resume,
                 dialling,
@@ -150,6 +151,7 @@ class RealtimeSession(Sender, Keyed):
                 timeout_s=timeout_s,
                 cause=weakly(self._find_cause),
                 lose_calls=weakly(self._lose_calls),
+                busy=self._one_recording.locked,
             )
             if resume.on_resumed is not None:
                 self._handlers.add(SessionResumed, resume.on_resumed)

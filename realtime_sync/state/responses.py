@@ -175,13 +175,11 @@ class Responses:
         known = [*self._runs.values(), *([self.active] if self.active is not None else [])]
         return sorted({run for run in known if not run.over}, key=lambda run: run.number)
 
-    def lose(self) -> list[Run]:
-        """The connection is gone, and with it those that had not ended, which are returned."""
-        lost = self.alive
-        for run in lost:
-            run.status = "lost"
-        self.active = None
-        return lost
+    def lose(self, run: Run) -> None:
+        """The connection is gone, and with it this response."""
+        run.status = "lost"
+        if self.active is run:
+            self.active = None
 
     def _learn(self, run: Run, event: ServerEvent) -> None:
         response: Response | None = getattr(event, "response", None)

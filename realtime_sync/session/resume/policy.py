@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
@@ -100,6 +101,10 @@ class Resume:
         if isinstance(given, bool):
             return cls() if given else None
         raise ConfigurationError(f"resume= takes True or a Resume, not {type(given).__name__}")
+
+    def survives(self, family: Family) -> Callable[[RealtimeError | None, ServerEvent | None], bool]:
+        """The rule by which a session of this family goes on, see `survives`."""
+        return partial(survives, family)
 
     def pause_s(self, attempt: int, chance: float, asked_s: float | None = None) -> float:
         """The pause before an attempt (1 is the first), in seconds. ``chance`` is a number from 0 to 1, ``asked_s``

@@ -19,6 +19,7 @@ from realtime_sync.sending.sequencer import Sequencer
 from realtime_sync.sending.spoken import Piece, Spoken
 from realtime_sync.session.resume.policy import Resume, survives
 from realtime_sync.session.resume.worker import Talk, Worker
+from realtime_sync.session.weak import weakly
 from realtime_sync.state.conversation import ConversationSnapshot, History
 from realtime_sync.state.responses import Run
 from realtime_sync.state.session_state import SessionState
@@ -37,7 +38,8 @@ class Resumption:
     """Decides whether the session goes on, settles what was under way, and has the worker find another connection.
 
     ``armed`` once the session is open; before that no connection follows. ``cause`` gives the reason of the end as the
-    user is told it, ``lose_calls`` cancels the tool calls of a response.
+    user is told it, ``lose_calls`` cancels the tool calls of a response, ``busy`` says that something else goes on
+    which a change of the connection would spoil.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Resumption:
         timeout_s: float,
         cause: Callable[[], RealtimeError | None],
         lose_calls: Callable[[Run], object],
+        busy: Callable[[], bool],
     ) -> None:
         self.armed = False
         self._policy = policy
@@ -67,9 +70,10 @@ class Resumption:
         self._sequencer = sequencer
         self._cause = cause
         self._lose_calls = lose_calls
+        self._busy = busy
         self._asked_for = outgoing.asked_for = AskedFor(self._family)
         self._spoken = outgoing.spoken = Spoken(policy.keep_audio_s, lambda: state.facts)
-        self._worker = Worker(policy, dialling, line, inbox, timeout_s, self._spoken.leave)
+        self._worker = Worker(policy, dialling, line, inbox, timeout_s, weakly(self._spoken.leave))
         self._between = False  # no connection serves: another one is awaited
         self._planned = False  # this side has ended the connection, to go on over the one that is prepared
         self._expires_at: float | None = None
@@ -88,7 +92,6 @@ class Resumption:
         cause, last = line.cause, line.last
         if not self.armed or line.closing or not (self._planned or survives(self._family, cause, last)):
             return False
-        self._between = True
         line.hold()
         self._spoken.hold()
         told = None if self._planned else self._cause()
@@ -104,6 +107,7 @@ class Resumption:
                 history=History.of(kept, self._state.facts, goes_on=True),
             )
         )
+        self._between = True
         return True
 
     def expects(self, error: ServerError) -> bool:
@@ -112,7 +116,8 @@ class Resumption:
 
     def look(self) -> None:
         """Change to the connection that is prepared, if there is one and nothing is under way. Any thread."""
-        if self._planned or self._between or not self._worker.ready or not self._quiet():
+        held = self._planned or self._between or not self.armed or self._line.ended
+        if held or not self._worker.ready or not self._quiet():
             return
         self._line.hold()  # from now on nothing leaves: what was faster shows in the second look
         if not self._quiet():
@@ -123,13 +128,14 @@ class Resumption:
 
     def close(self, timeout_s: float | None) -> None:
         """The line is closed: wait, at most so many seconds, until nobody looks for another one. Any thread."""
-        self._worker.close(timeout_s)
+        if not self._line.forked:  # the thread is the parent's
+            self._worker.close(timeout_s)
 
     def _quiet(self) -> bool:
         """Whether nothing is lost by a change of the connection now."""
         state = self._state
         transcribing = state.facts.transcribes and state.heard.awaits
-        busy = state.responses.alive or self._acks.waits or self._spoken.waits or transcribing
+        busy = state.responses.alive or self._acks.waits or self._spoken.waits or transcribing or self._busy()
         return self._sequencer.idle and not busy
 
     def _settle(self, cause: RealtimeError | None) -> list[ConversationEntry]:
@@ -137,13 +143,15 @@ class Resumption:
         self._sequencer.hold()
         error = _lost(cause)
         again: list[Run] = []
-        for run in self._state.responses.lose():
+        responses = self._state.responses
+        for run in responses.alive:
             self._lose_calls(run)
             if (cause is None or self._policy.in_flight == "ask_again") and self._asks_again(run):
                 run.again = True
                 again.append(run)
             else:
                 run.lost = error
+            responses.lose(run)
         if cause is None and not self._spoken.speaking:
             self._line.settle(Piece)  # the other connection had it, and nobody speaks
         snapshot = self._state.mirror.snapshot()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.dispatcher import STATE, Dispatcher
 from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.delivery.wire_log import WIRE, line
 from realtime_sync.errors import ConnectionClosed, RealtimeTimeout, ServerError
 from realtime_sync.events import ConversationItemCreate, Item, ServerEvent
 from realtime_sync.sending.acks import Ack, AckTable, answers, server_error
@@ -96,6 +97,7 @@ class Successor:
 
     def _send(self, text: str | bytes, owner: object = None) -> None:
         self.transport.send_text(text, _SEND_S)
+        self._log("out", text)
 
     def _wait(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None:
         while not done():
@@ -107,9 +109,15 @@ class Successor:
         if self._ended():
             raise ConnectionClosed("the session was closed while it was being resumed", code=1000)
         texts = self.transport.receive(wait_s)
+        for text in texts:
+            self._log("in", text)
         if texts:
             self._inbox.put([self._decode(text) for text in texts], 0)
             self._dispatcher.poll()
+
+    def _log(self, direction: Literal["in", "out"], text: str | bytes) -> None:
+        if WIRE.isEnabledFor(logging.DEBUG):
+            WIRE.debug("%s", self.transport.redact(line(direction, text)))
 
     def _begun(self, event: ServerEvent) -> None:
         self._opened = True

@@ -59,7 +59,13 @@ class Worker:
     """
 
     def __init__(
-        self, policy: Resume, dialling: Dialling, line: Line, inbox: Inbox, timeout_s: float, leave: Callable[[], float]
+        self,
+        policy: Resume,
+        dialling: Dialling,
+        line: Line,
+        inbox: Inbox,
+        timeout_s: float,
+        leave: Callable[[], float | None],
     ) -> None:
         self._policy = policy
         self._dialling = dialling
@@ -228,8 +234,9 @@ class Worker:
             reason=None if talk.cause is None else str(talk.cause),
             restored=list(restored.item_ids),
             renamed=dict(restored.renamed),
+            as_text=list(restored.as_text),
             lost=[entry.item for entry in talk.conversation if entry.id not in there],
-            lost_audio_s=self._leave(),
+            lost_audio_s=self._leave() or 0.0,
             session=successor.config,
         )
         self._inbox.put([event], 0)

@@ -432,11 +432,13 @@ class Conversation:
     def _resumed(self, event: SessionResumed) -> None:
         for old_id, new_id in event.renamed.items():
             self._rename(old_id, new_id)
-        for item in event.lost:
-            item_id = item_id_of(item)
-            if item_id:
-                self._gone[item_id] = None
-                self._drop(item_id)
+        for item_id in event.as_text:
+            if item_id in self._records:
+                self._records[item_id].turn_into_text()
+        self.has_spoken = False  # as far as the server knows
+        for lost_id in filter(None, map(item_id_of, event.lost)):
+            self._gone[lost_id] = None
+            self._drop(lost_id)
         self._open.clear()
 
     def _rename(self, old_id: str, new_id: str) -> None:
