@@ -7,9 +7,16 @@ import json
 from typing import Any
 
 import pytest
+from effort import examples
+from event_strategies import objects
+from hypothesis import given
+from hypothesis import strategies as st
 
 import realtime_sync as rt
 from realtime_sync import events as e
+from realtime_sync.codec import object_to_dict
+from realtime_sync.local.beta import event_from_beta
+from realtime_sync.local.shapes import check_request
 from realtime_sync.state.conversation import Conversation, History
 from realtime_sync.state.facts import Facts, Sound
 
@@ -124,6 +131,7 @@ def test_the_older_dialect_calls_text_of_the_model_otherwise() -> None:
         (assistant(e.OutputAudio()), "speech whose words are not known"),
         (e.AssistantMessage(status="in_progress", content=[e.OutputText(text="hal")]), "the model had not ended it"),
         (user(e.InputImage()), "an image that the server did not send back"),
+        (assistant(e.InputImage(image_url="data:,")), "an image that is not the user's"),
         (user(e.UnknownObject(type="input_video")), "a part of the type 'input_video' is not known here"),
         (e.Message(role="developer", content=[e.InputText(text="x")]), "the role 'developer'"),
         (e.UnknownObject(type="new", extra={"id": "n"}), "an item of the type 'new' is not known here"),
@@ -148,6 +156,13 @@ def test_a_message_may_lose_a_part() -> None:
     [item] = history.items
     assert item == e.UserMessage(id="u", content=[e.InputText(text="what is this?")])
     assert [str(left) for left in history.left_out] == ["u, part 0: an image that the server did not send back"]
+
+
+def test_what_was_cut_off_is_known_as_that() -> None:
+    cut = e.AssistantMessage(id="a", status="incomplete", content=[e.OutputAudio(transcript="Once upon")])
+    assert told(cut).items == (
+        e.AssistantMessage(id="a", status="incomplete", content=[e.OutputText(text="Once upon")]),
+    )
 
 
 # Calls
@@ -208,6 +223,32 @@ def test_ids_that_no_client_may_choose_become_shorter_and_calls_stay_together() 
     assert history.renamed == {long_item: made.id}  # type: ignore[union-attr]
     assert message.id == "x" * 32  # type: ignore[union-attr]
     assert told(call(long_call, long_item), output(long_call)).items == (made, answer)
+
+
+# The laws
+
+ITEMS = st.one_of(
+    *(
+        objects(cls)
+        for cls in (e.UserMessage, e.AssistantMessage, e.Message, e.McpCall, e.McpListTools, e.UnknownObject)
+    ),
+    st.builds(call, st.sampled_from(["a", "b", "c" * 40, "", None]), arguments=st.text()),
+    st.builds(output, st.sampled_from(["a", "b", "c" * 40, ""])),
+)
+
+
+@examples(60)
+@given(st.lists(ITEMS, max_size=12), st.booleans())
+def test_each_item_is_told_or_left_out_and_a_server_takes_what_is_told(items: list[Any], flat: bool) -> None:
+    history = told(*items, facts=Facts(flat=flat))
+    whole = [left for left in history.left_out if left.content_index is None]
+    assert len(history.items) + len(whole) == len(items)
+    for item in history.items:
+        event = {"type": "conversation.item.create", "item": object_to_dict(item)}
+        check_request(event_from_beta(event) if flat else event)
+    # What was told can be told again, and nothing of it is lost.
+    again = told(*history.items, facts=Facts(flat=flat))
+    assert (again.items, again.left_out, again.renamed) == (history.items, (), {})
 
 
 # Where it comes from

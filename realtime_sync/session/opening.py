@@ -14,7 +14,7 @@ from realtime_sync.codec import object_to_dict
 from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.ending import refusal
 from realtime_sync.delivery.inbox import Inbox
-from realtime_sync.errors import ConfigurationError, ConnectionLost, RealtimeError, RealtimeTimeout
+from realtime_sync.errors import ConfigurationError, ConnectionClosed, ConnectionLost, RealtimeError, RealtimeTimeout
 from realtime_sync.events import REALTIME, TRANSLATION, ClientEvent, Family, SessionConfig
 from realtime_sync.events.family import content_field
 from realtime_sync.session.dialling import Dialling
@@ -25,6 +25,7 @@ from realtime_sync.transport.endpoint import Endpoint
 if TYPE_CHECKING:
     import ssl
 
+    from realtime_sync.delivery.line import Line
     from realtime_sync.recording import Recorder
     from realtime_sync.session.resume.policy import Resume
     from realtime_sync.state.usage import CostLimit
@@ -74,6 +75,7 @@ def connect(
     send_timeout_s: float = 10.0,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     inbox_limit_bytes: int = INBOX_LIMIT_BYTES,
+    conversation_limit: int | None = None,
     checks: bool = True,
     cost_limit: CostLimit | None = None,
     endpoint: Endpoint | Callable[[], Endpoint] | None = None,
@@ -96,7 +98,9 @@ def connect(
     Limits: ``timeout`` seconds for everything until the session is returned. After ``ping_interval_s`` seconds of
     silence a ping is sent (``None``: never), and ``ping_timeout_s`` seconds later the connection counts as lost. One
     message must leave within ``send_timeout_s`` seconds. ``max_message_bytes`` bounds one received message,
-    ``inbox_limit_bytes`` the events that wait to be consumed.
+    ``inbox_limit_bytes`` the events that wait to be consumed. ``conversation_limit`` is how many items
+    `RealtimeSession.conversation` keeps, for sessions that last all day: of more, the oldest are dropped there, while
+    the server still holds them. ``None`` keeps all.
 
     What: ``session`` is the configuration, as the protocol's JSON or typed: ``{"output_modalities": ["text"]}``.
     ``instructions`` and ``voice`` are the two options of it that nearly everybody sets. ``tools`` are offered to the
@@ -129,6 +133,8 @@ def connect(
         "send_timeout_s": _limits.seconds("send_timeout_s", send_timeout_s),
     }
     max_message_bytes = _limits.size("max_message_bytes", max_message_bytes)
+    if conversation_limit is not None:
+        conversation_limit = _limits.size("conversation_limit", conversation_limit, "items")
     spoken = family or (TRANSLATION if intent == "translation" else REALTIME)
     policy = _policy(resume)
     if policy is not None and spoken not in (REALTIME, TRANSLATION):
@@ -158,25 +164,29 @@ def connect(
         if policy is None:
             dialling.forget()
     connection: Connection | None = None
+    recorded: _Recorded | None = None
     try:
         connection = dialling.connection(transport)
-        recorder = _recording(record, connection, dialling.url)
         opened = RealtimeSession(
             connection,
             inbox,
             checks=checks,
             cost_limit=cost_limit,
             family=spoken,
+            conversation_limit=conversation_limit,
             resume=policy,
             dialling=dialling,
             timeout_s=timeout,
         )
+        if record is not None:
+            recorded = _Recorded(record, opened._line, dialling.url)
         try:
             connection.start()
         except RuntimeError as error:
             raise ConnectionLost(f"no thread could be started for the session: {error}") from error
-        if recorder is not None:
-            opened._at_close.append(recorder.close)
+        if recorded is not None:
+            opened._dispatcher.at_end.append(recorded.ended)
+            opened._at_close.append(recorded.close)
         if spoken.opens_with is not None:
             _introduce(opened, spoken.opens_with, config, deadline)
             return opened
@@ -189,11 +199,11 @@ def connect(
         if opened._resumption is not None:
             opened._resumption.armed = True
     except RealtimeError as error:
-        _give_up(transport, connection)
+        _give_up(transport, connection, recorded)
         refused = refusal(error)
         raise refused from refused.__cause__
     except BaseException:
-        _give_up(transport, connection)
+        _give_up(transport, connection, recorded)
         raise
     return opened
 
@@ -206,16 +216,31 @@ def _policy(resume: bool | Resume | None) -> Resume | None:
     return Resume.of(resume)
 
 
-def _recording(record: str | os.PathLike[str] | Recorder | None, connection: Connection, url: str) -> Recorder | None:
-    """Write down what passes the connection; the recorder that is to be closed with the session, if it is not the
-    user's own."""
-    if record is None:
-        return None
-    from realtime_sync.recording import Recorder
+class _Recorded:
+    """The recording of one session, up to its close."""
 
-    recorder = record if isinstance(record, Recorder) else Recorder(record)
-    connection.add_tap(recorder.tap(url))
-    return None if recorder is record else recorder
+    def __init__(self, record: str | os.PathLike[str] | Recorder, line: Line, url: str) -> None:
+        from realtime_sync.recording import Recorder
+
+        self._line = line
+        self._recorder = record if isinstance(record, Recorder) else Recorder(record)
+        self._own = self._recorder is not record  # else its user closes it
+        self._tap = self._recorder.tap(url)
+        line.add_tap(self._tap)
+
+    def ended(self, told: RealtimeError) -> None:
+        """All has been dispatched that came before the end."""
+        if isinstance(told, ConnectionClosed) and not self._line.closing:
+            self._tap.close("in", told.code, told.reason)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """The session was closed like this, if the server was not faster."""
+        cause = self._line.cause
+        if isinstance(cause, ConnectionClosed):
+            self._tap.close("in", cause.code, cause.reason)
+        self._tap.close("out", code, reason)
+        if self._own:
+            self._recorder.close()
 
 
 def _with(config: dict[str, Any], instructions: str | None, voice: str | None) -> dict[str, Any]:
@@ -233,11 +258,13 @@ def _with(config: dict[str, Any], instructions: str | None, voice: str | None) -
     return config
 
 
-def _give_up(transport: Transport, connection: Connection | None) -> None:
+def _give_up(transport: Transport, connection: Connection | None, recorded: _Recorded | None) -> None:
     """Leave nothing open."""
     if connection is not None:
         connection.close(timeout_s=0.0)
     transport.close()
+    if recorded is not None:
+        recorded.close()
 
 
 def _introduce(opened: RealtimeSession, cls: type[ClientEvent], config: dict[str, Any], deadline: Deadline) -> None:

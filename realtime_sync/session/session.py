@@ -95,6 +95,7 @@ class RealtimeSession(Sender, Keyed):
         checks: bool = True,
         cost_limit: CostLimit | None = None,
         family: Family = REALTIME,
+        conversation_limit: int | None = None,
         resume: Resume | None = None,
         dialling: Dialling | None = None,
         timeout_s: float = _WAIT_S,
@@ -104,7 +105,7 @@ class RealtimeSession(Sender, Keyed):
         self._family = family
         self._opened = False
         self._acks = AckTable(self._dispatcher.wait, family)
-        state = SessionState(self._dispatcher)
+        state = SessionState(self._dispatcher, conversation_limit)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
         outgoing = Outgoing(line.send, self._acks, state, checks=checks, before_response=limit, family=family)
         sequencer = Sequencer(self._acks, state.responses, line.send, weakly(self.cancel_response))
@@ -155,7 +156,7 @@ class RealtimeSession(Sender, Keyed):
             )
             if resume.on_resumed is not None:
                 self._handlers.add(SessionResumed, resume.on_resumed)
-        self._at_close: list[Callable[[], object]] = []
+        self._at_close: list[Callable[[int, str], object]] = []
         self._abandon = weakref.finalize(self, line.abandon)
 
     # What it is
@@ -177,7 +178,8 @@ class RealtimeSession(Sender, Keyed):
     @property
     def conversation(self) -> Conversation:
         """The conversation as the server keeps it, as far as events have been dispatched: items in order, with their
-        text and transcripts. From the first look on text also grows while it streams."""
+        text and transcripts. From the first look on text also grows while it streams. With ``conversation_limit`` of
+        `connect` it holds the latest items only."""
         return self._state.conversation
 
     @property
@@ -668,7 +670,7 @@ class RealtimeSession(Sender, Keyed):
             self._resumption.close(deadline.remaining())
         self._dispatcher.wake()
         for release in self._at_close:
-            release()
+            release(code, reason)
 
     def __enter__(self) -> RealtimeSession:
         return self

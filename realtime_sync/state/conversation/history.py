@@ -175,11 +175,13 @@ class _Writer:
         if not parts:
             return "; ".join(left.reason for left in lost) or "it holds nothing"
         self._left_out += lost
-        return cls(id=item_id, content=parts)
+        return cls(id=item_id, content=parts, status="incomplete" if item.status == "incomplete" else None)
 
     def _part(self, part: ContentPart, cls: type[Message]) -> ContentPart | str | None:
         """The part as it can be created, the reason why it cannot, or ``None`` for one without content."""
         if isinstance(part, InputImage):
+            if cls is not UserMessage:
+                return "an image that is not the user's"
             if not part.image_url:
                 return "an image that the server did not send back"
             return InputImage(image_url=part.image_url, detail=part.detail if part.detail in _DETAILS else None)
