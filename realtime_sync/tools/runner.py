@@ -209,6 +209,11 @@ class ToolRunner:
             call()
         return found
 
+    def lose(self, run: Run) -> None:
+        """A response was lost with its connection: its calls are cancelled, as with any that ends unfinished."""
+        if not self._is_ignored(run):
+            self._end(Response(id=run.id, status="cancelled"), run, [])  # of which no call begins
+
     def close(self) -> None:
         """Answer no more calls. Those that run are cancelled and their results dropped. The end of the session does
         the same. Idempotent; any thread."""
