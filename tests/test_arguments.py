@@ -24,7 +24,7 @@ OF_ONE_ARGUMENT = {
 }
 """Nobody names it, and much passes through them."""
 MADE_BY_THE_LIBRARY = {
-    *("AudioChunk", "Cut", "HeardPart", "Interruption", "Message", "Recording"),
+    *("AudioChunk", "Close", "Cut", "HeardPart", "Interruption", "Message", "Recording"),
     *("BadArguments", "FunctionSpec", "ToolCall", "ToolContext", "ToolFailure", "ToolRound"),
     *("Conversation", "ConversationEntry", "ConversationSnapshot", "LeftOut", "Reply", "Restored"),
     *("RateLimitState", "RateLimits", "Tokens", "UsageTally", "Used", "Unset"),

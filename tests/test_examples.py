@@ -353,7 +353,7 @@ def test_twilio(tmp_path: Path) -> None:
             speak()
             hear("clear")
             heard = line_of(program, r"The caller interrupted after (\d+) of (\d+) ms")
-            assert (int(heard[1]), int(heard[2]) > played) == (played, True)
+            assert int(heard[1]) == played <= int(heard[2])
             assert hear("media")["media"]["payload"]  # the answer to what was said second
             phone.send(json.dumps({"event": "stop"}))
         line_of(program, "The call has ended")

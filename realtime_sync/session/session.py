@@ -88,13 +88,14 @@ class RealtimeSession(Sender, Keyed):
         checks: bool = True,
         cost_limit: CostLimit | None = None,
         family: Family = REALTIME,
+        conversation_limit: int | None = None,
     ) -> None:
         self._connection = connection
         self._dispatcher = Dispatcher(inbox, weakly(self._find_cause))
         self._family = family
         self._opened = False
         self._acks = AckTable(self._dispatcher.wait, family)
-        state = SessionState(self._dispatcher)
+        state = SessionState(self._dispatcher, conversation_limit)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
         outgoing = Outgoing(connection.send, self._acks, state, checks=checks, before_response=limit, family=family)
         sequencer = Sequencer(self._acks, state.responses, connection.send, weakly(self.cancel_response))
@@ -124,7 +125,7 @@ class RealtimeSession(Sender, Keyed):
         self._dispatcher.subscribe(STATE, weakly(self._malformed), MalformedEvent)
         self._dispatcher.subscribe(STATE, weakly(self._approval_asked), ResponseOutputItemDone)
         state.follow()
-        self._at_close: list[Callable[[], object]] = []
+        self._at_close: list[Callable[[int, str], object]] = []
         self._abandon = weakref.finalize(self, connection.abandon)
 
     # What it is
@@ -146,7 +147,8 @@ class RealtimeSession(Sender, Keyed):
     @property
     def conversation(self) -> Conversation:
         """The conversation as the server keeps it, as far as events have been dispatched: items in order, with their
-        text and transcripts. From the first look on text also grows while it streams."""
+        text and transcripts. From the first look on text also grows while it streams. With ``conversation_limit`` of
+        `connect` it holds the latest items only."""
         return self._state.conversation
 
     @property
@@ -619,7 +621,7 @@ class RealtimeSession(Sender, Keyed):
         self._connection.close(code, reason, timeout)
         self._dispatcher.wake()
         for release in self._at_close:
-            release()
+            release(code, reason)
 
     def __enter__(self) -> RealtimeSession:
         return self
