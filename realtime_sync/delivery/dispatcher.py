@@ -63,6 +63,8 @@ class Dispatcher:
         self._cause: RealtimeError | None = None
         self.at_end: list[Callable[[RealtimeError], None]] = []
         """Called once, on the pumping thread, when the last event has been delivered."""
+        self.survives: Callable[[], bool] = lambda: False
+        """Asked, on the pumping thread, where the events of a connection end: whether those of another one follow."""
         self.at_idle: list[Callable[[], None]] = []
         """Called on the pumping thread when nothing has arrived for a moment."""
         self.remarks = Remarks()
@@ -310,7 +312,13 @@ class Dispatcher:
         self._check_process()
         taken = self._inbox.take(wait_s)
         if taken is None:
-            self._end()
+            try:
+                goes_on = self.survives()
+            except BaseException:  # an interrupt: whoever pumps next is asked
+                self._inbox.end()
+                raise
+            if not goes_on:
+                self._end()
             return False
         events, size_bytes = taken
         if not events:

@@ -9,7 +9,7 @@ from typing import Any
 
 from realtime_sync.delivery.dispatcher import HANDLER, Dispatcher, Receiver
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.events import CLIENT_EVENTS, SERVER_EVENTS, ClientEvent, ServerEvent
+from realtime_sync.events import CLIENT_EVENTS, LOCAL_EVENTS, SERVER_EVENTS, ClientEvent, ServerEvent
 
 __all__ = ["Handlers", "Key", "key_of"]
 
@@ -28,7 +28,7 @@ def key_of(
     if isinstance(key, str):
         if key == "*":
             return ServerEvent
-        known = server.get(key)
+        known = server.get(key) or LOCAL_EVENTS.get(key)
         if known is not None:
             return known
         if key in client:

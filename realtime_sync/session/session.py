@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -20,6 +21,7 @@ from realtime_sync.delivery.dispatcher import STATE, VISITOR, WAITER, Dispatcher
 from realtime_sync.delivery.ending import explain
 from realtime_sync.delivery.handlers import Handlers, Key, decorating, key_of
 from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.delivery.line import Line
 from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, RealtimeTimeout, ServerError
 from realtime_sync.events import (
     REALTIME,
@@ -32,6 +34,7 @@ from realtime_sync.events import (
     ResponseCreated,
     ResponseOutputItemDone,
     ServerEvent,
+    SessionResumed,
     SessionUpdated,
     TurnDetection,
     UnknownEvent,
@@ -54,10 +57,14 @@ if TYPE_CHECKING:
     from realtime_sync.events import RealtimeSessionConfig
     from realtime_sync.events.any import AnyServerEvent
     from realtime_sync.events.visitor import ServerEventVisitor
+    from realtime_sync.session.dialling import Dialling
     from realtime_sync.session.keyed import Keyed
     from realtime_sync.session.options import RunnerOptions, ToolOptions
+    from realtime_sync.session.resume.policy import Resume
+    from realtime_sync.session.resume.resumption import Resumption
     from realtime_sync.session.transcription import Segment, Transcription
     from realtime_sync.state.conversation import Conversation
+    from realtime_sync.state.responses import Run
     from realtime_sync.state.usage import CostLimit, RateLimits, UsageTally
     from realtime_sync.tools import ToolRunner, Toolset
 else:
@@ -89,16 +96,19 @@ class RealtimeSession(Sender, Keyed):
         cost_limit: CostLimit | None = None,
         family: Family = REALTIME,
         conversation_limit: int | None = None,
+        resume: Resume | None = None,
+        dialling: Dialling | None = None,
+        timeout_s: float = _WAIT_S,
     ) -> None:
-        self._connection = connection
+        self._line = line = Line(connection, inbox, None if resume is None else resume.survives(family))
         self._dispatcher = Dispatcher(inbox, weakly(self._find_cause))
         self._family = family
         self._opened = False
         self._acks = AckTable(self._dispatcher.wait, family)
         state = SessionState(self._dispatcher, conversation_limit)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
-        outgoing = Outgoing(connection.send, self._acks, state, checks=checks, before_response=limit, family=family)
-        sequencer = Sequencer(self._acks, state.responses, connection.send, weakly(self.cancel_response))
+        outgoing = Outgoing(line.send, self._acks, state, checks=checks, before_response=limit, family=family)
+        sequencer = Sequencer(self._acks, state.responses, line.send, weakly(self.cancel_response))
         super().__init__(outgoing, sequencer, state)
         server, client = known_types(family)
         self._key_of = partial(key_of, server=server, client=client)
@@ -125,8 +135,29 @@ class RealtimeSession(Sender, Keyed):
         self._dispatcher.subscribe(STATE, weakly(self._malformed), MalformedEvent)
         self._dispatcher.subscribe(STATE, weakly(self._approval_asked), ResponseOutputItemDone)
         state.follow()
+        self._resumption: Resumption | None = None
+        if resume is not None and dialling is not None:
+            from realtime_sync.session.resume.resumption import Resumption  # only who goes on pays for it
+
+            self._resumption = Resumption(
+                resume,
+                dialling,
+                line,
+                inbox,
+                self._dispatcher,
+                state,
+                self._acks,
+                outgoing,
+                sequencer,
+                timeout_s=timeout_s,
+                cause=weakly(self._find_cause),
+                lose_calls=weakly(self._lose_calls),
+                busy=self._one_recording.locked,
+            )
+            if resume.on_resumed is not None:
+                self._handlers.add(SessionResumed, resume.on_resumed)
         self._at_close: list[Callable[[int, str], object]] = []
-        self._abandon = weakref.finalize(self, connection.abandon)
+        self._abandon = weakref.finalize(self, line.abandon)
 
     # What it is
 
@@ -169,7 +200,20 @@ class RealtimeSession(Sender, Keyed):
     @property
     def closed(self) -> bool:
         """Whether nothing can be sent any more: this side or the server has ended the connection."""
-        return self._connection.closing or self._connection.ended
+        return self._line.closing or self._line.ended
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the server ends the session, in seconds since 1970 (UTC); ``None`` where it does not tell. With
+        ``connect(resume=)`` the session goes on after it."""
+        return self._state.facts.expires_at
+
+    @property
+    def remaining_s(self) -> float | None:
+        """How long that is from now, in seconds by the clock of this machine, never below 0; ``None`` where the server
+        does not tell."""
+        at = self._state.facts.expires_at
+        return None if at is None else max(0.0, at - time.time())
 
     def _repr_html_(self) -> str:
         from realtime_sync.state import display
@@ -243,6 +287,8 @@ class RealtimeSession(Sender, Keyed):
         """
         deadline = Deadline(timeout)
         faults = Faults()
+        if self._resumption is not None:
+            self._resumption.look()  # a moment in which nothing is under way, where nobody pumps in others
         coded = None if audio is None else coded_audio(audio, self._state.facts.input)
         message = user_message(text, images)
         ack, sent = self._outgoing.response(config)
@@ -569,7 +615,7 @@ class RealtimeSession(Sender, Keyed):
         if receive is not None:
             self._dispatcher.subscribe(VISITOR, receive, ServerEvent)
         try:
-            self._dispatcher.run(lambda: self._runs != this_run or self._connection.closing)
+            self._dispatcher.run(lambda: self._runs != this_run or self._line.closing)
         finally:
             if receive is not None:
                 self._dispatcher.unsubscribe(VISITOR, receive, ServerEvent)
@@ -604,11 +650,11 @@ class RealtimeSession(Sender, Keyed):
         """Show every further text frame, as it is on the wire, to ``tap(direction, text)``: received ones (``"in"``)
         on the reader's thread, sent ones (``"out"``) on the sender's. It must be quick and must not call the
         session. A tap that raises is logged and removed."""
-        self._connection.add_tap(tap)
+        self._line.add_tap(tap)
 
     def remove_tap(self, tap: Tap) -> None:
         """Show no further frame to ``tap``."""
-        self._connection.remove_tap(tap)
+        self._line.remove_tap(tap)
 
     # The end
 
@@ -618,7 +664,10 @@ class RealtimeSession(Sender, Keyed):
         self._abandon.detach()
         if self._background is not None:
             self._background.request_stop()
-        self._connection.close(code, reason, timeout)
+        deadline = Deadline(timeout)
+        self._line.close(code, reason, timeout)
+        if self._resumption is not None:
+            self._resumption.close(deadline.remaining())
         self._dispatcher.wake()
         for release in self._at_close:
             release(code, reason)
@@ -659,12 +708,18 @@ class RealtimeSession(Sender, Keyed):
                 event.item.server_label,
             )
 
+    def _lose_calls(self, run: Run) -> None:
+        if self._tool_runner is not None:
+            self._tool_runner.lose(run)
+
     def _began(self, event: ServerEvent) -> None:
         self._opened = True
 
     def _refused(self, event: ServerEvent) -> None:
         self._last_error = error = server_error(event, self._family)
-        error.redact(self._connection.redact)
+        error.redact(self._line.redact)
+        if self._resumption is not None and self._resumption.expects(error):
+            return
         refused = self._acks.refusal_of(error)
         if self._sequencer.retries(error, refused):
             return
@@ -689,9 +744,7 @@ class RealtimeSession(Sender, Keyed):
                 _log.warning("the server reports an error: %s", error)
 
     def _find_cause(self) -> RealtimeError | None:
-        return explain(
-            self._connection.cause, self._last_error, last=isinstance(self._connection.last, self._family.error_class)
-        )
+        return explain(self._line.cause, self._last_error, last=isinstance(self._line.last, self._family.error_class))
 
 
 def _visiting(visitor: ServerEventVisitor[Any], family: Family) -> Callable[[ServerEvent], object]:

@@ -291,6 +291,12 @@ class Turn:
         never waits."""
         if self._finished():
             return
+        run = self._run
+        if self._phase is Phase.GROWING and run is not None and run.lost is not None:
+            self._end()
+            return
+        if self._phase is Phase.GROWING and self._was_anothers():
+            self._start_over()
         ack = self._asked()
         if self._phase is Phase.GROWING:
             self._cancel_response(self.reply.response_id)
@@ -385,6 +391,8 @@ class Turn:
         """Why the response that is waited for will not come, or not go on."""
         if self._phase is Phase.GROWING:
             run = self._run
+            if run is not None and run.lost is not None:
+                return run.lost
             error = run.error if run is not None else None
             silent = run is not None and now() - max(run.error_at, self._heard_at) > ERROR_PATIENCE_S
             return error if silent else None
@@ -451,8 +459,11 @@ class Turn:
         return self._responses.of(event) is self._run
 
     def _was_anothers(self) -> bool:
-        """Whether the server has shown that it began this response by itself, and refused ours because of it."""
+        """Whether the server has shown that it began this response by itself, and refused ours because of it; or it was
+        lost, and is asked for again."""
         ack = self._asked()
+        if self._run is not None and self._run.again:
+            return True
         return ack is not None and self._run is not None and self._run.asked_by != ack.event_id
 
     def _start_over(self) -> None:

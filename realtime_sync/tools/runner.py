@@ -198,6 +198,11 @@ class ToolRunner:
             run = self._responses.begin(ResponseDone(response=response))
         return self._end(response, None if run is None or self._is_ignored(run) else run)
 
+    def lose(self, run: Run) -> None:
+        """A response was lost with its connection: its calls are cancelled, as with any that ends unfinished."""
+        if not self._is_ignored(run):
+            self._end(Response(id=run.id, status="cancelled"), run)
+
     def close(self) -> None:
         """Answer no more calls. Those that run are cancelled and their results dropped. The end of the session does
         the same. Idempotent; any thread."""
