@@ -198,10 +198,11 @@ class ToolRunner:
             run = self._responses.begin(ResponseDone(response=response))
         return self._end(response, None if run is None or self._is_ignored(run) else run)
 
-    def lose(self, run: Run) -> None:
-        """A response was lost with its connection: its calls are cancelled, as with any that ends unfinished."""
-        if not self._is_ignored(run):
-            self._end(Response(id=run.id, status="cancelled"), run)
+    def lose(self, run: Run) -> frozenset[str]:
+        """A response was lost with its connection: its calls are cancelled, as with any that ends unfinished. The ids
+        of those that have an answer, then."""
+        known = None if self._is_ignored(run) else self._end(Response(id=run.id, status="cancelled"), run)
+        return frozenset() if known is None else frozenset(known.call_ids)
 
     def close(self) -> None:
         """Answer no more calls. Those that run are cancelled and their results dropped. The end of the session does
