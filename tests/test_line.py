@@ -31,6 +31,7 @@ class Rig:
         self.wires: list[FakeTransport] = []
         self.connections: list[Connection] = []
         self.verdict = True
+        self.owners: list[Owned | None] = []
         self.line = Line(self.connect(), self.inbox, (lambda cause, last: self.verdict) if survives else None)
 
     def connect(self) -> Connection:
@@ -57,6 +58,7 @@ class Rig:
         return [text["n"] for text in self.wires[nth].texts]
 
     def send(self, number: int, owner: Owned | None = None) -> None:
+        self.owners.append(owner)
         self.line.send(f'{{"n": {number}}}', owner)
 
 
@@ -238,6 +240,14 @@ def test_what_is_done_is_forgotten_when_there_is_much(rig: Rig) -> None:
         rig.send(number, owner)
         owner.done = True
     assert len(rig.line._messages) < 600
+
+
+def test_a_message_that_nobody_waits_for_is_not_sent_again(rig: Rig) -> None:
+    rig.send(0, Owned())
+    rig.owners.clear()
+    rig.lose()
+    assert rig.attach()
+    assert rig.sent() == []
 
 
 def test_without_survival_the_line_is_its_connection() -> None:

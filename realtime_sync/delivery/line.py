@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,7 +25,8 @@ _FEW: Final = 256
 
 
 class Owner(Protocol):
-    """Whose message it is, which says when the server need not be told it again: an `Ack`, say."""
+    """Whose message it is, which says when the server need not be told it again: an `Ack`, say. Whoever waits for the
+    answer holds it."""
 
     done: bool
 
@@ -36,13 +38,17 @@ class _Message:
 
     def __init__(self, text: str | bytes, owner: Owner | None) -> None:
         self.text = text
-        self.owner = owner
+        # Weakly: an ack leads to the session, which nobody may hold any more. One that is gone is waited for by nobody.
+        self.owner = None if owner is None else weakref.ref(owner)
         self.sent = False  # on the connection that there is now
 
     @property
     def done(self) -> bool:
         """Whether it is not to be sent on another connection."""
-        return self.sent if self.owner is None else self.owner.done
+        if self.owner is None:
+            return self.sent
+        owner = self.owner()
+        return owner is None or owner.done
 
 
 class Line:
@@ -150,8 +156,9 @@ class Line:
         """What has left for owners of this class need not be sent again."""
         with self._lock:
             for message in self._messages:
-                if message.sent and isinstance(message.owner, kind):
-                    message.owner.done = True
+                owner = message.owner() if message.owner is not None else None
+                if message.sent and isinstance(owner, kind):
+                    owner.done = True
 
     def drop(self) -> Connection:
         """The connection that there is; nothing leaves over it any more, and what ends it is no end of the session."""

@@ -23,12 +23,12 @@ __all__ = ["Piece", "Spoken"]
 class Piece:
     """What one append held. It is ``done`` when it is in the conversation, was thrown away, or is too old."""
 
-    __slots__ = ("at", "done", "end_ms", "ms")
+    __slots__ = ("__weakref__", "at", "done", "ms", "start_ms")
 
     def __init__(self, at: float, ms: float) -> None:
         self.at = at
         self.ms = ms
-        self.end_ms = 0.0  # where it ends in all the audio of this connection
+        self.start_ms = 0.0  # where it begins in all the audio of this connection
         self.done = False
 
 
@@ -70,8 +70,8 @@ class Spoken:
         """Audio is about to be sent."""
         piece = Piece(now(), size_bytes * 1000 / self._facts().input.bytes_per_s)
         with self._lock:
+            piece.start_ms = self._end_ms
             self._end_ms += piece.ms
-            piece.end_ms = self._end_ms
             self._pieces.append(piece)
             self._age_locked(piece.at)
         return piece
@@ -112,8 +112,8 @@ class Spoken:
             self._commits.clear()
             self._pieces = deque(piece for piece in self._pieces if not piece.done)
             for piece in self._pieces:
+                piece.start_ms = self._end_ms
                 self._end_ms += piece.ms
-                piece.end_ms = self._end_ms
         return lost_ms / 1000
 
     def _taken_locked(self) -> float:
@@ -124,7 +124,8 @@ class Spoken:
         return self._end_ms if stopped_ms is None else stopped_ms
 
     def _forget_locked(self, end_ms: float) -> None:
-        while self._pieces and self._pieces[0].end_ms <= end_ms:
+        # Also a piece that lies across the end: what would be heard twice is worse than silence that is not heard.
+        while self._pieces and self._pieces[0].start_ms < end_ms:
             self._pieces.popleft().done = True
 
     def _age_locked(self, at: float) -> None:
