@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
@@ -738,9 +738,8 @@ class RealtimeSession(Sender, Keyed):
                 event.item.server_label,
             )
 
-    def _lose_calls(self, run: Run) -> None:
-        if self._tool_runner is not None:
-            self._tool_runner.lose(run)
+    def _lose_calls(self, run: Run) -> Set[str]:
+        return self._tool_runner.lose(run) if self._tool_runner is not None else frozenset()
 
     def _began(self, event: ServerEvent) -> None:
         self._opened = True

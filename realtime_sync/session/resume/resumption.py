@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime_sync._deadline import now
@@ -56,7 +55,7 @@ class Resumption:
         *,
         timeout_s: float,
         cause: Callable[[], RealtimeError | None],
-        lose_calls: Callable[[Run], object],
+        lose_calls: Callable[[Run], Set[str]],
         busy: Callable[[], bool],
     ) -> None:
         self.armed = False
@@ -143,9 +142,11 @@ class Resumption:
         self._sequencer.hold()
         error = _lost(cause)
         again: list[Run] = []
+        answered: set[str] = set()
         responses = self._state.responses
-        for run in responses.alive:
-            self._lose_calls(run)
+        lost = responses.alive
+        for run in lost:
+            answered |= self._lose_calls(run)
             if (cause is None or self._policy.in_flight == "ask_again") and self._asks_again(run):
                 run.again = True
                 again.append(run)
@@ -156,7 +157,7 @@ class Resumption:
             self._line.settle(Piece)  # the other connection had it, and nobody speaks
         snapshot = self._state.mirror.snapshot()
         self._acks.survive(snapshot.entries.keys(), error)
-        return self._kept(snapshot, again)
+        return self._kept(snapshot, lost, again, answered)
 
     def _asks_again(self, run: Run) -> bool:
         if self._sequencer.ask_again(run):
@@ -168,15 +169,22 @@ class Resumption:
         self._sequencer.submit(ack, text)
         return True
 
-    def _kept(self, snapshot: ConversationSnapshot, again: list[Run]) -> list[ConversationEntry]:
+    def _kept(
+        self, snapshot: ConversationSnapshot, lost: list[Run], again: list[Run], answered: Set[str]
+    ) -> list[ConversationEntry]:
+        """What the server is to be told: of lost responses no call that nobody has answered, and no message of those
+        that are asked for again."""
         if self._keeps_conversation or self._state.facts.kind not in ("realtime", None):
             return []
-        anew = {run.id for run in again}
-        kept = [
-            entry
-            for entry in snapshot
-            if not (isinstance(entry.item, AssistantMessage) and entry.response_id in anew) and not _is_cut(entry.item)
-        ]
+        said_anew = {item_id for run in again for item_id in run.item_ids}
+        unfinished = {item_id for run in lost for item_id in run.item_ids}
+
+        def told(entry: ConversationEntry) -> bool:
+            if isinstance(entry.item, FunctionCall):
+                return entry.id not in unfinished or entry.item.call_id in answered
+            return not (isinstance(entry.item, AssistantMessage) and entry.id in said_anew)
+
+        kept = [entry for entry in snapshot if told(entry)]
         count = self._policy.history
         return kept if count is None else kept[len(kept) - min(count, len(kept)) :]
 
@@ -203,13 +211,3 @@ def _lost(cause: RealtimeError | None) -> ConnectionLost:
     told = ConnectionLost(f"{text}; the session goes on over another connection", code=code, reason=reason, error=error)
     told.__cause__ = cause
     return told
-
-
-def _is_cut(item: Any) -> bool:
-    """Whether this is a call whose arguments had not come whole."""
-    if not isinstance(item, FunctionCall):
-        return False
-    try:
-        return not isinstance(json.loads(item.arguments or ""), dict) and bool(item.arguments)
-    except ValueError:
-        return True
