@@ -6,6 +6,7 @@ message holds an API key.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -189,3 +190,10 @@ class BudgetExceeded(RealtimeError):
 def fork_error() -> ConnectionClosed:
     """What whoever uses a session in a forked child is told. (Not public: here so that the text stands once.)"""
     return ConnectionClosed("this session belongs to the process that opened it: connect again after a fork")
+
+
+def check_process(pid: int) -> None:
+    """Raises that in a process other than ``pid``. To be called before any lock is taken: in a fork it may be held by a
+    thread that is not there."""
+    if os.getpid() != pid:
+        raise fork_error()

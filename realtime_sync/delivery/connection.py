@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from realtime_sync import _limits
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import decode_server_event
-from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.delivery.inbox import Inbox, structure_bytes
 from realtime_sync.delivery.wire_log import WIRE, line
 from realtime_sync.errors import (
     ConfigurationError,
@@ -260,7 +260,7 @@ class Connection:
                 WIRE.debug("%s", self.redact(line("in", text)))
         events = list(map(self._decode, texts))
         self._last = events[-1]
-        return self._inbox.put(events, sum(map(len, texts)))
+        return self._inbox.put(events, sum(map(len, texts)) + structure_bytes(events, texts))
 
     def _tap(self, direction: Literal["in", "out"], text: bytes | str) -> None:
         for tap in self._taps:

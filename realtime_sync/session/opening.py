@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from realtime_sync import _limits
@@ -41,8 +41,10 @@ left of its limit, but never more than half."""
 
 _log = logging.getLogger("realtime_sync")
 
+_OF_TEXT: Final = "instructions= takes a text"
+
 INBOX_LIMIT_BYTES: Final = 256 * 2**20
-"""How much text of events may wait to be consumed when nothing else is said: over an hour of audio."""
+"""How much memory events may take that wait to be consumed when nothing else is said: over an hour of audio."""
 
 
 @answering
@@ -54,7 +56,7 @@ def connect(
     session: SessionConfig | Mapping[str, Any] | None = None,
     instructions: str | None = None,
     voice: str | None = None,
-    tools: Toolset | None = None,
+    tools: Toolset | Sequence[Callable[..., Any]] | None = None,
     timeout: float = CONNECT_TIMEOUT_S,
     intent: Literal["transcription", "translation"] | None = None,
     call_id: str | None = None,
@@ -95,16 +97,16 @@ def connect(
     Limits: ``timeout`` seconds for everything until the session is returned. After ``ping_interval_s`` seconds of
     silence a ping is sent (``None``: never), and ``ping_timeout_s`` seconds later the connection counts as lost. One
     message must leave within ``send_timeout_s`` seconds. ``max_message_bytes`` bounds one received message,
-    ``inbox_limit_bytes`` the events that wait to be consumed. ``conversation_limit`` is how many items
-    `RealtimeSession.conversation` keeps, for sessions that last all day: of more, the oldest are dropped there, while
-    the server still holds them. ``None`` keeps all.
+    ``inbox_limit_bytes`` the memory of the events that wait to be consumed, within a factor of 3.
+    ``conversation_limit`` is how many items `RealtimeSession.conversation` keeps, for sessions that last all day: of
+    more, the oldest are dropped there, while the server still holds them. ``None`` keeps all.
 
     What: ``session`` is the configuration, as the protocol's JSON or typed: ``{"output_modalities": ["text"]}``.
-    ``instructions`` and ``voice`` are the two options of it that nearly everybody sets. ``tools`` are offered to the
-    model and run by themselves (`RealtimeSession.use_tools`). ``checks`` looks at what is sent and raises
-    `InvalidEvent` for what the server would refuse anyway. ``cost_limit`` refuses further responses once they have cost
-    too much, by your own prices. ``family`` is the family of the protocol that is spoken; ``None`` takes it from
-    ``intent``.
+    ``instructions`` and ``voice`` are the two options of it that nearly everybody sets. ``tools``, a `Toolset` or a
+    list of functions, are offered to the model and run by themselves (`RealtimeSession.use_tools`). ``checks`` looks at
+    what is sent and raises `InvalidEvent` for what the server would refuse anyway. ``cost_limit`` refuses further
+    responses once they have cost too much, by your own prices. ``family`` is the family of the protocol that is spoken;
+    ``None`` takes it from ``intent``.
 
     ``record`` is a file to write the whole talk to, from the first message on, or a `recording.Recorder`; keys and
     headers are never written.
@@ -137,7 +139,7 @@ def connect(
     api_key = azure_ad_token = headers = query = base_url = azure_endpoint = None
     proxy = SecretText(proxy) if isinstance(proxy, str) else proxy
     deadline = Deadline(_limits.seconds("timeout", timeout))
-    config = _with({} if session is None else object_to_dict(session), instructions, voice)
+    config = _with({} if session is None else object_to_dict(session, "session", of_text=_OF_TEXT), instructions, voice)
     inbox = Inbox(_limits.size("inbox_limit_bytes", inbox_limit_bytes))
     limits: dict[str, Any] = {
         "ping_interval_s": _limits.seconds("ping_interval_s", ping_interval_s, optional=True),
@@ -148,6 +150,14 @@ def connect(
     if conversation_limit is not None:
         conversation_limit = _limits.size("conversation_limit", conversation_limit, "items")
     spoken = family or (TRANSLATION if intent == "translation" else REALTIME)
+    if not isinstance(spoken, Family):
+        raise ConfigurationError(f"family must be an events.Family, not {family!r}")
+    if cost_limit is not None and not hasattr(cost_limit, "check"):
+        raise ConfigurationError(f"cost_limit must be a CostLimit, CostLimit(max_cost, prices), not {cost_limit!r}")
+    if tools is not None:
+        from realtime_sync.tools import Toolset
+
+        tools = tools if isinstance(tools, Toolset) else Toolset(tools)
     try:
         target = _resolved(endpoint, where, allow_insecure)
         transport = open_transport(
