@@ -39,6 +39,7 @@ if _TYPE_CHECKING:
     from realtime_sync.sending.acks import Ack
     from realtime_sync.session.opening import connect
     from realtime_sync.session.reply import Reply
+    from realtime_sync.session.resume import Resume
     from realtime_sync.session.session import RealtimeSession
     from realtime_sync.session.turn import Turn
     from realtime_sync.session.waiting import wait
@@ -58,6 +59,7 @@ _LATER = {
     "PriceTable": "state.usage",
     "RealtimeSession": "session",
     "Reply": "session.reply",
+    "Resume": "session.resume",
     "ServerEventType": "events",
     "ServerEventVisitor": "events.visitor",
     "ToolContext": "tools",
@@ -105,6 +107,7 @@ __all__ = [
     "RealtimeTimeout",
     "Reply",
     "ResponseFailed",
+    "Resume",
     "ServerError",
     "ServerEventType",
     "ServerEventVisitor",

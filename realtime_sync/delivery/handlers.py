@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from realtime_sync._arguments import check_function
-from realtime_sync.delivery.dispatcher import HANDLER, Dispatcher, Receiver
+from realtime_sync.delivery.dispatcher import HANDLER, Dispatcher, Prepared, Receiver
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.events import CLIENT_EVENTS, SERVER_EVENTS, ClientEvent, ServerEvent
+from realtime_sync.events import CLIENT_EVENTS, LOCAL_EVENTS, SERVER_EVENTS, ClientEvent, ServerEvent
 
 __all__ = ["Handlers", "Key", "key_of"]
 
@@ -29,7 +29,7 @@ def key_of(
     if isinstance(key, str):
         if key == "*":
             return ServerEvent
-        known = server.get(key)
+        known = server.get(key) or LOCAL_EVENTS.get(key)
         if known is not None:
             return known
         if key in client:
@@ -43,6 +43,25 @@ def key_of(
     if isinstance(key, type) and issubclass(key, ServerEvent):
         return key
     raise ConfigurationError(f"handlers are for classes of server events or type strings, not {key!r}")
+
+
+class _First(Prepared):
+    """A handler for one event only."""
+
+    def __init__(self, handlers: Handlers, key: Key, handler: Receiver) -> None:
+        self._handlers = handlers
+        self._key = key
+        self._handler = handler
+        self._event: Any = None  # the one
+
+    def prepare(self, event: Any) -> Receiver | None:
+        """The handler, for the first event and unless it was removed."""
+        if self._event is None and self._handlers.waits(self._key, self._handler, self):
+            self._event = event
+        if self._event is not event:
+            return None
+        self._handlers.forget(self._key, self._handler, self)
+        return self._handler
 
 
 class Handlers:
@@ -69,11 +88,7 @@ class Handlers:
         """Call ``handler`` for the next event of ``key`` only."""
         check_function(handler, "a handler", "the event")
         known = self._key(key)
-
-        def first(event: Any) -> None:
-            if self._forget(known, handler, first):
-                handler(event)
-
+        first = _First(self, known, handler)
         with self._lock:
             self._once.append((known, handler, first))
         self._dispatcher.subscribe(HANDLER, first, known)
@@ -84,7 +99,7 @@ class Handlers:
         removed = self._dispatcher.unsubscribe(HANDLER, handler, known)
         for entry_key, entry_handler, first in list(self._once):
             if (entry_key, entry_handler) == (known, handler):
-                removed = self._forget(known, handler, first) or removed
+                removed = self.forget(known, handler, first) or removed
         return removed
 
     def remove_all(self, key: Key | None = None) -> int:
@@ -110,7 +125,13 @@ class Handlers:
     def _registered(self, key: Key) -> list[Receiver]:
         return [handler for of, handler in self._dispatcher.handlers() if of == key]
 
-    def _forget(self, key: Key, handler: Receiver, first: Receiver) -> bool:
+    def waits(self, key: Key, handler: Receiver, first: Receiver) -> bool:
+        """Whether this handler for one event is registered."""
+        with self._lock:
+            return (key, handler, first) in self._once
+
+    def forget(self, key: Key, handler: Receiver, first: Receiver) -> bool:
+        """Remove a handler for one event; False when it is not registered."""
         with self._lock:
             if (key, handler, first) not in self._once:
                 return False

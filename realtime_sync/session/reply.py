@@ -54,6 +54,7 @@ class Reply:
     """
 
     def __init__(self) -> None:
+        self._last_delta: ServerEvent | None = None  # the delta that was taken in last
         self._parts: dict[tuple[int, int], _Pieces] = {}
         self._items: dict[int, Any] = {}
         self._calls: dict[str, FunctionCall] = {}
@@ -204,6 +205,10 @@ class Reply:
         ]
         return display.panel("Reply", *parts, display.player(self.wav), notes=notes)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: without the event that came last."""
+        return {**self.__dict__, "_last_delta": None}
+
     def _begin(self, response_id: str | None, sound: Sound, heard: Heard, user_item_ids: tuple[str, ...]) -> None:
         """The response has begun: in which format its audio comes, and which audio of the user it answers."""
         self.response_id = response_id
@@ -216,9 +221,9 @@ class Reply:
         return self._heard.settled
 
     def apply(self, event: ServerEvent) -> None:
-        """Take in one event of this response."""
+        """Take in one event of this response. A delta that is told again, after an interrupt, changes nothing."""
         gather = _GATHER.get(type(event))
-        if gather is not None:
+        if gather is not None and event is not self._last_delta:
             gather(self, event)
 
     def end_unsent(self) -> None:
@@ -238,7 +243,9 @@ class Reply:
 
     def _text_delta(self, event: ResponseOutputTextDelta) -> None:
         self._mark()
-        self._part(event).text.append(event.delta or "")
+        pieces, piece = self._part(event).text, event.delta or ""
+        pieces += (piece,)  # by an operator: no interrupt comes between this and the note of it
+        self._last_delta = event
 
     def _text_done(self, event: ResponseOutputTextDone) -> None:
         if event.text is not None:
@@ -247,7 +254,9 @@ class Reply:
 
     def _transcript_delta(self, event: ResponseOutputAudioTranscriptDelta) -> None:
         self._mark()
-        self._part(event).transcript.append(event.delta or "")
+        pieces, piece = self._part(event).transcript, event.delta or ""
+        pieces += (piece,)
+        self._last_delta = event
 
     def _transcript_done(self, event: ResponseOutputAudioTranscriptDone) -> None:
         if event.transcript is not None:
@@ -259,7 +268,9 @@ class Reply:
         if self.first_audio_s is None:
             self.first_audio_s = now() - self._asked_at
         try:
-            self._part(event).audio.append(event.delta_bytes)
+            pieces, piece = self._part(event).audio, event.delta_bytes
+            pieces += (piece,)
+            self._last_delta = event
         except InvalidEvent as error:  # the event itself is still there for handlers
             _log.warning("a piece of audio of the response is left out: %s", error)
 

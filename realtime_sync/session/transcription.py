@@ -12,7 +12,7 @@ from realtime_sync import _limits
 from realtime_sync._arguments import check_function
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.delivery.dispatcher import WAITER, Dispatcher
-from realtime_sync.errors import InvalidEvent, RealtimeError, RealtimeTimeout, ServerError
+from realtime_sync.errors import ConnectionLost, InvalidEvent, RealtimeError, RealtimeTimeout, ServerError
 from realtime_sync.events import (
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
@@ -22,6 +22,7 @@ from realtime_sync.events import (
     InputAudioBufferSpeechStopped,
     ServerEvent,
     ServerVad,
+    SessionResumed,
     SessionUpdated,
     TranscriptionError,
 )
@@ -44,6 +45,7 @@ _EVENTS: Final = (
     InputAudioBufferSpeechStopped,
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
+    SessionResumed,
 )
 
 
@@ -133,9 +135,10 @@ class Transcription:
         Deadline(timeout)  # raises for what is no time limit
         self._stretches: dict[str, _Stretch] = {}
         self._order: list[str] = []  # items that were committed and not given yet
+        self._nameless: list[str] = []  # keys of those whose confirmation named no item, until a transcript does
         self._cuts: list[tuple[Ack[InputAudioBufferCommitted], int, int]] = []  # our own commits, with their bounds
-        self._unnamed: list[str] = []  # of _order, those whose item the server did not name
         self._speaking: set[str] = set()
+        self._replaced = False
         self.sent_ms = 0.0
         """How much audio was sent, silence included."""
 
@@ -216,7 +219,12 @@ class Transcription:
         self._cuts.append((self._session.commit_audio(), round(start_ms), round(end_ms)))
 
     def _wait(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None:
-        self._dispatcher.wait(done, deadline, what)
+        self._dispatcher.wait(lambda: self._replaced or done(), deadline, what)
+        if self._replaced:
+            raise ConnectionLost(
+                "the connection was replaced while a recording was transcribed: what had not come of it is lost; the"
+                " session goes on"
+            )
 
     @property
     def _refused(self) -> bool:
@@ -241,7 +249,9 @@ class Transcription:
 
     def _receive(self, event: ServerEvent) -> None:
         item_id: str = getattr(event, "item_id", None) or ""
-        if isinstance(event, InputAudioBufferCommitted):
+        if isinstance(event, SessionResumed):
+            self._replaced = True
+        elif isinstance(event, InputAudioBufferCommitted):
             if self._facts.manual:
                 self._confirmed(event)
             else:
@@ -254,17 +264,10 @@ class Transcription:
         elif isinstance(event, InputAudioBufferSpeechStopped):
             self._speaking.discard(item_id)
             self._of(item_id).end_ms = self._place(event.audio_end_ms)
-        else:
-            if self._unnamed and item_id not in self._stretches:
-                self._name_oldest(item_id)
-            if item_id in self._stretches:  # of this recording
-                self._hear(event, self._stretches[item_id])
-
-    def _hear(self, event: ServerEvent, stretch: _Stretch) -> None:
-        if isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
-            stretch.text = event.transcript or ""
+        elif isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
+            self._heard(item_id).text = event.transcript or ""
         elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
-            stretch.error = or_none(event.error) or TranscriptionError()
+            self._heard(item_id).error = or_none(event.error) or TranscriptionError()
 
     def _confirmed(self, event: InputAudioBufferCommitted) -> None:
         """A commit is confirmed: ours, or that of a recording that was left early."""
@@ -272,19 +275,21 @@ class Transcription:
             ack, start_ms, end_ms = cut
             if ack.confirmation is event:
                 self._cuts.remove(cut)
-                item_id = or_none(event.item_id)
-                if item_id is None:
-                    item_id = f"<unnamed {start_ms}>"
-                    self._unnamed.append(item_id)
-                self._stretches[item_id] = _Stretch(start_ms, end_ms)
-                self._order.append(item_id)
+                key = event.item_id
+                if not key:
+                    key = f"the commit at {start_ms} ms"
+                    self._nameless.append(key)
+                self._stretches[key] = _Stretch(start_ms, end_ms)
+                self._order.append(key)
                 return
 
-    def _name_oldest(self, item_id: str) -> None:
-        """Of a server that does not say which item a commit made, the oldest that has no transcript is meant."""
-        stands_for = self._unnamed.pop(0)
-        self._stretches[item_id] = self._stretches.pop(stands_for)
-        self._order[self._order.index(stands_for)] = item_id
+    def _heard(self, item_id: str) -> _Stretch:
+        """The segment that a transcript is of, or one that nobody asks for where it is of no part of this recording."""
+        if item_id not in self._stretches and self._nameless:
+            key = self._nameless.pop(0)
+            self._order[self._order.index(key)] = item_id
+            self._stretches[item_id] = self._stretches.pop(key)
+        return self._stretches.get(item_id) or _Stretch()
 
     def _of(self, item_id: str) -> _Stretch:
         return self._stretches.setdefault(item_id, _Stretch())
