@@ -147,8 +147,10 @@ class ServerError(RealtimeError):
         super().__init__(f"{message or 'the server gave no message'} ({code or type or 'no code'}{where})")
 
     def redact(self, without_secrets: Callable[[str], str]) -> None:
-        """Take out of the text what the server repeats of our credentials."""
-        self.message = without_secrets(self.message) if self.message else self.message
+        """Take out what the server repeats of our credentials."""
+        for name in ("message", "type", "code", "param", "event_id"):
+            said = getattr(self, name)
+            setattr(self, name, without_secrets(said) if said else said)
         self.args = (without_secrets(self.args[0]),)
 
     def add_hint(self, hint: str) -> None:

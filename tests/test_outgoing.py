@@ -58,7 +58,7 @@ class Way:
         if config is not None:
             self.hear(SessionCreated(session=config))
 
-    def send(self, text: str | bytes) -> None:
+    def send(self, text: str | bytes, owner: object = None) -> None:
         if self.fault is not None:
             raise self.fault
         self.texts.append(text)

@@ -38,8 +38,11 @@ class Rig:
         self.state = SessionState(self.dispatcher)
         self.responses = self.state.responses
         self.acks = AckTable(self.dispatcher.wait)
-        self.sequencer = Sequencer(self.acks, self.responses, self.sent.append, self.cancelled.append)
+        self.sequencer = Sequencer(self.acks, self.responses, self.send, self.cancelled.append)
         self.dispatcher.subscribe(STATE, self.sequencer.apply, *RESPONDING)
+
+    def send(self, text: str, owner: object = None) -> None:
+        self.sent.append(text)
 
     def next_reply(self) -> Turn:
         return Turn(

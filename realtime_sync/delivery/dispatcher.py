@@ -87,6 +87,8 @@ class Dispatcher:
         """Runs what an interrupt must not cut in two."""
         self.at_end: list[Callable[[RealtimeError], None]] = []
         """Called once, when the last event has been delivered; where no interrupt strikes."""
+        self.survives: Callable[[], bool] = lambda: False
+        """Asked where the events of a connection end, where no interrupt strikes: whether those of another follow."""
         self.at_idle: list[Callable[[], None]] = []
         """Called on the pumping thread when nothing has arrived for a moment."""
         self.remarks = Remarks()
@@ -489,12 +491,18 @@ class Dispatcher:
         check_process(self._pid)
         before = len(self._batch)
         if not self._inbox.take(self._batch, deadline.slice()):
-            self._end()
+            self.undivided(self._come_to_end)
         elif len(self._batch) == before:
             for hook in self.at_idle:
                 hook()
         for text in self._inbox.remarks():
             self.remarks.note(text, answer=False)
+
+    def _come_to_end(self) -> None:
+        if self.survives():
+            self._inbox.go_on()
+        else:
+            self._end()
 
     def _end(self) -> None:
         self._cause = self._cause or self._find_cause()

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from realtime_sync._arguments import check_function
 from realtime_sync.delivery.dispatcher import HANDLER, Dispatcher, Prepared, Receiver
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.events import CLIENT_EVENTS, SERVER_EVENTS, ClientEvent, ServerEvent
+from realtime_sync.events import CLIENT_EVENTS, LOCAL_EVENTS, SERVER_EVENTS, ClientEvent, ServerEvent
 
 __all__ = ["Handlers", "Key", "key_of"]
 
@@ -28,7 +29,7 @@ def key_of(
     if isinstance(key, str):
         if key == "*":
             return ServerEvent
-        known = server.get(key)
+        known = server.get(key) or LOCAL_EVENTS.get(key)
         if known is not None:
             return known
         if key in client:
@@ -75,8 +76,7 @@ class Handlers:
     def add(self, key: Key, handler: Receiver, *, replace: bool = False) -> None:
         """Call ``handler`` for each event of ``key`` from now on; with ``replace``, instead of what was registered for
         it under the same module and qualified name."""
-        if not callable(handler):
-            raise ConfigurationError(f"a handler must be callable, not {handler!r}")
+        check_function(handler, "a handler", "the event")
         known = self._key(key)
         name = _definition(handler)
         for earlier in self._registered(known) if replace and name is not None else ():
@@ -86,8 +86,7 @@ class Handlers:
 
     def add_once(self, key: Key, handler: Receiver) -> None:
         """Call ``handler`` for the next event of ``key`` only."""
-        if not callable(handler):
-            raise ConfigurationError(f"a handler must be callable, not {handler!r}")
+        check_function(handler, "a handler", "the event")
         known = self._key(key)
         first = _First(self, known, handler)
         with self._lock:

@@ -117,9 +117,13 @@ class Inbox:
         return said
 
     def end(self) -> None:
-        """Nothing more will come. Reader thread only."""
+        """Nothing more will come, unless whoever takes says `go_on`. Any thread, behind the last batch."""
         self._queue.put(None)
         self._ring()
+
+    def go_on(self) -> None:
+        """The end that `take` has come to is none: the events of another connection follow."""
+        del self._arrived[0]
 
     def _ring(self) -> None:
         for bell in tuple(self.bells):

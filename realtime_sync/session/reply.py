@@ -6,7 +6,7 @@ import io
 import logging
 import os
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from realtime_sync._deadline import now
 from realtime_sync.errors import ConfigurationError, InvalidEvent, ResponseFailed
@@ -25,6 +25,7 @@ from realtime_sync.events import (
     ServerEvent,
     Usage,
 )
+from realtime_sync.events._other_names import OF_REPLIES, missing
 from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.record import whole_text
 from realtime_sync.state.facts import Sound
@@ -71,6 +72,9 @@ class Reply:
         self.duration_s: float | None = None
         """Seconds from the request to the end."""
 
+    if not TYPE_CHECKING:
+        __getattr__ = missing(OF_REPLIES)
+
     @property
     def done(self) -> bool:
         """Whether the response has ended, well or not."""
@@ -108,8 +112,12 @@ class Reply:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `wav` to a file, which is replaced.
 
-        Raises `ConfigurationError` when there is no audio and when the file cannot be written.
+        Raises `ConfigurationError` when there is no audio, when the file cannot be written, and for a name such as
+        ``answer.mp3``: it is a WAV file.
         """
+        from realtime_sync.audio.wav import check_target
+
+        check_target(path)
         content = self.wav
         if not content:
             raise ConfigurationError(f"there is no audio to save in {os.fspath(path)!r}: the reply is text")

@@ -29,6 +29,7 @@ from realtime_sync.events import (
     ResponseOutputTextDelta,
     ServerEvent,
 )
+from realtime_sync.events._other_names import OF_TURNS, missing
 from realtime_sync.sending.acks import Ack
 from realtime_sync.sending.sequencer import RESPONDING, Sequencer
 from realtime_sync.session.reply import Reply
@@ -205,6 +206,9 @@ class Turn:
         self._faults = faults or Faults()
         self._number = turns.add(self)
 
+    if not TYPE_CHECKING:
+        __getattr__ = missing(OF_TURNS)
+
     def result(self, *, check: bool = True, timeout: float | Unset | None = UNSET, heard: bool = False) -> Reply:
         """Block until the response has ended and return the reply. After a timeout it can be called again.
 
@@ -297,6 +301,12 @@ class Turn:
         never waits."""
         if self._finished():
             return
+        run = self._run
+        if self._phase is Phase.GROWING and run is not None and run.lost is not None:
+            self._end()
+            return
+        if self._phase is Phase.GROWING and self._was_anothers():
+            self._start_over()
         ack = self._asked()
         if self._phase is Phase.GROWING:
             self._cancel_response(self.reply.response_id)
@@ -391,6 +401,8 @@ class Turn:
         """Why the response that is waited for will not come, or not go on."""
         if self._phase is Phase.GROWING:
             run = self._run
+            if run is not None and run.lost is not None:
+                return run.lost
             error = run.error if run is not None else None
             silent = run is not None and now() - max(run.error_at, self._heard_at) > ERROR_PATIENCE_S
             return error if silent else None
@@ -473,8 +485,11 @@ class Turn:
         return self._responses.of(event) is self._run
 
     def _was_anothers(self) -> bool:
-        """Whether the server has shown that it began this response by itself, and refused ours because of it."""
+        """Whether the server has shown that it began this response by itself, and refused ours because of it; or it was
+        lost, and is asked for again."""
         ack = self._asked()
+        if self._run is not None and self._run.again:
+            return True
         return ack is not None and self._run is not None and self._run.asked_by != ack.event_id
 
     def _start_over(self) -> None:

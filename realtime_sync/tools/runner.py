@@ -209,6 +209,13 @@ class ToolRunner:
             call()
         return found
 
+    def lose(self, run: Run) -> frozenset[str]:
+        """A response was lost with its connection: its calls are cancelled, as with any that ends unfinished. The ids
+        of those that have an answer, then."""
+        ended = Response(id=run.id, status="cancelled")
+        known = None if self._is_ignored(run) else self._end(ended, run, [])  # of which no call begins
+        return frozenset() if known is None else frozenset(known.call_ids)
+
     def close(self) -> None:
         """Answer no more calls. Those that run are cancelled and their results dropped. The end of the session does
         the same. Idempotent; any thread."""

@@ -43,14 +43,15 @@ from realtime_sync.events import (
     ResponseOutputTextDone,
     ServerEvent,
     SessionConfig,
+    SessionResumed,
     SessionUpdated,
 )
-from realtime_sync.events._other_names import OF_CONVERSATIONS, no_attribute
+from realtime_sync.events._other_names import OF_CONVERSATIONS, missing
 from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot
 from realtime_sync.state.conversation.lengths import base64_bytes
 from realtime_sync.state.conversation.order import ROOT, ItemOrder
-from realtime_sync.state.conversation.record import ARGUMENTS, ENDED, Record, item_id_of, status_of
+from realtime_sync.state.conversation.record import ARGUMENTS, ENDED, Record, item_id_of, renamed, status_of
 from realtime_sync.state.facts import Facts
 from realtime_sync.state.responses import Responses, Run
 
@@ -137,11 +138,13 @@ class Conversation:
         """The items in order as a JSON array, each as it is on the wire, without audio."""
         return self.snapshot().to_json(indent=indent)
 
-    def __getitem__(self, item_id: str) -> ConversationEntry:
-        entry = self.get(item_id)
+    def __getitem__(self, key: str | int) -> ConversationEntry:
+        if isinstance(key, int):
+            return self.snapshot()[key]
+        entry = self.get(key)
         if entry is None:
             older = f" (not among the latest {self._limit}: {self.dropped} older items were dropped)"
-            raise KeyError(item_id + older if self.dropped else item_id)
+            raise KeyError(key + older if self.dropped else key)
         return entry
 
     def __contains__(self, item_id: object) -> bool:
@@ -157,9 +160,7 @@ class Conversation:
         return self.render()
 
     if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name, OF_CONVERSATIONS)
+        __getattr__ = missing(OF_CONVERSATIONS)
 
     def _repr_html_(self) -> str:
         return self.snapshot()._repr_html_()
@@ -284,11 +285,13 @@ class Conversation:
             self._place(record)
 
     def _item_deleted(self, event: ConversationItemDeleted) -> None:
-        if not event.item_id:
-            return
-        self._gone[event.item_id] = None
-        self._dropped.pop(event.item_id, None)
-        self._forget(event.item_id)
+        if event.item_id:
+            self._delete(event.item_id)
+
+    def _delete(self, item_id: str) -> None:
+        self._gone[item_id] = None
+        self._dropped.pop(item_id, None)
+        self._forget(item_id)
         if len(self._gone) > _MOST_GONE:
             oldest = next(iter(self._gone))
             del self._gone[oldest]
@@ -466,6 +469,28 @@ class Conversation:
         if record is not None:
             record.segments[event.id or (event.start, event.end)] = event
 
+    # Another connection
+
+    def _resumed(self, event: SessionResumed) -> None:
+        for old_id, new_id in event.renamed.items():
+            self._rename(old_id, new_id)
+        for item_id in event.as_text:
+            if item_id in self._records:
+                self._records[item_id].turn_into_text()
+        for lost_id in filter(None, map(item_id_of, event.lost)):
+            self._delete(lost_id)
+        self._open.clear()
+        self.has_spoken = False  # as far as the server knows
+
+    def _rename(self, old_id: str, new_id: str) -> None:
+        record = self._records.pop(old_id, None)
+        if record is None:
+            return
+        record.id = new_id
+        record.item = record.item if record.item is None else renamed(record.item, new_id)
+        self._records[new_id] = record
+        self._order.rename(old_id, new_id)
+
     # MCP
 
     def _mcp(self, event: Any) -> None:
@@ -506,6 +531,7 @@ _OF_EVENTS: Final[_Folds] = {
     ResponseOutputAudioTranscriptDone: Conversation._transcript_done,
     ResponseFunctionCallArgumentsDone: Conversation._arguments_done,
     ResponseMcpCallArgumentsDone: Conversation._arguments_done,
+    SessionResumed: Conversation._resumed,
     **dict.fromkeys(_OUTCOMES, Conversation._mcp),
 }
 
