@@ -117,7 +117,7 @@ def decoder(registry: Mapping[str, type[E]]) -> Decoder[E]:
             forgiving[kind] = lenient(cls)
         seen[kind] = times = seen.get(kind, 0) + 1
         if times >= _TIMES_SEEN and kind not in ready:
-            hook = strict(cls)
+            hook = strict(cls, later=True)
             if issubclass(cls, AudioDelta):
                 sounding[kind] = hook
             ready[kind] = hook
