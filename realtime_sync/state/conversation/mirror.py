@@ -45,6 +45,7 @@ from realtime_sync.events import (
     SessionUpdated,
 )
 from realtime_sync.events._later import as_it_stands
+from realtime_sync.events._media import held_sound
 from realtime_sync.events._other_names import OF_CONVERSATIONS, no_attribute
 from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot
@@ -413,7 +414,8 @@ class Conversation:
             part.size_bytes = 0
             part.bytes_per_ms = rate
             part.spoken = True
-        part.size_bytes += base64_bytes(event.delta or "")
+        pcm = held_sound(event)  # to make the text of it only for its length would cost more than all else here
+        part.size_bytes += base64_bytes(event.delta or "") if pcm is None else len(pcm)
 
     def _reconfigured(self, event: SessionUpdated) -> None:
         if self._counts:
