@@ -131,7 +131,8 @@ class OpenAi(Contestant):
 
         self._client = OpenAI(api_key="none", base_url=f"{url}/v1", websocket_base_url=f"{_as_ws(url)}/v1")
         self._connection = self._client.realtime.connect(model=order.model).enter()
-        assert self._connection.recv().type == "session.created"
+        opened = self._connection.recv()
+        assert opened.type == "session.created"
 
     @staticmethod
     def pcm_of(event: Any) -> bytes:
@@ -182,7 +183,8 @@ class WebSocketClient(Contestant):
         self._socket: Any = websocket.WebSocket(skip_utf8_validation=True, enable_multithread=False)
         self._socket.connect(f"{_as_ws(url)}/v1/realtime?model={quote(order.model)}", http_no_proxy=["*"])
         self._socket.sock = _BufferedSocket(self._socket.sock)
-        assert next(self.events())["type"] == "session.created"
+        opened = next(self.events())
+        assert opened["type"] == "session.created"
 
     @staticmethod
     def pcm_of(event: Any) -> bytes:
@@ -228,7 +230,8 @@ class BareSocket(Contestant):
         while b"\r\n\r\n" not in self._rest:
             self._rest += self._socket.recv(_READ_BYTES)
         self._rest = self._rest.partition(b"\r\n\r\n")[2]
-        assert next(self.events())["type"] == "session.created"
+        opened = next(self.events())
+        assert opened["type"] == "session.created"
 
     @staticmethod
     def pcm_of(event: Any) -> bytes:

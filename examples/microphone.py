@@ -24,7 +24,7 @@ CONFIG = {
 
 
 def talk(sounddevice: Any) -> None:
-    with rt.connect("gpt-realtime", **somewhere(), session=CONFIG) as session, MicrophoneFeed(session) as feed:
+    with rt.connect("gpt-realtime", **somewhere(speed=4), session=CONFIG) as session, MicrophoneFeed(session) as feed:
         tracker = PlaybackTracker()
         tracker.attach(session)
         BargeIn(session, tracker, on_interrupt=tell)  # what you did not hear is cut from the conversation

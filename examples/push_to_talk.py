@@ -21,7 +21,7 @@ CONFIG = {"audio": {"input": {"turn_detection": None}}}
 
 
 def talk() -> None:
-    with rt.connect("gpt-realtime", **somewhere(), session=CONFIG) as session, MicrophoneFeed(session) as feed:
+    with rt.connect("gpt-realtime", **somewhere(speed=4), session=CONFIG) as session, MicrophoneFeed(session) as feed:
         feed.muted = True
         tracker = PlaybackTracker()
         tracker.attach(session)

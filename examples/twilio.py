@@ -60,7 +60,7 @@ class Call:
         self.send("clear")
 
     def talk(self) -> None:
-        with rt.connect("gpt-realtime", **somewhere(), session=CONFIG) as session:
+        with rt.connect("gpt-realtime", **somewhere(speed=4), session=CONFIG) as session:
             self.tracker.attach(session)
             BargeIn(session, self.tracker, on_interrupt=tell)
             for message in self.phone:  # Twilio's events, on this thread; the model's on that of start()

@@ -15,7 +15,7 @@ from realtime_sync.local import somewhere
 question = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("speech.wav")
 answer = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("answer.wav")
 
-with rt.connect("gpt-realtime", **somewhere()) as session:
+with rt.connect("gpt-realtime", **somewhere(speed=4)) as session:
     reply = session.ask(audio=question)
 
 write_wav(answer, reply.audio)

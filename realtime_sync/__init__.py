@@ -40,6 +40,7 @@ if _TYPE_CHECKING:
     from realtime_sync.session.reply import Reply
     from realtime_sync.session.session import RealtimeSession
     from realtime_sync.session.turn import Turn
+    from realtime_sync.session.waiting import wait
     from realtime_sync.state.conversation import Conversation
     from realtime_sync.state.usage import CostLimit, PriceTable
     from realtime_sync.tools import ToolContext, Toolset
@@ -75,6 +76,7 @@ _LATER = {
     "resolve_endpoint": "transport.endpoint",
     "tools": "",
     "usage": "",
+    "wait": "session.waiting",
 }
 """Public names that are imported on first use, and the rooms that they come from: all but the errors, so that a
 program which may need the library does not wait for it."""
@@ -118,6 +120,7 @@ __all__ = [
     "event_to_dict",
     "events",
     "resolve_endpoint",
+    "wait",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Limits that users set, checked in one place: seconds and bytes."""
+"""Limits that users set, checked in one place: seconds and sizes."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def seconds(name: str, value: object, *, optional: bool = False, zero: bool = Fa
     raise ConfigurationError(f"{name} must be a number of seconds, {allowed}; not {value!r}")
 
 
-def size(name: str, value: object) -> int:
-    """``value`` as a number of bytes, 1 or more. Raises `ConfigurationError` for anything else, infinity included."""
+def size(name: str, value: object, unit: str = "bytes") -> int:
+    """``value`` as a number of ``unit``, 1 or more. Raises `ConfigurationError` for anything else, also infinity."""
     number = _number(value)
     if 1 <= number < math.inf and number == int(number):
         return int(number)
-    raise ConfigurationError(f"{name} must be a whole number of bytes, 1 or more; not {value!r}")
+    raise ConfigurationError(f"{name} must be a whole number of {unit}, 1 or more; not {value!r}")
 
 
 def _number(value: object) -> float:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
-import effort  # noqa: F401  registers the profile
 import pytest
-from hypothesis import settings
+
+# The asserts of what the test files share hold too where Python itself leaves them out (-O).
+pytest.register_assert_rewrite(*(path.stem for path in Path(__file__).parent.glob("*.py")))
+
+import effort  # noqa: E402, F401  registers the profile
+from hypothesis import settings  # noqa: E402
 
 settings.load_profile("realtime_sync")
+
+# How often threads take turns, where it is to be seen what a switch at an unusual place does.
+if os.environ.get("REALTIME_SYNC_SWITCH_INTERVAL_S"):
+    sys.setswitchinterval(float(os.environ["REALTIME_SYNC_SWITCH_INTERVAL_S"]))
 
 # A parent that runs us in the background may have had SIGINT ignored, and our own children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

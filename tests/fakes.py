@@ -130,11 +130,18 @@ class FakeTransport:
 class FakeSession:
     """A session on a fake transport."""
 
-    def __init__(self, *, limit_bytes: int = 10**8, created: bool = True, **limits: Any) -> None:
+    def __init__(
+        self,
+        *,
+        limit_bytes: int = 10**8,
+        created: bool = True,
+        conversation_limit: int | None = None,
+        **limits: Any,
+    ) -> None:
         self.wire = FakeTransport()
         self.inbox = Inbox(limit_bytes)
         self.connection = Connection(self.wire, self.inbox, **limits)  # type: ignore[arg-type]
-        self.session = RealtimeSession(self.connection, self.inbox)
+        self.session = RealtimeSession(self.connection, self.inbox, conversation_limit=conversation_limit)
         if created:
             self.wire.say({"type": "session.created", "event_id": "ev_0", "session": SESSION})
         self.connection.start()

@@ -510,6 +510,26 @@ def test_a_timeout_says_nothing_of_what_the_server_said_before_the_wait() -> Non
         assert_usable(session, server)
 
 
+@BOTH
+def test_a_timeout_names_fields_of_the_wrong_kind(background: bool) -> None:
+    odd = {"type": "conversation.item.truncated", "item_id": ["item_9"], "content_index": 0, "audio_end_ms": "soon"}
+    with opened(Departure("input_audio_buffer.append", say(odd))) as (_, session):
+        if background:
+            session.start()
+        teller = threading.Timer(SHORT_S / 4, lambda: session.append_audio_bytes(SOUND))
+        teller.start()
+        with pytest.raises(rt.RealtimeTimeout) as caught:
+            session.wait_for("never", timeout=SHORT_S)
+        teller.join()
+        told = (
+            "; meanwhile conversation.item.truncated came with item_id: expected str, got list; audio_end_ms: expected"
+        )
+        assert told in str(caught.value)
+        with pytest.raises(rt.RealtimeTimeout) as caught:
+            session.wait_for("never", timeout=0)
+        assert "meanwhile" not in str(caught.value), "it was told"
+
+
 IN_ORDER = ["session.update", "input_audio_buffer.clear", "input_audio_buffer.commit", "response.create"]
 
 

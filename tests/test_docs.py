@@ -172,6 +172,7 @@ def test_the_limits_of_connect_are_what_the_page_says() -> None:
         (rt.Ack.result, 10),
         (rt.RealtimeSession.wait_for, 10),
         (rt.RealtimeSession.recv, None),
+        (rt.RealtimeSession.restore, 30),
         (rt.RealtimeSession.stop, 2),
         (rt.RealtimeSession.close, 2),
     ],

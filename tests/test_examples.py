@@ -21,13 +21,14 @@ import pytest
 from websockets.sync.client import connect as dial
 
 from realtime_sync.audio import chunks, encode_pcmu, read_wav
-from realtime_sync.local import LocalServer
+from realtime_sync.local import Gate, LocalServer
+from realtime_sync.local import Reply as LocalReply
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 STUBS = Path(__file__).with_name("stubs")
 PROGRAMS = {path.stem for path in EXAMPLES.glob("*.py")}
 TESTED = {"text", "callbacks", "visitor", "wav_file", "tools", "notebook", "demo", "several", "transcribe"}
-TESTED |= {"microphone", "push_to_talk", "twilio", "gui", "web"}
+TESTED |= {"microphone", "push_to_talk", "twilio", "gui", "web", "go_on", "kiosk"}
 WAIT_S = 20.0
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -193,6 +194,34 @@ def test_each_example_runs_when_it_was_downloaded_alone(run: Run, tmp_path: Path
     assert own & PROGRAMS == set()
 
 
+def test_go_on(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped by Ctrl-C while the second answer comes, by a lost connection while the third one does."""
+    thinking = Gate("response.output_text.done")
+    with LocalServer(["Mars.", LocalReply("No, it is smaller.", gates=[thinking])], strict=True) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-1234")
+        with running("go_on", tmp_path) as program:
+            thinking.wait_reached()
+        server.replies = ["No.", LocalReply("About 25 hours.", gates=[lost := Gate("response.output_text.delta")])]
+        with running("go_on", tmp_path, interrupted=False) as program:
+            lost.wait_reached()
+            server.drop()
+        assert program.returncode == 1
+        server.replies = ["25 hours.", "Two."]
+        done = run(EXAMPLES / "go_on.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    restored, unfinished, *said = done.stdout.splitlines()
+    assert restored == "5 items restored, 1 left out"
+    assert unfinished.endswith("the model had not ended it")
+    assert said == [
+        "You:   How long is its day?",
+        "Model: 25 hours.",
+        "You:   Has it any moons?",
+        "Model: Two.",
+    ]
+    assert not (tmp_path / "interview.json").exists()
+
+
 def test_several(output_of: Callable[..., list[str]]) -> None:
     *said, last = output_of("several")
     assert sorted(said) == [f"{name}: You said: Good morning, {name}!" for name in ("English", "French", "Italian")]
@@ -205,7 +234,7 @@ def test_transcribe(run: Run) -> None:
     first, second = done.stdout.splitlines()
     assert re.fullmatch(r" +0\.\d\d - +\d\.\d\d s  \(\d\.\d seconds of audio\)", first)
     assert float(second.split()[0]) > float(first.split()[2])
-    assert done.stderr.endswith("Sent 7 s of 7\n")
+    assert done.stderr.endswith("Sent 6 s of 6\n")
 
 
 def test_microphone(output_of: Callable[..., list[str]]) -> None:
@@ -213,7 +242,8 @@ def test_microphone(output_of: Callable[..., list[str]]) -> None:
     printed = output_of("microphone", stubs=True)
     assert (printed[0], printed[-1]) == ("Speak. Ctrl-C ends.", "Bye.")
     assert sum(line.startswith("You:   ") for line in printed) == 2
-    assert sum(line.startswith("Model: You said:") for line in printed) == 2
+    # The first answer has no last word when it was interrupted while it still came.
+    assert sum(line.startswith("Model: You said:") for line in printed) in (1, 2)
     (cut,) = [line for line in printed if line.startswith("(you heard")]
     heard_ms, of_ms = map(int, re.findall(r"\d+", cut))
     assert 200 <= heard_ms < of_ms
@@ -225,7 +255,7 @@ def test_push_to_talk(output_of: Callable[..., list[str]]) -> None:
     assert "(too short: hold it for longer)" in printed
 
 
-@pytest.mark.parametrize("name", ["microphone", "push_to_talk"])
+@pytest.mark.parametrize("name", ["microphone", "push_to_talk", "kiosk"])
 def test_without_what_the_sound_needs_they_say_so(run: Run, name: str, tmp_path: Path) -> None:
     (tmp_path / "sounddevice.py").write_text("raise ImportError('no such module')")
     (tmp_path / f"{name}.py").write_bytes((EXAMPLES / f"{name}.py").read_bytes())
@@ -246,8 +276,8 @@ def test_gui(output_of: Callable[..., list[str]]) -> None:
 
 
 @contextmanager
-def running(name: str, tmp_path: Path, *arguments: Any) -> Iterator[subprocess.Popen[str]]:
-    """An example that runs until it is interrupted."""
+def running(name: str, tmp_path: Path, *arguments: Any, interrupted: bool = True) -> Iterator[subprocess.Popen[str]]:
+    """An example that runs until it is ``interrupted``, or until it has ended."""
     program = subprocess.Popen(
         [sys.executable, "-u", "-W", "error", EXAMPLES / f"{name}.py", *map(str, arguments)],
         cwd=tmp_path,
@@ -258,7 +288,8 @@ def running(name: str, tmp_path: Path, *arguments: Any) -> Iterator[subprocess.P
     try:
         yield program
     finally:
-        program.send_signal(signal.SIGINT)
+        if interrupted:
+            program.send_signal(signal.SIGINT)
         try:
             program.communicate(timeout=WAIT_S)
         finally:
@@ -272,6 +303,26 @@ def line_of(program: subprocess.Popen[str], pattern: str) -> re.Match[str]:
         if found := re.search(pattern, line):
             return found
     raise AssertionError(f"no line {pattern}")
+
+
+def test_kiosk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network fails after the first answer; the visitor speaks until they are answered, and then somebody comes
+    and presses Ctrl-C."""
+    monkeypatch.setenv("PYTHONPATH", environment(stubs=True)["PYTHONPATH"])
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1234")
+    with LocalServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        with running("kiosk", tmp_path, interrupted=False) as program:
+            line_of(program, r"^Open\.$")
+            line_of(program, r"^Visitor: \(\d\.\d seconds of audio\)$")
+            line_of(program, r"^Kiosk:   You said: ")
+            server.drop()
+            line_of(program, "^ConnectionLost: ")
+            assert int(line_of(program, r"^(\d+) items restored")[1]) >= 2
+            line_of(program, r"^Open\.$")
+            line_of(program, r"^Kiosk:   You said: ")
+            line_of(program, r"^Bye\.$")
+        assert program.returncode == 0
 
 
 def test_twilio(tmp_path: Path) -> None:
@@ -302,7 +353,7 @@ def test_twilio(tmp_path: Path) -> None:
             speak()
             hear("clear")
             heard = line_of(program, r"The caller interrupted after (\d+) of (\d+) ms")
-            assert (int(heard[1]), int(heard[2]) > played) == (played, True)
+            assert int(heard[1]) == played <= int(heard[2])
             assert hear("media")["media"]["payload"]  # the answer to what was said second
             phone.send(json.dumps({"event": "stop"}))
         line_of(program, "The call has ended")

@@ -15,6 +15,7 @@ from realtime_sync import codec, decode_server_event, encode_event, event_to_dic
 from realtime_sync import events as e
 from realtime_sync.errors import InvalidEvent
 from realtime_sync.events import CLIENT_EVENTS, REALTIME, SERVER_EVENTS, TRANSLATION
+from realtime_sync.local import LocalServer
 from realtime_sync.sending.checks import Checks
 from realtime_sync.transport.frames import CLOSE, TEXT
 
@@ -171,6 +172,36 @@ def test_a_session_of_a_third_family_is_opened_confirmed_refused_and_spoken_to_i
     ]
     assert received[3]["data"] == "AQI="
     assert all(said["client_event_id"] and "event_id" not in said for said in received)
+
+
+class LiveVisitor:
+    """For what the live family sends, and nothing else."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def _see(self, event: e.ServerEvent) -> None:
+        self.seen.append(event.type)
+
+    visit_session_started = visit_session_updated = visit_error = unknown = malformed = _see
+
+
+def test_a_visitor_of_a_third_family_has_the_methods_of_that_family() -> None:
+    visitor: Any = LiveVisitor()
+    with _live_server([]) as server:
+        endpoint = rt.Endpoint(f"ws://{server.address}/live", {})
+        with rt.connect(endpoint=endpoint, family=LIVE, session={"language": "es"}) as session:
+            session.on("session.updated", lambda _: session.stop())
+            session.update_session({"language": "fr"})
+            session.run(visitor)
+            assert visitor.seen == ["session.started", "session.updated"]
+    with LocalServer() as local, rt.connect("m", base_url=local.base_url, api_key="k") as session:
+        with pytest.raises(
+            rt.ConfigurationError, match=r"LiveVisitor is no visitor of this session: .* and \d+ more; der"
+        ):
+            session.run(visitor)
+        session.on("session.created", lambda _: session.stop())
+        session.run(rt.ServerEventVisitor())
 
 
 def test_an_endpoint_stands_for_all_that_says_where_to_connect() -> None:

@@ -25,8 +25,8 @@ ROOT = Path(realtime_sync.__file__).parent
 FACADE = "__init__"
 ROWS: list[set[str]] = [
     # What everything rests on.
-    {"errors", "_secrets", "_unset", "_version"},
-    {"_deadline", "_limits"},
+    {"errors", "_latest", "_secrets", "_unset", "_version"},
+    {"_arguments", "_deadline", "_limits"},
     # What goes over the wire.
     {"events"},
     # Events <-> text; bytes <-> text; sound, which needs nothing but the first row.

@@ -193,6 +193,39 @@ def test_a_lenient_server_takes_what_it_does_not_know() -> None:
         client.add({"type": "message", "role": "assistant", "content": content})
 
 
+def test_a_lenient_server_leaves_out_what_another_dialect_has() -> None:
+    """As a client of Azure's Voice Live configures its session."""
+    server, client = connected(Quirks(lenient=True, beta_names=True))
+    with server, client:
+        before = client.session
+        tools = [{"type": "web_search"}, {"type": "function", "name": "look"}]
+        flat = {
+            "modalities": ["text", "audio", "animation"],
+            "instructions": "Be brief.",
+            "voice": {"type": "azure-standard", "name": "en-US-Ava:DragonHDLatestNeural"},
+            "turn_detection": {"type": "azure_semantic_vad", "silence_duration_ms": 500},
+            "input_audio_noise_reduction": {"type": "azure_deep_noise_suppression"},
+            "input_audio_echo_cancellation": {"type": "server_echo_cancellation"},
+            "tools": tools,
+            "temperature": 0.7,
+        }
+        client.send("session.update", session=flat)
+        session = client.expect("session.updated")["session"]
+        assert session == {**before, "instructions": "Be brief.", "tools": tools[1:], "temperature": 0.7}
+        client.send("response.create", response={"voice": {"name": "Ava"}, "instructions": "x"})
+        assert done_of(client.response())["status"] == "completed"
+        for update, code in (({"instructions": 5}, "invalid_type"), ({"type": "other"}, "invalid_value")):
+            client.send("session.update", session=update)
+            assert client.error()["code"] == code
+
+
+def test_a_lenient_server_takes_the_model_of_a_transcription_session() -> None:
+    with LocalServer(quirks=Quirks(lenient=True)) as server:
+        client = RawClient(server, "model=gpt-4o-transcribe&intent=transcription")
+        with client:
+            assert client.session["type"] == "transcription"
+
+
 def test_another_rate() -> None:
     server, client = connected(Quirks(rate_hz=16_000), lambda turn: f"{turn.rate_hz}: {turn.text}")
     with server, client:

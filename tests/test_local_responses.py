@@ -172,6 +172,8 @@ def test_mcp_calls_and_approvals() -> None:
         "response.mcp_call.completed",
     ]
     assert "response.mcp_call.failed" in names
+    padded = {len(e["delta"] + e["obfuscation"]) for e in events if e["type"] == "response.mcp_call_arguments.delta"}
+    assert len(padded) == 1
     read, write, approval = done_of(events)["output"]
     assert (read["output"], read["error"]) == ("content", None)
     assert write["error"] == {"type": "tool_execution_error", "message": "read-only"}

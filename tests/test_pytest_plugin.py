@@ -20,8 +20,9 @@ def inner(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> pytest.P
     """Where a test suite of a user is written down and run."""
     # Where the package is installed the plugin is there already, and pytest warns of naming it again.
     installed = request.config.pluginmanager.hasplugin("pytest_realtime_sync")
-    options = f"{'' if installed else '-p pytest_realtime_sync '}-p no:cacheprovider --strict-markers"
-    pytester.makeini(f"[pytest]\naddopts = {options}\nfilterwarnings = error")
+    options = f"{'' if installed else '-p pytest_realtime_sync '}-p no:cacheprovider -p no:randomly --strict-markers"
+    without_asserts = "ignore:assertions not in test modules:pytest.PytestConfigWarning"
+    pytester.makeini(f"[pytest]\naddopts = {options}\nfilterwarnings =\n  error\n  {without_asserts}")
     return pytester
 
 

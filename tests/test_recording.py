@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 import wave
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,9 @@ from realtime_sync.local import LocalServer, Quirks, ReplayDifference, Reply, To
 from realtime_sync.recording import Message, Recorder, Recording, export_audio
 from realtime_sync.recording.__main__ import main
 from realtime_sync.recording.message import url_without_secrets
+from realtime_sync.recording.table import table
 
+WAIT_S = 20.0
 MANUAL = {"audio": {"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}}}
 
 
@@ -373,6 +377,143 @@ def test_other_dialects_are_recorded_as_they_are(tmp_path: Path) -> None:
     ):
         assert text_of(client.ask("hello")) == "Hi."
     assert "response.audio.delta" in {message.type for message in Recording.load(tmp_path / "x.jsonl").messages}
+
+
+def post(url: str, body: Any, key: str = "k") -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, json.load(refused)
+
+
+def test_client_secrets_are_those_of_the_real_server(tmp_path: Path) -> None:
+    wanted = {"session": {"type": "realtime", "model": "gpt-realtime", "instructions": "Be brief."}}
+    path = tmp_path / "x.jsonl"
+    with (
+        LocalServer(["Hi."], api_key="sk-upstream") as upstream,
+        LocalServer(upstream=upstream.base_url, upstream_key="sk-upstream", api_key="k", record=path) as proxy,
+    ):
+        url = f"{proxy.base_url}/realtime/client_secrets"
+        assert post(url, wanted, "wrong")[0] == 401
+        assert post(url, {"session": {"type": "x"}})[0] == 400
+        status, told = post(url, wanted)
+        assert (status, told["value"][:3]) == (200, "ek_")
+        with rt.connect(base_url=proxy.base_url, api_key=told["value"]) as session:
+            assert session.config.instructions == "Be brief."
+            assert str(session.ask("Hello")) == "Hi."
+        with pytest.raises(rt.AuthenticationError):
+            rt.connect("m", base_url=proxy.base_url, api_key="ek_of_nobody")
+        assert upstream.requests[-1].headers["authorization"] == "<redacted>"
+        base_url = upstream.base_url
+    assert told["value"] not in path.read_text()
+    with LocalServer(upstream=base_url) as proxy:
+        assert post(f"{proxy.base_url}/realtime/translations/client_secrets", {})[0] == 502
+
+
+# ------------------------------------------------------------------------------------------------------------- closes
+
+
+def closes_of(path: Path) -> list[tuple[str, int, str]]:
+    return [(close.direction, close.code, close.reason) for close in Recording.load(path).closes.values()]
+
+
+def lost(base_url: str) -> rt.ConnectionClosed:
+    """A program that asks once and then waits until it is told no more."""
+    with rt.connect("gpt-realtime", base_url=base_url) as session:
+        session.ask("Hello")
+        with pytest.raises(rt.ConnectionClosed) as ended:
+            session.wait_for("vendor.never", timeout=WAIT_S)
+    return ended.value
+
+
+@pytest.mark.parametrize("through", ["proxy", "session"])
+@pytest.mark.parametrize(("code", "reason"), [(1001, "Your session hit the maximum duration."), (4001, "enough")])
+def test_a_close_of_the_server_is_recorded_and_comes_again(
+    tmp_path: Path, through: str, code: int, reason: str
+) -> None:
+    path = tmp_path / f"{through}.jsonl"
+    with (
+        LocalServer(["Hi."]) as upstream,
+        LocalServer(upstream=upstream.base_url, record=tmp_path / "proxy.jsonl") as proxy,
+    ):
+        record = tmp_path / "session.jsonl"
+        with rt.connect("gpt-realtime", base_url=proxy.base_url, record=record) as session:
+            session.ask("Hello")
+            upstream.close_connections(code, reason)
+            with pytest.raises(rt.ConnectionClosed) as ended:
+                session.wait_for("vendor.never", timeout=WAIT_S)
+            assert (ended.value.code, ended.value.reason) == (code, reason)
+    assert closes_of(path) == [("to_client", code, reason)]
+    assert f"(the server closed with {code}: {reason})" in "\n".join(table(Recording.load(path)))
+    with LocalServer.replay(path, strict=True) as server:
+        again = lost(server.base_url)
+        assert (again.code, again.reason, type(again)) == (code, reason, type(ended.value))
+
+
+def test_a_lost_connection_is_lost_again(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    with LocalServer(["Hi."]) as upstream, rt.connect("m", base_url=upstream.base_url, record=path) as session:
+        session.ask("Hello")
+        upstream.drop()
+        with pytest.raises(rt.ConnectionLost):
+            session.wait_for("vendor.never", timeout=WAIT_S)
+    assert closes_of(path) == [("to_client", 1006, "")]
+    assert "(the connection was lost)" in "\n".join(table(Recording.load(path)))
+    for speed in (None, 100):
+        with LocalServer.replay(path, speed=speed, strict=True) as server:
+            assert lost(server.base_url).code == 1006
+
+
+@pytest.mark.parametrize("code", [1000, 3001])
+def test_a_close_of_the_client_is_recorded_and_passed_on(tmp_path: Path, code: int) -> None:
+    with LocalServer() as upstream, LocalServer(upstream=upstream.base_url, record=tmp_path / "proxy.jsonl") as proxy:
+        session = rt.connect("m", base_url=proxy.base_url, record=tmp_path / "own.jsonl")
+        session.close(code, "bye")
+        while (request := upstream.requests[0]).close_code is None:
+            time.sleep(0.001)
+        assert request.close_code == code
+    assert closes_of(tmp_path / "own.jsonl") == closes_of(tmp_path / "proxy.jsonl") == [("to_server", code, "bye")]
+    with LocalServer.replay(tmp_path / "own.jsonl", strict=True) as server:
+        rt.connect("m", base_url=server.base_url).close()
+
+
+def test_a_session_that_cannot_be_opened_leaves_a_whole_recording(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    quirks = Quirks(late_authentication=True)
+    with LocalServer(quirks=quirks, api_key="k") as server, pytest.raises(rt.AuthenticationError):
+        rt.connect("m", base_url=server.base_url, api_key="wrong", record=path)
+    assert [message.type for message in Recording.load(path).messages] == ["error"]
+    assert len(closes_of(path)) == 1
+
+
+def test_a_client_that_leaves_before_the_recorded_close_is_told_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    with Recorder(path) as recorder:
+        tap = recorder.tap()
+        tap("in", '{"type": "session.created", "session": {"type": "realtime"}}')
+        tap("out", '{"type": "input_audio_buffer.clear"}')
+        tap("in", '{"type": "input_audio_buffer.cleared"}')
+        tap.close("in", 4001, "enough")
+        tap.close("out", 1000)
+    assert closes_of(path) == [("to_client", 4001, "enough")]
+    with LocalServer.replay(path) as server:
+        rt.connect("m", base_url=server.base_url).close()
+        while not server.failures:
+            time.sleep(0.001)
+        assert "left before it sent input_audio_buffer.clear" in str(server.failures[0])
+
+
+@pytest.mark.parametrize("close", ["4001", '{"code": "x", "reason": ""}', "{}"])
+def test_an_odd_close_counts_as_a_line_that_cannot_be_read(tmp_path: Path, close: str) -> None:
+    head = '{"connection": 1, "url": "ws://x"}\n'
+    line = '{"at_s": 1, "connection": 1, "direction": "to_client", "close": %s}\n'
+    (tmp_path / "x.jsonl").write_text(head + line % close)
+    recording = Recording.load(tmp_path / "x.jsonl")
+    assert (recording.cut, recording.closes) == (True, {})
 
 
 # --------------------------------------------------------------------------------------------------- table and sound

@@ -363,6 +363,90 @@ def test_a_renegotiation_that_the_server_begins(openssl: Callable[..., OpenSsl])
         reader.join(WAIT_S)
 
 
+def test_renegotiations_while_both_sides_send(openssl: Callable[..., OpenSsl]) -> None:
+    """What the server says on both sides of each is met by a write too, were it not read before."""
+    server = openssl("-tls1_2")
+    stream, process = server.stream, server.process
+    assert process.stdin is not None
+    assert process.stdout is not None
+    stdin, stdout = process.stdin, process.stdout
+    received = bytearray()
+    stop = threading.Event()
+    failures: list[Exception] = []
+    readiness = Readiness(stream.descriptor.socket)
+
+    def take() -> None:
+        while (data := stream.read()) != b"":
+            received.extend(data or b"")
+            readiness.wait(5 * MS, read=True)
+
+    def say() -> None:
+        while not stop.is_set():
+            stream.send_all(b"x" * 200 + b"\n", Deadline(WAIT_S), "writing")
+
+    def drain() -> None:
+        while stdout.read(1 << 16):
+            pass
+
+    def watched(work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception as failure:
+            failures.append(failure)
+        stop.set()
+
+    threads = [threading.Thread(target=watched, args=(work,)) for work in (take, say, drain)]
+    for thread in threads:
+        thread.start()
+    deadline = Deadline(WAIT_S)
+    try:
+        for number in range(12):
+            for text in (b"before %d" % number * 300, b"r", b"after %d" % number * 300):
+                server.says(text)
+                while unread_bytes(stdin) and not (stop.is_set() or deadline.expired):
+                    time.sleep(MS)  # a command is one only where it is read alone
+        while b"after 11\n" not in received and not (stop.is_set() or deadline.expired):
+            time.sleep(MS)
+        assert failures == []
+        assert received.count(b"\n") == 24
+    finally:
+        stop.set()
+        process.kill()
+        for thread in threads:
+            thread.join(WAIT_S)
+
+
+def unread_bytes(pipe: Any) -> int:
+    import fcntl
+    import termios
+
+    return int.from_bytes(fcntl.ioctl(pipe.fileno(), termios.FIONREAD, bytes(4)), "little")
+
+
+def test_what_arrives_is_decrypted_before_another_thread_can_write() -> None:
+    with tls_pair() as (stream, far):
+        left: list[int] = []
+
+        class Watched:
+            def __init__(self, lock: Any) -> None:
+                self.lock = lock
+
+            def __enter__(self) -> None:
+                self.lock.acquire()
+
+            def __exit__(self, *_: object) -> None:
+                left.append(stream._incoming.pending)
+                self.lock.release()
+
+        stream.lock = Watched(stream.lock)  # type: ignore[assignment]
+        far.sendall(b"x" * 300_000)
+        received = 0
+        while received < 300_000:
+            received += len(read(stream))
+        assert len(left) > 3
+        assert set(left) == {0}
+
+
 def test_writing_that_must_wait_for_reading() -> None:
     with tls_pair() as (stream, far):
         real = stream._tls

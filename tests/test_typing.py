@@ -1,7 +1,7 @@
-"""`mypy --strict` on users' scripts finds what the comments in them say, and nothing else.
+"""Type checkers find in users' scripts what the comments in them say, and nothing else.
 
-``# R: type`` expects a revealed type, ``# E: code ...`` errors with these codes. In ``loop.py`` pyright finds what
-``# P:`` says, by its own names of the rules.
+For `mypy --strict` ``# R: type`` expects a revealed type, ``# E: code ...`` errors with these codes; for pyright
+``# P: rule`` an error by its own name of the rule.
 """
 
 from __future__ import annotations
@@ -89,17 +89,18 @@ def pyright() -> list[str]:
     pytest.skip(f"neither pyright (npm install --prefix {root} pyright) nor basedpyright (pip) is installed")
 
 
-def test_pyright_finds_the_same_in_a_users_loop(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_pyright_finds_what_it_should(tmp_path: Path) -> None:
     command = pyright()
-    script = Path(__file__).parent / "typing" / "loop.py"
     settings = {
         "typeCheckingMode": "standard",
         "pythonVersion": "3.11",
         "extraPaths": [str(Path(realtime_sync.__file__).parents[1])],
         "enableTypeIgnoreComments": False,
     }
-    shutil.copy(script, tmp_path)
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    for script in SCRIPTS:
+        shutil.copy(script, tmp_path)
     done = subprocess.run(
         [*command, "--outputjson", "--pythonpath", sys.executable, "--project", str(tmp_path)],
         capture_output=True,
@@ -107,11 +108,15 @@ def test_pyright_finds_the_same_in_a_users_loop(tmp_path: Path) -> None:
         check=False,
         timeout=55,
     )
-    told = json.loads(done.stdout)["generalDiagnostics"]
-    found = [(d["range"]["start"]["line"] + 1, d.get("rule")) for d in told if d["severity"] == "error"]
-    lines = enumerate(script.read_text().splitlines(), 1)
-    expected_ = [(number, text) for number, line in lines for text in re.findall(r"# P: (\w+)", line)]
-    assert sorted(set(found)) == expected_, told
+    told = [d for d in json.loads(done.stdout)["generalDiagnostics"] if d["severity"] == "error"]
+    found = {(Path(d["file"]).name, d["range"]["start"]["line"] + 1, d.get("rule")) for d in told}
+    wanted = {
+        (script.name, number, rule)
+        for script in SCRIPTS
+        for number, line in enumerate(script.read_text().splitlines(), 1)
+        for rule in re.findall(r"# P: (\w+)", line)
+    }
+    assert found == wanted, told
 
 
 @pytest.mark.parametrize(("options", "function"), [(ToolOptions, Toolset.tool), (RunnerOptions, ToolRunner)])

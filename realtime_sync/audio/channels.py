@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Final
 
+from realtime_sync._arguments import answering
 from realtime_sync.audio.pcm import bytes_of, interleaved_bytes, pcm_bytes, samples_of
 from realtime_sync.errors import ConfigurationError
 
@@ -16,6 +17,7 @@ __all__ = ["MOST_CHANNELS", "mixed", "to_channels", "to_mono"]
 MOST_CHANNELS: Final = 64
 
 
+@answering
 def to_mono(pcm: Buffer, channels: int) -> bytes:
     """Mix ``channels`` channels, from 1 to 64, to one: each sample is the average of its frame, rounded down.
 
@@ -40,6 +42,7 @@ def mixed(samples: array[int], channels: int) -> bytes:
     return bytes_of(sum(frame) // channels for frame in zip(*each, strict=True))
 
 
+@answering
 def to_channels(pcm: Buffer, channels: int) -> bytes:
     """Give every one of ``channels`` channels, from 1 to 64, the samples of mono PCM: interleaved s16le at the same
     rate, for a sound card that plays no mono. Any thread.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
+from realtime_sync._arguments import answering
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.errors import ConfigurationError
 
@@ -44,6 +45,7 @@ _ENCODINGS: Final = {
 }
 
 
+@answering
 def duration_ms(size_bytes: int, encoding: str = "audio/pcm", *, rate_hz: int | None = None) -> float:
     """How long ``size_bytes`` of mono audio play, in milliseconds.
 
@@ -59,6 +61,7 @@ def duration_ms(size_bytes: int, encoding: str = "audio/pcm", *, rate_hz: int | 
     return size_bytes * 1000 / (width_bytes * rate_hz)
 
 
+@answering
 def chunks(
     pcm: Buffer | Iterable[Buffer],
     *,

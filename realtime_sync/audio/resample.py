@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from operator import mul
 from typing import TYPE_CHECKING, Final
 
+from realtime_sync._arguments import answered
 from realtime_sync.audio.pcm import bytes_of, pcm_bytes, samples_of, validate_rate
 from realtime_sync.errors import ConfigurationError
 
@@ -28,6 +29,7 @@ _BLOCK_SAMPLES: Final = 16_384
 """Converted at a time: as Python's floats, an hour of audio would fill the memory."""
 
 
+@answered
 class Resampler:
     """Converts a stream of PCM from one sample rate to another, piece by piece.
 

@@ -8,6 +8,7 @@ from struct import error as StructError
 from struct import iter_unpack, pack, unpack_from
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
+from realtime_sync._arguments import answering
 from realtime_sync.audio.channels import MOST_CHANNELS, mixed
 from realtime_sync.audio.g711 import decode_pcma, decode_pcmu
 from realtime_sync.audio.pcm import (
@@ -46,6 +47,7 @@ class _Format(NamedTuple):
     bits: int
 
 
+@answering
 def read_wav(source: str | os.PathLike[str] | IO[bytes] | Buffer, *, rate_hz: int = API_RATE_HZ) -> bytes:
     """Read a WAV as mono PCM at ``rate_hz`` samples a second, ready for ``append_audio_bytes``.
 
@@ -68,6 +70,7 @@ def read_wav(source: str | os.PathLike[str] | IO[bytes] | Buffer, *, rate_hz: in
         raise ConfigurationError(f"{name}: {error}") from None
 
 
+@answering
 def write_wav(target: str | os.PathLike[str] | IO[bytes], pcm: Buffer, *, rate_hz: int = API_RATE_HZ) -> None:
     """Write PCM of ``rate_hz`` samples a second as a 16-bit mono WAV.
 

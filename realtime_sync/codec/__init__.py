@@ -19,6 +19,7 @@ from realtime_sync.codec.decode import (
     decode_server_event,
     decoder,
     server_decoder,
+    watching_decoder,
 )
 from realtime_sync.codec.encode import encode_append, encode_event, encode_fields, event_to_dict, object_to_dict
 from realtime_sync.codec.lenient import oddities
@@ -40,4 +41,5 @@ __all__ = [
     "oddities",
     "server_decoder",
     "structure",
+    "watching_decoder",
 ]

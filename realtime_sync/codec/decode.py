@@ -17,7 +17,9 @@ from realtime_sync.codec.sound import LEAST_BYTES, cut
 from realtime_sync.codec.structure import strict
 from realtime_sync.events import (
     CLIENT_EVENTS,
+    REALTIME,
     SERVER_EVENTS,
+    TRANSLATION,
     ClientEvent,
     Family,
     MalformedEvent,
@@ -35,6 +37,7 @@ __all__ = [
     "decode_server_event",
     "decoder",
     "server_decoder",
+    "watching_decoder",
 ]
 
 Frame = str | bytes | bytearray | memoryview | Mapping[str, Any]
@@ -56,12 +59,38 @@ class Decoder(Protocol[E_co]):
     def __call__(self, frame: Frame) -> E_co: ...  # noqa: D102
 
 
+class _Hooks:
+    """The reading functions of a registry, filled as types come. All decoders of the registry share them."""
+
+    __slots__ = ("forgiving", "ready", "registry", "seen", "sounding")
+
+    def __init__(self, registry: Mapping[str, type[Any]]) -> None:
+        self.registry = registry
+        self.ready: dict[str, Hook] = {}  # type -> strict structure function, from the third time on
+        self.sounding: dict[str, Hook] = {}  # those of `ready` whose class is an `AudioDelta`
+        self.forgiving: dict[str, Hook] = {}
+        self.seen: dict[str, int] = {}  # how often a type was read by the one of `forgiving`
+
+
 def decoder(registry: Mapping[str, type[E]]) -> Decoder[E]:
     """The function that decodes the events of a registry from type to class."""
-    ready: dict[str, Hook] = {}  # type -> strict structure function, filled as types come for the third time
-    sounding: dict[str, Hook] = {}  # those of `ready` whose class is an `AudioDelta`
-    forgiving: dict[str, Hook] = {}
-    seen: dict[str, int] = {}  # how often a type was read by the one of `forgiving`
+    return _decoder(_Hooks(registry), None)
+
+
+@cache
+def _hooks_of(family: Family | None) -> _Hooks:
+    """What all sessions of a family share; ``None`` stands for the two of OpenAI."""
+    return _Hooks(SERVER_EVENTS if family is None else family.server)
+
+
+def _decoder(hooks: _Hooks, odd: Callable[[str], object] | None) -> Decoder[Any]:
+    registry, ready, sounding, forgiving, seen = (
+        hooks.registry,
+        hooks.ready,
+        hooks.sounding,
+        hooks.forgiving,
+        hooks.seen,
+    )
     loads = _loads
 
     def decode(frame: Any) -> Any:
@@ -121,7 +150,12 @@ def decoder(registry: Mapping[str, type[E]]) -> Decoder[E]:
             if issubclass(cls, AudioDelta):
                 sounding[kind] = hook
             ready[kind] = hook
-        return forgiving[kind](raw, None)
+        event = forgiving[kind](raw, None)
+        if odd is not None:
+            faults = oddities(event)
+            if faults:
+                odd(f"{kind} came with {faults}")
+        return event
 
     return decode
 
@@ -130,6 +164,13 @@ def decoder(registry: Mapping[str, type[E]]) -> Decoder[E]:
 def server_decoder(family: Family) -> Decoder[ServerEvent]:
     """The function that decodes what a server of this family sends: only its own types are known."""
     return decoder(family.server)
+
+
+def watching_decoder(family: Family, odd: Callable[[str], object]) -> Decoder[ServerEvent]:
+    """The function that decodes what arrives in a session of this family, and tells ``odd``, on the decoding thread, of
+    each event with fields of the wrong kind, as far as it has read it: the items of a response are read later. The two
+    families of OpenAI are read alike: each has the other's types."""
+    return _decoder(_hooks_of(None if family in (REALTIME, TRANSLATION) else family), odd)
 
 
 @cache
@@ -159,5 +200,7 @@ def _named(decode: Decoder[E], name: str, side: str) -> Decoder[E]:
     return decode
 
 
-decode_server_event: Final[Decoder[ServerEvent]] = _named(decoder(SERVER_EVENTS), "decode_server_event", "server")
+decode_server_event: Final[Decoder[ServerEvent]] = _named(
+    _decoder(_hooks_of(None), None), "decode_server_event", "server"
+)
 decode_client_event: Final[Decoder[ClientEvent]] = _named(decoder(CLIENT_EVENTS), "decode_client_event", "client")

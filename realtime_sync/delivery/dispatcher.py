@@ -173,6 +173,27 @@ class Dispatcher:
             raise self._cause
         return count
 
+    @property
+    def bells(self) -> set[threading.Event]:
+        """Are rung when something has arrived: of those who wait for several dispatchers at once. Any thread."""
+        return self._inbox.bells
+
+    def ready(self) -> bool:
+        """Whether whoever dispatches now would find something: an event, one that is kept for `next`, or the end.
+        Nothing is dispatched; false while another thread dispatches."""
+        if self._kept or self._missed:
+            return True
+        if not self._pump.acquire(blocking=False):
+            return False
+        try:
+            looks = self._inbox.waiting_batches + 1  # one more, for what is idle; one that only wakes has no events
+            while not self._batch and looks:
+                looks -= 1
+                self._refill(0.0)
+            return bool(self._batch) or self._ended
+        finally:
+            self._leave()
+
     def _drain(self, done: Callable[[], bool], tell: Callable[[Exception], object] | None = None) -> int:
         """Dispatch what has arrived by now, until ``done()``, and return how many events that were. The caller holds
         the pump."""
@@ -298,6 +319,8 @@ class Dispatcher:
             return False
         self._average_bytes = size_bytes // len(events)
         self._batch.extend(events)
+        for text in self._inbox.remarks():
+            self.remarks.note(text, answer=False)
         return True
 
     def _end(self) -> None:

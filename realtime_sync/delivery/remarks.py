@@ -18,13 +18,16 @@ class Remarks:
         self._kept: deque[tuple[int, str]] = deque(maxlen=_MOST_KEPT)
         self.count = 0
         """How many there have been: a mark for `since`."""
+        self.answers = 0
+        """How many of them were something that the server said in place of what it was asked for."""
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, *, answer: bool = True) -> None:
         """Remember ``text``."""
         self.count += 1
+        self.answers += answer
         self._kept.append((self.count, text))
 
     def since(self, mark: int) -> str:
         """What was noted since ``count`` was ``mark``, to be put behind another text; empty when nothing was."""
-        texts = [text for number, text in list(self._kept) if number > mark]
+        texts = list(dict.fromkeys(text for number, text in list(self._kept) if number > mark))
         return f"; meanwhile {', and '.join(texts[-_MOST_TOLD:])}" if texts else ""

@@ -16,6 +16,7 @@ from realtime_sync.events.base import WireObject, fields_of
 
 __all__ = [
     "LONGEST_APPEND",
+    "LONGEST_ID",
     "LONGEST_METADATA_KEY",
     "LONGEST_METADATA_VALUE",
     "MOST_METADATA",
@@ -33,6 +34,9 @@ __all__ = [
 
 LONGEST_APPEND: Final = 15 * 2**20
 """The most characters of base64 in one event."""
+
+LONGEST_ID: Final = 32
+"""The most characters of an id that a client gives to an item or a function call."""
 
 MOST_METADATA: Final = 16
 """The most pairs in the metadata of a response."""

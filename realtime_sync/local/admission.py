@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -13,15 +13,13 @@ from realtime_sync._secrets import is_secret
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.client_secrets import ClientSecrets, IssuedSecret
 from realtime_sync.local.config import Kind
-from realtime_sync.local.http import Answer, Head
+from realtime_sync.local.http import Answer, Head, shown_key
 from realtime_sync.local.proxy import Dialled
 from realtime_sync.local.quirks import Quirks
 from realtime_sync.local.replay import Talk
 from realtime_sync.local.request import Request
 
 __all__ = ["Admitted", "Door", "error_answer", "kind_and_model", "refusal_of", "request_of", "subprotocol"]
-
-_KEY_PROTOCOL: Final = "openai-insecure-api-key."
 
 
 @attrs.frozen
@@ -47,7 +45,7 @@ class Door:
 
     def check_key(self, head: Head) -> IssuedSecret | None:
         """What the key that is shown was issued for, where it is a client secret; raises `Refusal` for a wrong one."""
-        offered = _offered_key(head)
+        offered = shown_key(head)
         secret = None if offered is None else self.secrets.find(offered)
         if secret is not None or self.api_key is None:
             return secret
@@ -75,7 +73,7 @@ class Door:
         kind, model = kind_and_model(request, secret)
         if secret is not None and kind != secret.kind:
             return Refusal("invalid_value", f"The client secret is for a {secret.kind} session.")
-        if kind == "transcription" and model:
+        if kind == "transcription" and model and not self.quirks.lenient:
             return Refusal("invalid_model", "You must not provide a model parameter for transcription sessions.")
         if kind != "transcription" and not model and "call_id" not in request.query and not self.quirks.lenient:
             return Refusal("missing_model", "You must provide a model parameter.")
@@ -124,18 +122,6 @@ def refusal_of(answer: Answer) -> Refusal:
 def subprotocol(_: Any, offered: Sequence[Any]) -> Any:
     """The one subprotocol that is spoken, where a browser offers it."""
     return "realtime" if "realtime" in offered else None
-
-
-def _offered_key(head: Head) -> str | None:
-    """The key of a request: as a bearer token, in Azure's header, or in a browser's subprotocol."""
-    scheme, _, token = (head.get("authorization") or "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    if (key := head.get("api-key")) is not None:
-        return key
-    offered = ",".join(head.get_all("sec-websocket-protocol")).split(",")
-    keys = [name.strip().removeprefix(_KEY_PROTOCOL) for name in offered if name.strip().startswith(_KEY_PROTOCOL)]
-    return keys[0] if keys else None
 
 
 def _hidden(name: str, value: str) -> str:

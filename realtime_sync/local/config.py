@@ -14,6 +14,7 @@ __all__ = [
     "merge_session",
     "require_voice",
     "silence_ms",
+    "without_setting",
 ]
 
 JsonObject = dict[str, Any]
@@ -138,6 +139,28 @@ def require_voice(session: JsonObject, voice: Any) -> None:
     """Refuse a voice other than the session's."""
     if voice != session["audio"]["output"]["voice"]:
         raise Refusal("cannot_update_voice", "Cannot update a conversation's voice if assistant audio is present.")
+
+
+def without_setting(event: JsonObject, path: str) -> JsonObject | None:
+    """A client event without the setting that a path (``session.tools[1].type``) leads into: of a list the entry, else
+    the whole setting. ``None`` when it leads into none."""
+    root, *names = path.split(".")
+    if root not in ("session", "response"):
+        return None
+    whole: JsonObject = {**event, root: dict(event[root])}
+    where, known = whole[root], _UNDERSTOOD
+    for name, _, index in (step.partition("[") for step in names):
+        if name == "type" or name not in known or name not in where:
+            return None
+        if known[name] is None:
+            setting = where.pop(name)
+            if index:
+                at = int(index[:-1])
+                where[name] = [*setting[:at], *setting[at + 1 :]]
+            return whole
+        where[name] = where = dict(where[name])
+        known = known[name]
+    return None
 
 
 def _understood(update: Mapping[str, Any], known: Mapping[str, Any] = _UNDERSTOOD) -> JsonObject:

@@ -117,7 +117,7 @@ class Connection:
         if admitted.dialled is not None:
             return Proxied(admitted.dialled, self.outbox)
         if admitted.talk is not None:
-            return Replay(admitted.talk, self.outbox, options.failed, options.replay_speed)
+            return Replay(admitted.talk, self.outbox, options.failed, options.replay_speed, self._cut)
         kind, model = kind_and_model(request, admitted.secret)
         preset = admitted.secret.session if admitted.secret is not None else None
         return Session(kind, model, self.outbox, options, request, preset)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from realtime_sync.local.arguments import arguments_for
 from realtime_sync.local.script import Output, ToolCall, Turn
 
 __all__ = ["default_reply"]
@@ -23,7 +24,7 @@ def default_reply(turn: Turn) -> Output:
     text = turn.text
     tool = _wanted_tool(turn, text)
     if tool is not None:
-        return ToolCall(tool["name"], _arguments(tool.get("parameters") or {}, text))
+        return ToolCall(tool["name"], arguments_for(tool.get("parameters") or {}, text))
     return f"You said: {text}" if text else "Hello! What can I do for you?"
 
 
@@ -51,29 +52,3 @@ def _topic(name: str) -> set[str]:
 def _words(text: str) -> list[str]:
     """Words in lower case; ``getWeather`` and ``get_weather`` are two words each."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])|[\W_]+", " ", text).lower().split()
-
-
-def _arguments(schema: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """Arguments that fit the schema's required properties, out of the text where it offers any."""
-    properties = schema.get("properties") or {}
-    return {name: _value(properties.get(name) or {}, text) for name in schema.get("required") or properties}
-
-
-def _value(schema: Mapping[str, Any], text: str) -> Any:
-    kind = schema.get("type")
-    if schema.get("enum"):
-        said = (value for value in schema["enum"] if str(value).lower() in text.lower())
-        return next(said, schema["enum"][0])
-    if kind in ("number", "integer"):
-        found = re.search(r"-?\d+(?:\.\d+)?", text)
-        number = float(found.group()) if found else 0.0
-        return int(number) if kind == "integer" or number.is_integer() else number
-    if kind == "boolean":
-        return True
-    if kind == "array":
-        return []
-    if kind == "object":
-        return _arguments(schema, text)
-    # A name in the middle of the sentence is the likeliest word to be asked about, else the last word.
-    words = re.findall(r"\w+", text)
-    return next((word for word in reversed(words[1:]) if word[0].isupper()), words[-1] if words else "")

@@ -14,11 +14,12 @@ import attrs
 
 from realtime_sync._deadline import Deadline
 
-__all__ = ["Answer", "Head", "HttpFault", "read_body", "read_head", "send_answer"]
+__all__ = ["Answer", "Head", "HttpFault", "read_body", "read_head", "send_answer", "shown_key"]
 
 _MOST_HEAD_BYTES: Final = 64 * 1024
 _MOST_BODY_BYTES: Final = 64 * 1024 * 1024
 _PIECE_BYTES: Final = 64 * 1024
+_KEY_PROTOCOL: Final = "openai-insecure-api-key."
 
 
 class HttpFault(Exception):
@@ -130,6 +131,18 @@ def send_answer(sock: socket.socket, answer: Answer, deadline: Deadline) -> None
     lines = [f"HTTP/1.1 {answer.status} {phrase}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     sock.settimeout(deadline.remaining())
     sock.sendall("\r\n".join(lines).encode("latin-1") + payload)
+
+
+def shown_key(head: Head) -> str | None:
+    """The key of a request: as a bearer token, in Azure's header, or in a browser's subprotocol."""
+    scheme, _, token = (head.get("authorization") or "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    if (key := head.get("api-key")) is not None:
+        return key
+    offered = ",".join(head.get_all("sec-websocket-protocol")).split(",")
+    keys = [name.strip().removeprefix(_KEY_PROTOCOL) for name in offered if name.strip().startswith(_KEY_PROTOCOL)]
+    return keys[0] if keys else None
 
 
 def _receive(sock: socket.socket, deadline: Deadline) -> bytes:

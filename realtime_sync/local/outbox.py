@@ -46,6 +46,12 @@ class Outbox:
         """Whether the connection is closed."""
         return self._websocket.close_code is not None
 
+    @property
+    def goodbye(self) -> tuple[int, str]:
+        """Code and reason with which the connection was closed; 1006 where it was cut."""
+        code = self._websocket.close_code
+        return 1006 if code is None else code, self._websocket.close_reason or ""
+
     def put(self, message: str | bytes) -> None:
         """Send a message after those already here; without effect once a close was put."""
         with self._changed:
@@ -72,6 +78,12 @@ class Outbox:
         """Block while too much waits for a peer that does not read."""
         with self._changed:
             while self._waiting_bytes > _HIGH_WATER_BYTES and not self._ended and not stopped():
+                self._changed.wait(SLICE_S)
+
+    def wait_until_sent(self) -> None:
+        """Block until all that was put has been sent, or the connection is gone."""
+        with self._changed:
+            while self._waiting_bytes and not self._ended:
                 self._changed.wait(SLICE_S)
 
     def _run(self) -> None:

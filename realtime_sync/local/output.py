@@ -263,6 +263,8 @@ class McpCallItem(ArgumentsItem):
             # These three carry no response_id.
             self._response.core.emit(event_type, item_id=self.stored.id, output_index=self._index)
         else:
+            if "delta" in fields:  # documented for these deltas alone: padding, so that none tells its length
+                fields["obfuscation"] = "x" * (2 * _ARGUMENTS_CHUNK - len(fields["delta"]))
             super()._emit(event_type, whole=whole, **fields)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.local.checks import Refusal
-from realtime_sync.local.http import Answer, Head
+from realtime_sync.local.http import Answer, Head, shown_key
 from realtime_sync.local.outbox import Outbox
 from realtime_sync.recording.recorder import Recorder, Tap
 
@@ -23,6 +25,10 @@ _TIMEOUT_S: Final = 10.0
 _CLOSE_TIMEOUT_S: Final = 2.0
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _PASSED_ON: Final = ("openai-beta", "openai-organization", "openai-project", "openai-safety-identifier", "user-agent")
+_NORMAL: Final = 1000
+_CLOSES_OF_CLIENTS: Final = range(3000, 5000)
+_SECRETS: Final = ("/realtime/translations/client_secrets", "/realtime/client_secrets")
+_KEPT_SECRETS: Final = 100
 _ENDPOINTS: Final = ("/realtime/translations", "/realtime")
 
 
@@ -38,6 +44,7 @@ class Upstream:
         self._base = f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._query = parts.query
         self._key = key
+        self._issued: deque[str] = deque(maxlen=_KEPT_SECRETS)  # client secrets that were asked for here
         self.recorder = recorder
 
     def __repr__(self) -> str:
@@ -54,9 +61,7 @@ class Upstream:
             return _error(404, f"Invalid URL ({head.method} {head.path})")
         query = "&".join(filter(None, (self._query, urlencode(head.query))))
         url = self._base + endpoint + (f"?{query}" if query else "")
-        headers = {name: value for name in _PASSED_ON if (value := head.get(name)) is not None}
-        if self._key is not None:
-            headers["Authorization"] = f"Bearer {self._key}"
+        headers = self._headers(head)
         try:
             websocket: Any = connect(
                 url,
@@ -75,8 +80,43 @@ class Upstream:
             body = (answer.body or b"").decode(errors="replace")
             return Answer(answer.status_code, body, {"Content-Type": kind, **kept})
         except (OSError, WebSocketException) as error:
-            return _error(502, f"The server that is recorded cannot be reached: {type(error).__name__}.")
+            return _unreachable(error)
         return Dialled(websocket, self.recorder.tap(url) if self.recorder is not None else None)
+
+    def post(self, head: Head, body: bytes) -> Answer:
+        """Ask the server for a client secret, as a client asked here: a connection that shows it is passed on with it,
+        in the place of the key."""
+        from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+        parts = urlsplit(self._base)
+        path = next(name for name in _SECRETS if head.path.rstrip("/").endswith(name))
+        target = f"{parts.path}{path}{f'?{self._query}' if self._query else ''}"
+        headers = {**self._headers(head), "Content-Type": head.get("content-type") or "application/json"}
+        dial = HTTPSConnection if parts.scheme == "wss" else HTTPConnection
+        connection = dial(parts.netloc, timeout=_TIMEOUT_S)
+        try:
+            connection.request("POST", target, body, headers)
+            answer = connection.getresponse()
+            text = answer.read().decode(errors="replace")
+        except (OSError, HTTPException) as error:
+            return _unreachable(error)
+        finally:
+            connection.close()
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            self._issued.append(str(json.loads(text)["value"]))
+        return Answer(answer.status, text, {"Content-Type": answer.headers.get("Content-Type", "application/json")})
+
+    def issued(self, head: Head) -> bool:
+        """Whether a client shows a secret that was asked for here."""
+        return shown_key(head) in self._issued
+
+    def _headers(self, head: Head) -> dict[str, str]:
+        """What goes to the server of a client's headers, and the key: ours, or a client secret that we asked for."""
+        headers = {name: value for name in _PASSED_ON if (value := head.get(name)) is not None}
+        key = shown_key(head) if self.issued(head) else self._key
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        return headers
 
 
 class Dialled:
@@ -126,8 +166,13 @@ class Proxied:
 
     def end(self) -> list[threading.Thread]:
         """The client is gone; the thread that has yet to notice."""
+        code, reason = self._outbox.goodbye
+        if self._tap is not None:
+            self._tap.close("out", code, reason)
         # Not within the closing handshake of the server, which may take its time.
-        closing = threading.Thread(target=self._websocket.close, name=f"{self._thread.name}-close", daemon=True)
+        say = (code, reason) if code == _NORMAL or code in _CLOSES_OF_CLIENTS else ()
+        name = f"{self._thread.name}-close"
+        closing = threading.Thread(target=self._websocket.close, args=say, name=name, daemon=True)
         closing.start()
         return [self._thread, closing]
 
@@ -144,7 +189,14 @@ class Proxied:
         except ConnectionClosed:
             received = self._websocket.close_code
             code = received if received is not None and received not in (1005, 1006) else 1011
-            self._outbox.close(code, self._websocket.close_reason or "")
+            reason = self._websocket.close_reason or ""
+            if self._tap is not None:
+                self._tap.close("in", code, reason)
+            self._outbox.close(code, reason)
+
+
+def _unreachable(error: Exception) -> Answer:
+    return _error(502, f"The server that is recorded cannot be reached: {type(error).__name__}.")
 
 
 def _error(status: int, message: str) -> Answer:

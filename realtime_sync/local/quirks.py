@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from realtime_sync._arguments import answered
 from realtime_sync.local.beta import event_in_beta
 
 __all__ = ["Quirks"]
@@ -13,6 +14,7 @@ __all__ = ["Quirks"]
 JsonObject = dict[str, Any]
 
 
+@answered
 @attrs.frozen(kw_only=True)
 class Quirks:
     """Departures of other servers from the protocol, all off by default.
@@ -22,8 +24,9 @@ class Quirks:
     ``confirm`` off leaves out whatever only confirms a client event (session.updated, conversation.item.added, ...);
     ``item_created_only`` sends one ``conversation.item.created`` in the place of added and done; ``whole_arguments``
     sends function arguments without deltas; ``code_in_type`` puts an error's code into its ``type``;
-    ``error_as_string`` makes ``error`` a string; ``lenient`` accepts unknown fields of client events, a session
-    without its type and other rates of audio; ``rate_hz`` is the rate of PCM in both directions; ``event_ids`` off
+    ``error_as_string`` makes ``error`` a string; ``lenient`` accepts unknown fields of client events, settings
+    with values of other dialects (and leaves them out), a session without its type, a transcription session that names
+    a model and other rates of audio; ``rate_hz`` is the rate of PCM in both directions; ``event_ids`` off
     leaves ``event_id`` out of every event; ``late_authentication`` upgrades the connection with a wrong key too, then
     sends an error and closes with 3000.
     """

@@ -10,12 +10,14 @@ from typing import Any, Final
 from realtime_sync._deadline import Deadline
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.outbox import Outbox
-from realtime_sync.recording.message import Message, audio_length, is_hidden, restored, strings_of
+from realtime_sync.recording.message import Close, Message, audio_length, is_hidden, restored, strings_of
 
 __all__ = ["Replay", "ReplayDifference", "Talk"]
 
 JsonObject = dict[str, Any]
 _APPENDS: Final = frozenset({"input_audio_buffer.append", "session.input_audio_buffer.append"})
+_NOT_SENT: Final = (1005, 1006, 1015)
+"""Codes that stand for a connection without a close frame."""
 _NAMED_BY_THE_USER: Final = ("prompt.id", "voice.id")
 
 
@@ -27,10 +29,12 @@ class Talk:
     """One connection of a recording, made ready to be played.
 
     ``expected`` are the client's events but its audio, in order. ``steps`` are the server's messages, each with what it
-    waits for: so many of those events, and so many characters of audio.
+    waits for: so many of those events, and so many characters of audio. ``close`` is how the server ended it, if that
+    was written down.
     """
 
-    def __init__(self, messages: list[Message]) -> None:
+    def __init__(self, messages: list[Message], close: Close | None = None) -> None:
+        self.close = close if close is not None and close.direction == "to_client" else None
         self.expected: list[JsonObject | str] = []
         self.steps: list[tuple[Message, int, int]] = []
         self.server_ids: set[str] = set()
@@ -47,6 +51,7 @@ class Talk:
                 audio += audio_length(str(message.event.get("audio") or ""))
             else:
                 self.expected.append(message.event)
+        self.audio = audio
 
 
 class Replay:
@@ -59,12 +64,18 @@ class Replay:
     """
 
     def __init__(
-        self, talk: Talk, outbox: Outbox, failed: Callable[[BaseException], None], speed: float | None
+        self,
+        talk: Talk,
+        outbox: Outbox,
+        failed: Callable[[BaseException], None],
+        speed: float | None,
+        cut: Callable[[], None],
     ) -> None:
         self._talk = talk
         self._outbox = outbox
         self._keep_failure = failed
         self._speed = speed
+        self._cut = cut
         # Guards all below; notified of every change.
         self._changed = threading.Condition()
         self._matched = 0
@@ -124,16 +135,30 @@ class Replay:
         before_s = 0.0
         for message, events, audio in self._talk.steps:
             with self._changed:
-                self._changed.wait_for(
-                    lambda: self._ended or self._failed or (self._matched >= events and self._audio >= audio)  # noqa: B023
-                )
-                if self._speed is not None:
-                    pause = Deadline(max(0.0, message.at_s - before_s) / self._speed)
-                    self._changed.wait_for(lambda: self._ended or self._failed, pause.remaining())
-                if self._ended or self._failed:
+                if not self._comes_to_locked(events, audio, message.at_s - before_s):
                     return
                 before_s = message.at_s
                 self._outbox.put(self._translated(message))
+        close = self._talk.close
+        if close is None:
+            return
+        with self._changed:
+            ends = self._comes_to_locked(len(self._talk.expected), self._talk.audio, close.at_s - before_s)
+        if ends and close.code in _NOT_SENT:
+            self._outbox.wait_until_sent()
+            self._cut()
+        elif ends:
+            self._outbox.close(close.code, close.reason)
+
+    def _comes_to_locked(self, events: int, audio: int, pause_s: float) -> bool:
+        """Wait until the client has sent so much and the time has passed; False when it is all over before."""
+        self._changed.wait_for(
+            lambda: self._ended or self._failed or (self._matched >= events and self._audio >= audio)
+        )
+        if self._speed is not None:
+            pause = Deadline(max(0.0, pause_s) / self._speed)
+            self._changed.wait_for(lambda: self._ended or self._failed, pause.remaining())
+        return not (self._ended or self._failed)
 
     def _translated(self, message: Message) -> str:
         """A message of the recording with the ids that this client made up."""

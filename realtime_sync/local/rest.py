@@ -6,16 +6,18 @@ from realtime_sync.local.admission import Door, error_answer, is_realtime
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.control import PREFIX, Control
 from realtime_sync.local.http import Answer, Head
+from realtime_sync.local.proxy import Upstream
 
 __all__ = ["Rest"]
 
 
 class Rest:
-    """Answers what is no upgrade. May be called from any thread."""
+    """Answers what is no upgrade; client secrets are those of the ``upstream`` where there is one. Any thread."""
 
-    def __init__(self, door: Door, control: Control) -> None:
+    def __init__(self, door: Door, control: Control, upstream: Upstream | None) -> None:
         self._door = door
         self._control = control
+        self._upstream = upstream
 
     def answer(self, head: Head, body: bytes) -> Answer:
         """The answer to a request."""
@@ -45,6 +47,8 @@ class Rest:
             secret = self._door.check_key(head)
         except Refusal as fault:
             return error_answer(401, fault)
+        if self._upstream is not None:
+            return self._upstream.post(head, body)
         if secret is not None:
             return error_answer(401, Refusal("invalid_api_key", "A client secret cannot create another one."))
         try:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import attrs
 
+from realtime_sync._arguments import answered
 from realtime_sync.errors import ConfigurationError, RealtimeTimeout
 
 __all__ = [
@@ -74,6 +75,7 @@ class Gate:
         return self._opened.is_set()
 
 
+@answered
 @attrs.frozen
 class ToolCall:
     """The model calls a function of the session. ``arguments`` is an object, or text as it shall be sent (to try what
@@ -89,6 +91,7 @@ class ToolCall:
         return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments, ensure_ascii=False)
 
 
+@answered
 @attrs.frozen
 class Say:
     """A message of the assistant. ``audio`` is its speech (16-bit little-endian mono PCM at 24 kHz); ``None`` asks the
@@ -98,6 +101,7 @@ class Say:
     audio: bytes | None = attrs.field(default=None, repr=False)
 
 
+@answered
 @attrs.frozen
 class McpToolCall:
     """The model calls a tool of an MCP server, which answers with ``output`` or fails with ``error`` (its text)."""
@@ -110,6 +114,7 @@ class McpToolCall:
     approval_request_id: str | None = None
 
 
+@answered
 @attrs.frozen
 class McpApproval:
     """The model asks the user whether it may call a tool of an MCP server."""
@@ -119,6 +124,7 @@ class McpApproval:
     arguments: Mapping[str, Any] = attrs.field(factory=dict)
 
 
+@answered
 @attrs.frozen
 class Failure:
     """What goes wrong: the error of a response that fails, or of a transcription."""
@@ -128,6 +134,7 @@ class Failure:
     type: str = "server_error"
 
 
+@answered
 @attrs.frozen
 class Transcript:
     """What one commit of the user's audio says, for ``transcripts``; a plain string is short for it.
@@ -144,6 +151,7 @@ Output = str | Say | ToolCall | McpToolCall | McpApproval
 """One item of a response; a string is a message."""
 
 
+@answered
 @attrs.frozen
 class Reply:
     """One response of the model: its items in order (``text``, then ``tool_calls``, then ``output``), how it ends, and

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import ConfigurationError
@@ -49,6 +50,7 @@ _LOG: Final = logging.getLogger("realtime_sync.local")
 _KEPT_FAILURES: Final = 1_000
 
 
+@answered
 class LocalServer:
     """A protocol-faithful Realtime server for trying and testing: no key, no network, no cost.
 
@@ -137,7 +139,14 @@ class LocalServer:
         )
         secrets = ClientSecrets(self._options.ids, expires_after_s, self._options.quirks.rate_hz)
         self._door = Door(api_key, secrets, self._options.quirks)
-        self._rest = Rest(self._door, Control(self))
+        if record is not None and upstream is None:
+            raise ConfigurationError("record writes down what is said to an upstream: give that too")
+        self._recorder = Recorder(record) if isinstance(record, (str, os.PathLike)) else None
+        self._upstream = None
+        if upstream is not None:
+            key = upstream_key if upstream_key is not None else os.environ.get("OPENAI_API_KEY")
+            self._upstream = Upstream(upstream, key, record if isinstance(record, Recorder) else self._recorder)
+        self._rest = Rest(self._door, Control(self), self._upstream)
         self._certificates = None
         if tls:
             from realtime_sync.local.certificates import Certificates
@@ -148,14 +157,7 @@ class LocalServer:
         self._listener = Listener(
             host, port, ssl_context, ping_interval_s, admit=self._admit, serve=self._serve, answer=self._rest.answer
         )
-        if record is not None and upstream is None:
-            raise ConfigurationError("record writes down what is said to an upstream: give that too")
-        self._recorder = Recorder(record) if isinstance(record, (str, os.PathLike)) else None
         self._talks: Iterator[Talk] = iter(())
-        self._upstream = None
-        if upstream is not None:
-            key = upstream_key if upstream_key is not None else os.environ.get("OPENAI_API_KEY")
-            self._upstream = Upstream(upstream, key, record if isinstance(record, Recorder) else self._recorder)
         # Guards the number of the last connection.
         self._lock = threading.Lock()
         self._connections = 0
@@ -168,12 +170,15 @@ class LocalServer:
         What clients send is compared with the recording: ids that they make up may be others, audio counts by its
         length. The first difference closes the connection with code 4000, says in an error where it is, and is kept
         in `failures`, so that `assert_done` and ``strict`` raise it. ``speed`` paces the messages at so many times the
-        recorded speed, ``None`` sends each once the client has sent what came before it. ``options`` are further
+        recorded speed, ``None`` sends each once the client has sent what came before it. Where the server closed, or
+        the connection was lost, that comes again with its code and reason. ``options`` are further
         arguments of the server. Raises `ConfigurationError` when the file is no recording.
         """
         if speed is not None and speed <= 0:
             raise ConfigurationError("speed must be above 0; None is as fast as possible")
-        talks = [Talk(messages) for messages in Recording.load(path).connections]
+        recording = Recording.load(path)
+        numbered = zip(sorted(recording.urls), recording.connections, strict=True)
+        talks = [Talk(messages, recording.closes.get(number)) for number, messages in numbered]
         server = cls(**options)
         # What comes after them is new where there is somebody to ask; else they begin again.
         server._talks = iter(talks) if server._upstream is not None else itertools.cycle(talks)
@@ -384,7 +389,8 @@ class LocalServer:
     def _pass_on(self, head: Head, request: Request) -> Admitted | Answer:
         assert self._upstream is not None
         try:
-            self._door.check_key(head)
+            if not self._upstream.issued(head):
+                self._door.check_key(head)
         except Refusal as fault:
             return error_answer(401, fault)
         dialled = self._upstream.dial(head)

@@ -7,13 +7,13 @@ import math
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync.codec import decode_client_event
 from realtime_sync.local.beta import event_from_beta, param_in_beta
 from realtime_sync.local.checks import Refusal, number
-from realtime_sync.local.config import Kind, default_session, merge_session
+from realtime_sync.local.config import Kind, default_session, merge_session, without_setting
 from realtime_sync.local.core import Core, Options
 from realtime_sync.local.faults import ScriptedRefusal
 from realtime_sync.local.outbox import Outbox
@@ -23,6 +23,9 @@ from realtime_sync.local.shapes import check_request, check_translation_request
 from realtime_sync.local.translation import TranslationRequests
 
 __all__ = ["Session", "parse_frame"]
+
+_OF_ANOTHER_DIALECT: Final = ("invalid_value", "missing_required_parameter", "array_above_max_length")
+"""How the checks refuse a value that has another shape or name elsewhere; one of the wrong type is a mistake."""
 
 
 class Session:
@@ -127,8 +130,22 @@ class Session:
             return self._checked_beta(raw)
         if lenient and isinstance(raw.get("session"), dict):
             raw = {**raw, "session": {"type": self._core.config["type"], **raw["session"]}}
-        self._check(raw, lenient=lenient)
-        return raw
+        return self._verified(raw)
+
+    def _verified(self, event: dict[str, Any]) -> dict[str, Any]:
+        """An event that is as it should be; a lenient server first leaves out each setting whose value another
+        dialect has."""
+        lenient = self._core.options.quirks.lenient
+        while True:
+            try:
+                self._check(event, lenient=lenient)
+                return event
+            except Refusal as refusal:
+                foreign = lenient and refusal.code in _OF_ANOTHER_DIALECT
+                rest = without_setting(event, refusal.param or "") if foreign else None
+                if rest is None:
+                    raise
+                event = rest
 
     def _checked_beta(self, raw: dict[str, Any]) -> dict[str, Any]:
         """An event of the older dialect as one of today."""
@@ -140,7 +157,7 @@ class Session:
         try:
             if temperature is not None:
                 number(0.6, 1.2)(temperature, f"{root}.temperature", False)
-            self._check(event, lenient=self._core.options.quirks.lenient)
+            event = self._verified(event)
         except Refusal as refusal:
             raise Refusal(refusal.code, refusal.message, param_in_beta(refusal.param, raw), type=refusal.type) from None
         if temperature is not None and root == "session":

@@ -58,7 +58,7 @@ from realtime_sync.events import (
     UserMessage,
     WireObject,
 )
-from realtime_sync.events.facts import Fact, facts_of
+from realtime_sync.events.facts import LONGEST_ID, Fact, facts_of
 from realtime_sync.local.checks import (
     Check,
     Refusal,
@@ -79,7 +79,6 @@ __all__ = ["VOICES", "check_request", "check_translation_request"]
 
 VOICES: Final = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
 
-_LONGEST_ID: Final = 32
 _LONGEST_EVENT_ID: Final = 512
 _LONGEST_MS: Final = 3_600_000
 
@@ -195,7 +194,7 @@ _SESSION: Final = tagged(
 )
 
 _ITEM: Final[Mapping[str, Check]] = {
-    "id": text(_LONGEST_ID),
+    "id": text(LONGEST_ID),
     "object": choice("realtime.item"),
     "status": choice("completed", "incomplete", "in_progress"),
 }
@@ -237,7 +236,7 @@ _ITEMS: Final = tagged(
     "type",
     {
         "message": _MESSAGE,
-        "function_call": _of(FunctionCall, call_id=text(_LONGEST_ID), **_ITEM),
+        "function_call": _of(FunctionCall, call_id=text(LONGEST_ID), **_ITEM),
         "function_call_output": _of(FunctionCallOutput, **_ITEM),
         "mcp_approval_response": _of(McpApprovalResponse, **_ID),
         "mcp_approval_request": _of(McpApprovalRequest, **_ID),

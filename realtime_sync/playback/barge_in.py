@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from realtime_sync._arguments import answered
+from realtime_sync._latest import Latest
 from realtime_sync.errors import RealtimeError
 from realtime_sync.events import (
     InputAudioBufferSpeechStarted,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["BargeIn", "Cut", "Interruption"]
 
 _log = logging.getLogger("realtime_sync")
+_MOST_SPEAKING: Final = 256  # more than speak at once: a server may never tell the end of one
 
 
 @attrs.frozen
@@ -51,6 +54,7 @@ class Interruption:
         return bool(self.cuts or self.response_ids)
 
 
+@answered
 class BargeIn:
     """Lets the user interrupt: when speech starts (``input_audio_buffer.speech_started``), or by `interrupt`, here or
     of the session.
@@ -76,7 +80,7 @@ class BargeIn:
         self._server_interrupts = server_interrupts
         self._on_interrupt = on_interrupt
         self._lock = threading.Lock()  # guards _speaking
-        self._speaking: dict[str | None, None] = {}  # responses with audio that are not done, in order
+        self._speaking: dict[str | None, None] = Latest(_MOST_SPEAKING)  # with audio and not done, in order
         session.on(ResponseCreated, self._response_created)
         session.on(ResponseDone, self._response_done)
         session.on(InputAudioBufferSpeechStarted, self._speech_started)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from realtime_sync._arguments import answered
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync.audio import Resampler, encode_pcma, encode_pcmu, to_mono
 from realtime_sync.audio.pcm import validate_rate
@@ -50,6 +51,7 @@ class _Piece:
         return self.data if numbers is None or numbers.itemsize == 1 else numbers
 
 
+@answered
 class MicrophoneFeed:
     """Takes what a microphone's callback hands over, and sends it from a thread of its own.
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
+from realtime_sync._latest import Latest
 from realtime_sync.errors import ConfigurationError, InvalidEvent
 from realtime_sync.events import (
     ResponseCreated,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["AudioChunk", "HeardPart", "PlaybackTracker"]
 
 _log = logging.getLogger("realtime_sync")
+_MOST_KEPT: Final = 256
+"""Of responses whose end is not told, and of parts that are not reported as played to their end."""
 _SILENCE: Final = {"pcmu": b"\xff", "pcma": b"\xd5"}  # of PCM it is 0
 
 
@@ -102,6 +106,7 @@ class HeardPart:
     over: bool
 
 
+@answered
 class PlaybackTracker:
     """Hands the model's audio to a player, in order, and counts what was played of each content part.
 
@@ -127,8 +132,8 @@ class PlaybackTracker:
         self._changed = threading.Condition()  # guards all below; notified when a chunk comes or nothing more will
         self._chunks: deque[tuple[_Part, bytes]] = deque()
         self._parts: list[_Part] = []
-        self._sounds: dict[str | None, Sound] = {}  # of the responses that have a format of their own
-        self._dropped: set[str | None] = set()
+        self._sounds: dict[str | None, Sound] = Latest(_MOST_KEPT)  # of the responses that have a format of their own
+        self._dropped: dict[str | None, None] = Latest(_MOST_KEPT)  # responses of which nothing more is played
         self._last_sound: Sound | None = None  # what `read` gave last: silence goes on in it
         self._closed = False
 
@@ -192,7 +197,8 @@ class PlaybackTracker:
         with self._changed:
             for part in self._parts:
                 part.complete = part.complete or response_id is None or part.response_id in (response_id, None)
-            self._dropped -= {response_id, None}  # None: a server that leaves the id out of its deltas
+            for known in (response_id, None):  # None: a server that leaves the id out of its deltas
+                self._dropped.pop(known, None)
             self._sounds.pop(response_id, None)
 
     def _part_locked(self, event: ResponseOutputAudioDelta, config: Any) -> _Part:
@@ -203,6 +209,9 @@ class PlaybackTracker:
         # What has sounded to its end, with all other parts of its item, needs no bookkeeping any more.
         going = {part.item_id for part in self._parts if not part.over} | {item_id}
         self._parts = [part for part in self._parts if part.item_id in going]
+        spare = len(self._parts) - _MOST_KEPT  # of a player that does not report what it has played
+        silent = [part for part in self._parts if part.complete and part.taken == part.received][: max(0, spare)]
+        self._parts = [part for part in self._parts if part not in silent]
         sound = self._sounds.get(event.response_id) or Facts.of(config).output
         self._parts.append(_Part(event.response_id, item_id, content_index, sound))
         return self._parts[-1]
@@ -294,7 +303,7 @@ class PlaybackTracker:
     def drop(self, response_id: str | None) -> None:
         """Leave out what comes from now on of a response, until it is done."""
         with self._changed:
-            self._dropped.add(response_id)
+            self._dropped[response_id] = None
 
     def flush(self) -> list[HeardPart]:
         """Stop playing: forget the chunks that were not taken, leave out what still comes of their responses, call
@@ -305,7 +314,7 @@ class PlaybackTracker:
             for part in cut:
                 part.flushed = True
                 if not part.complete:
-                    self._dropped.add(part.response_id)
+                    self._dropped[part.response_id] = None
         if self._on_flush is not None:
             try:
                 self._on_flush()

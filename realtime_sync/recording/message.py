@@ -13,6 +13,7 @@ from realtime_sync._secrets import SECRET_FIELDS, is_secret
 
 __all__ = [
     "REDACTED",
+    "Close",
     "Message",
     "audio_length",
     "elided",
@@ -48,6 +49,18 @@ class Message:
         """The type of the event; empty where there is none."""
         kind = self.event.get("type") if isinstance(self.event, dict) else None
         return kind if isinstance(kind, str) else ""
+
+
+@attrs.frozen
+class Close:
+    """How a connection ended. ``direction`` tells who closed it: ``to_client`` the server, ``to_server`` the client.
+    ``code`` and ``reason`` are those of the close frame; 1006 where the connection was lost without one."""
+
+    at_s: float
+    direction: Direction
+    code: int
+    reason: str = ""
+    connection: int = 1
 
 
 def redacted(value: Any) -> Any:

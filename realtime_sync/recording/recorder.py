@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from realtime_sync._arguments import answered
 from realtime_sync._deadline import now
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.recording.message import Direction, elided, redacted, url_without_secrets
@@ -19,12 +20,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder", "Tap"]
 
-Tap = Callable[[Literal["in", "out"], "str | bytes"], None]
-"""Takes each message of one connection: ``in`` from the server, ``out`` to it."""
-
 _DIRECTIONS: Final[dict[str, Direction]] = {"in": "to_client", "out": "to_server"}
 
 
+class Tap:
+    """Writes down one connection. Any thread."""
+
+    def __init__(self, write: Callable[[str, dict[str, Any]], None], event_of: Callable[[str], Any]) -> None:
+        self._write = write
+        self._event_of = event_of
+        self._closed = False
+
+    def __call__(self, direction: Literal["in", "out"], text: str | bytes) -> None:
+        """Write a message: ``in`` from the server, ``out`` to it."""
+        shown = self._event_of(text.decode(errors="replace") if isinstance(text, bytes) else text)
+        self._write(direction, {"event": shown})
+
+    def close(self, direction: Literal["in", "out"], code: int, reason: str = "") -> None:
+        """The connection has ended, by a close of the server (``in``) or of the client (``out``) with this code, or
+        without one: 1006. Only the first call counts."""
+        first, self._closed = not self._closed, True
+        if first:
+            self._write(direction, {"close": {"code": code, "reason": reason}})
+
+
+@answered
 class Recorder:
     """Writes messages to a file as lines of JSON, each at once, so that a crash loses nothing that came before it.
 
@@ -52,7 +72,8 @@ class Recorder:
             raise ConfigurationError(f"cannot record to {str(self.path)!r}: {error.strerror}") from error
 
     def tap(self, url: str = "") -> Tap:
-        """What takes the messages of one more connection, for `RealtimeSession.add_tap`; ``url`` is where it goes."""
+        """What takes the messages of one more connection, for `RealtimeSession.add_tap`; ``url`` is where it goes.
+        Its ``close(direction, code, reason)`` writes how the connection ended."""
         start_s = now()
         with self._lock:
             self._connections += 1
@@ -60,11 +81,10 @@ class Recorder:
         started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
         self._write({"connection": number, "url": url_without_secrets(url), "started_at": started})
 
-        def take(direction: Literal["in", "out"], text: str | bytes) -> None:
-            event = self._shown(text.decode(errors="replace") if isinstance(text, bytes) else text)
-            self._write({"connection": number, "direction": _DIRECTIONS[direction], "event": event}, start_s)
+        def write(direction: str, what: dict[str, Any]) -> None:
+            self._write({"connection": number, "direction": _DIRECTIONS[direction], **what}, start_s)
 
-        return take
+        return Tap(write, self._shown)
 
     def close(self) -> None:
         """Close the file. Idempotent; what comes later is not written."""

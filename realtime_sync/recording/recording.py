@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.recording.message import Message
+from realtime_sync.recording.message import Close, Message
 
 __all__ = ["Recording"]
 
@@ -18,12 +18,14 @@ __all__ = ["Recording"]
 @attrs.frozen
 class Recording:
     """The messages of a file, in order. ``urls`` maps the number of each connection to what was dialled, without
-    secrets. ``cut`` tells that lines could not be read: the end of a talk whose program crashed."""
+    secrets; ``closes`` maps it to how that ended, where that was written down. ``cut`` tells that lines could not be
+    read: the end of a talk whose program crashed."""
 
     path: Path
     messages: list[Message]
     urls: dict[int, str]
     cut: bool = False
+    closes: dict[int, Close] = attrs.field(factory=dict)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recording:
@@ -33,7 +35,10 @@ class Recording:
             lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
         except OSError as error:
             raise ConfigurationError(f"cannot read the recording {str(path)!r}: {error.strerror}") from error
-        messages, urls, cut = [], {}, False
+        messages: list[Message] = []
+        urls: dict[int, str] = {}
+        closes: dict[int, Close] = {}
+        cut = False
         for line in filter(None, lines):
             try:
                 found = _line(json.loads(line))
@@ -42,11 +47,13 @@ class Recording:
                 continue
             if isinstance(found, Message):
                 messages.append(found)
+            elif isinstance(found, Close):
+                closes[found.connection] = found
             else:
                 urls[found[0]] = found[1]
         if not urls:
             raise ConfigurationError(f"{str(path)!r} is no recording")
-        return cls(path, messages, urls, cut)
+        return cls(path, messages, urls, cut, closes)
 
     @property
     def connections(self) -> list[list[Message]]:
@@ -54,9 +61,15 @@ class Recording:
         return [[message for message in self.messages if message.connection == number] for number in sorted(self.urls)]
 
 
-def _line(raw: Any) -> Message | tuple[int, str]:
+def _line(raw: Any) -> Message | Close | tuple[int, str]:
+    number = int(raw["connection"])
     if "url" in raw:
-        return int(raw["connection"]), str(raw["url"])
-    if raw["direction"] not in ("to_server", "to_client") or not isinstance(raw["event"], (dict, str)):
+        return number, str(raw["url"])
+    if raw["direction"] not in ("to_server", "to_client"):
         raise ValueError(raw)
-    return Message(float(raw["at_s"]), raw["direction"], raw["event"], int(raw["connection"]))
+    if "close" in raw:
+        close = raw["close"]
+        return Close(float(raw["at_s"]), raw["direction"], int(close["code"]), str(close["reason"]), number)
+    if not isinstance(raw["event"], (dict, str)):
+        raise ValueError(raw)
+    return Message(float(raw["at_s"]), raw["direction"], raw["event"], number)

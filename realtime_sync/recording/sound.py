@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+from realtime_sync._arguments import answering
 from realtime_sync.audio import decode_pcma, decode_pcmu, write_wav
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.recording.message import Message, is_hidden
@@ -27,6 +28,7 @@ _G711_RATE_HZ: Final = 8_000
 _PCM_RATE_HZ: Final = 24_000
 
 
+@answering
 def export_audio(recording: Recording, directory: str | os.PathLike[str]) -> list[Path]:
     """Write WAV files into a directory, which is made: ``input-1.wav``, what went to the server on connection 1, and
     ``response-1-1.wav`` for each response of it with sound. The paths, in order.

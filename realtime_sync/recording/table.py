@@ -30,6 +30,11 @@ def table(recording: Recording) -> Iterator[str]:
         run = [message]
     if run:
         yield _row(run, several)
+    for number, close in sorted(recording.closes.items()):
+        who = "server" if close.direction == "to_client" else "client"
+        how = f"the {who} closed with {close.code}" if close.code != 1006 else "the connection was lost"
+        told = f": {close.reason}" if close.reason else ""
+        yield f"{close.at_s:9.3f} {f'#{number} ' if several else ''}({how}{told})"
     if recording.cut:
         yield "(the end could not be read)"
 

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
+from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
+from realtime_sync._latest import Latest
 from realtime_sync.errors import RealtimeError, RealtimeTimeout, ServerError
 from realtime_sync.events import (
     REALTIME,
@@ -50,6 +52,7 @@ class Wait(Protocol):
     def __call__(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None: ...
 
 
+@answered
 class Ack(Generic[E_co]):
     """The handle of a message that was sent: what the server made of it can be asked for, or ignored.
 
@@ -175,7 +178,7 @@ class AckTable:
         self._pending: dict[str, Ack[Any]] = {}  # in the order of sending
         self._kinds: dict[type[ClientEvent], dict[str, Ack[Any]]] = {}  # the same, by class
         self._by_item: dict[str, Ack[Any]] = {}  # creations of items that wait
-        self._seen_items: dict[str, None] = {}  # ids of the latest items that were announced
+        self._seen_items: dict[str, None] = Latest(_MOST_OF_A_KIND)  # ids of the latest items that were announced
         self._echoes = False  # whether this server is known to send the stamp back
         self._ended: RealtimeError | None = None
 
@@ -316,8 +319,6 @@ class AckTable:
         seen = item_id in self._seen_items
         if item_id:
             self._seen_items[item_id] = None
-            if len(self._seen_items) > _MOST_OF_A_KIND:
-                del self._seen_items[next(iter(self._seen_items))]
         if known is not None or seen:
             return known
         shape = _shape(event.item)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from realtime_sync import _limits
+from realtime_sync._arguments import answering
 from realtime_sync._deadline import Deadline
-from realtime_sync.codec import decode_server_event, object_to_dict, server_decoder
+from realtime_sync.codec import object_to_dict, watching_decoder
 from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.ending import refusal
 from realtime_sync.delivery.inbox import Inbox
-from realtime_sync.errors import ConfigurationError, ConnectionLost, RealtimeError, RealtimeTimeout
+from realtime_sync.errors import ConfigurationError, ConnectionClosed, ConnectionLost, RealtimeError, RealtimeTimeout
 from realtime_sync.events import REALTIME, TRANSLATION, ClientEvent, Family, SessionConfig
 from realtime_sync.events.family import content_field
 from realtime_sync.session.session import RealtimeSession
@@ -43,6 +44,7 @@ INBOX_LIMIT_BYTES: Final = 256 * 2**20
 """How much text of events may wait to be consumed when nothing else is said: over an hour of audio."""
 
 
+@answering
 def connect(
     model: str | None = None,
     *,
@@ -70,6 +72,7 @@ def connect(
     send_timeout_s: float = 10.0,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     inbox_limit_bytes: int = INBOX_LIMIT_BYTES,
+    conversation_limit: int | None = None,
     checks: bool = True,
     cost_limit: CostLimit | None = None,
     endpoint: Endpoint | Callable[[], Endpoint] | None = None,
@@ -91,7 +94,9 @@ def connect(
     Limits: ``timeout`` seconds for everything until the session is returned. After ``ping_interval_s`` seconds of
     silence a ping is sent (``None``: never), and ``ping_timeout_s`` seconds later the connection counts as lost. One
     message must leave within ``send_timeout_s`` seconds. ``max_message_bytes`` bounds one received message,
-    ``inbox_limit_bytes`` the events that wait to be consumed.
+    ``inbox_limit_bytes`` the events that wait to be consumed. ``conversation_limit`` is how many items
+    `RealtimeSession.conversation` keeps, for sessions that last all day: of more, the oldest are dropped there, while
+    the server still holds them. ``None`` keeps all.
 
     What: ``session`` is the configuration, as the protocol's JSON or typed: ``{"output_modalities": ["text"]}``.
     ``instructions`` and ``voice`` are the two options of it that nearly everybody sets. ``tools`` are offered to the
@@ -120,6 +125,8 @@ def connect(
         "send_timeout_s": _limits.seconds("send_timeout_s", send_timeout_s),
     }
     max_message_bytes = _limits.size("max_message_bytes", max_message_bytes)
+    if conversation_limit is not None:
+        conversation_limit = _limits.size("conversation_limit", conversation_limit, "items")
     spoken = family or (TRANSLATION if intent == "translation" else REALTIME)
     where = {
         "model": model,
@@ -147,21 +154,31 @@ def connect(
         max_message_bytes=max_message_bytes,
     )
     connection: Connection | None = None
+    recorded: _Recorded | None = None
     try:
         connection = Connection(
             transport,
             inbox,
             **limits,
-            decode=decode_server_event if spoken in (REALTIME, TRANSLATION) else server_decoder(spoken),
+            decode=watching_decoder(spoken, inbox.remark),
         )
-        recorder = _recording(record, connection, target.url)
-        opened = RealtimeSession(connection, inbox, checks=checks, cost_limit=cost_limit, family=spoken)
+        if record is not None:
+            recorded = _Recorded(record, connection, target.url)
+        opened = RealtimeSession(
+            connection,
+            inbox,
+            checks=checks,
+            cost_limit=cost_limit,
+            family=spoken,
+            conversation_limit=conversation_limit,
+        )
         try:
             connection.start()
         except RuntimeError as error:
             raise ConnectionLost(f"no thread could be started for the session: {error}") from error
-        if recorder is not None:
-            opened._at_close.append(recorder.close)
+        if recorded is not None:
+            opened._dispatcher.at_end.append(recorded.ended)
+            opened._at_close.append(recorded.close)
         if spoken.opens_with is not None:
             _introduce(opened, spoken.opens_with, config, deadline)
             return opened
@@ -172,25 +189,40 @@ def connect(
         if config:
             _configure(opened, config, deadline)
     except RealtimeError as error:
-        _give_up(transport, connection)
+        _give_up(transport, connection, recorded)
         refused = refusal(error)
         raise refused from refused.__cause__
     except BaseException:
-        _give_up(transport, connection)
+        _give_up(transport, connection, recorded)
         raise
     return opened
 
 
-def _recording(record: str | os.PathLike[str] | Recorder | None, connection: Connection, url: str) -> Recorder | None:
-    """Write down what passes the connection; the recorder that is to be closed with the session, if it is not the
-    user's own."""
-    if record is None:
-        return None
-    from realtime_sync.recording import Recorder
+class _Recorded:
+    """The recording of one connection, up to its close."""
 
-    recorder = record if isinstance(record, Recorder) else Recorder(record)
-    connection.add_tap(recorder.tap(url))
-    return None if recorder is record else recorder
+    def __init__(self, record: str | os.PathLike[str] | Recorder, connection: Connection, url: str) -> None:
+        from realtime_sync.recording import Recorder
+
+        self._connection = connection
+        self._recorder = record if isinstance(record, Recorder) else Recorder(record)
+        self._own = self._recorder is not record  # else its user closes it
+        self._tap = self._recorder.tap(url)
+        connection.add_tap(self._tap)
+
+    def ended(self, told: RealtimeError) -> None:
+        """All has been dispatched that came before the end."""
+        if isinstance(told, ConnectionClosed) and not self._connection.closing:
+            self._tap.close("in", told.code, told.reason)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """The session was closed like this, if the server was not faster."""
+        cause = self._connection.cause
+        if isinstance(cause, ConnectionClosed):
+            self._tap.close("in", cause.code, cause.reason)
+        self._tap.close("out", code, reason)
+        if self._own:
+            self._recorder.close()
 
 
 def _with(config: dict[str, Any], instructions: str | None, voice: str | None) -> dict[str, Any]:
@@ -208,11 +240,13 @@ def _with(config: dict[str, Any], instructions: str | None, voice: str | None) -
     return config
 
 
-def _give_up(transport: Transport, connection: Connection | None) -> None:
+def _give_up(transport: Transport, connection: Connection | None, recorded: _Recorded | None) -> None:
     """Leave nothing open."""
     if connection is not None:
         connection.close(timeout_s=0.0)
     transport.close()
+    if recorded is not None:
+        recorded.close()
 
 
 def _resolved(
@@ -255,7 +289,7 @@ def _configure(opened: RealtimeSession, config: Mapping[str, Any], deadline: Dea
     try:
         opened._dispatcher.preview(lambda: ack.done, Deadline(patience_s), "session.updated")
     except RealtimeTimeout as late:
-        if opened._dispatcher.remarks.count:  # it said something else instead: that explains more than a warning
+        if opened._dispatcher.remarks.answers:  # it said something else instead: that explains more than a warning
             raise RealtimeTimeout(f"the server did not confirm the configuration of the session: {late}") from None
         _log.warning(
             "the server has not confirmed session.update within %g s: going on, though the configuration may not be in"

@@ -59,7 +59,6 @@ class Reply:
         self._asked_at = now()
         self._sound = Sound()
         self._heard = Heard()
-        self._user_item_ids: tuple[str, ...] = ()
         self.response_id: str | None = None
         """The server's id of the response; ``None`` until it has begun."""
         self.response: Response | None = None
@@ -124,7 +123,7 @@ class Reply:
         """What the user was heard to say in the audio that this response answers. ``None`` without such audio, when the
         session has no transcription, and until it has come: it may come after the reply (``ask(heard=True)`` and
         ``Turn.result(heard=True)`` wait for it)."""
-        return self._heard.text(self._user_item_ids)
+        return self._heard.text
 
     @property
     def items(self) -> list[Any]:
@@ -197,21 +196,16 @@ class Reply:
         ]
         return display.panel("Reply", *parts, display.player(self.wav), notes=notes)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickle: without what belongs to the rest of the session."""
-        return {**self.__dict__, "_heard": self._heard.of(self._user_item_ids)}
-
     def _begin(self, response_id: str | None, sound: Sound, heard: Heard, user_item_ids: tuple[str, ...]) -> None:
         """The response has begun: in which format its audio comes, and which audio of the user it answers."""
         self.response_id = response_id
         self._sound = sound
-        self._heard = heard
-        self._user_item_ids = user_item_ids
+        self._heard = heard.of(user_item_ids)
 
     @property
     def _settled(self) -> bool:
         """Whether nothing more is to come to `heard`."""
-        return self._heard.settled(self._user_item_ids)
+        return self._heard.settled
 
     def apply(self, event: ServerEvent) -> None:
         """Take in one event of this response."""

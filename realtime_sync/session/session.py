@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
+from realtime_sync._arguments import answered, unknown
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.codec import object_to_dict
 from realtime_sync.delivery.background import BackgroundPump
@@ -33,6 +34,7 @@ from realtime_sync.events import (
     ServerEvent,
     SessionUpdated,
     TurnDetection,
+    UnknownEvent,
 )
 from realtime_sync.events._other_names import OF_SESSIONS, no_attribute
 from realtime_sync.sending.acks import Ack, AckTable, answers, nothing_to_cancel, server_error
@@ -47,7 +49,7 @@ from realtime_sync.session.weak import WeakSession, weakly
 from realtime_sync.state.session_state import SessionState
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Never, Unpack
 
     from realtime_sync.events import RealtimeSessionConfig
     from realtime_sync.events.any import AnyServerEvent
@@ -69,6 +71,7 @@ _log = logging.getLogger("realtime_sync")
 _WAIT_S: Final = 10.0
 
 
+@answered
 class RealtimeSession(Sender, Keyed):
     """An open session with a Realtime server. `realtime_sync.connect` makes one.
 
@@ -85,13 +88,14 @@ class RealtimeSession(Sender, Keyed):
         checks: bool = True,
         cost_limit: CostLimit | None = None,
         family: Family = REALTIME,
+        conversation_limit: int | None = None,
     ) -> None:
         self._connection = connection
         self._dispatcher = Dispatcher(inbox, weakly(self._find_cause))
         self._family = family
         self._opened = False
         self._acks = AckTable(self._dispatcher.wait, family)
-        state = SessionState(self._dispatcher)
+        state = SessionState(self._dispatcher, conversation_limit)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
         outgoing = Outgoing(connection.send, self._acks, state, checks=checks, before_response=limit, family=family)
         sequencer = Sequencer(self._acks, state.responses, connection.send, weakly(self.cancel_response))
@@ -121,7 +125,7 @@ class RealtimeSession(Sender, Keyed):
         self._dispatcher.subscribe(STATE, weakly(self._malformed), MalformedEvent)
         self._dispatcher.subscribe(STATE, weakly(self._approval_asked), ResponseOutputItemDone)
         state.follow()
-        self._at_close: list[Callable[[], object]] = []
+        self._at_close: list[Callable[[int, str], object]] = []
         self._abandon = weakref.finalize(self, connection.abandon)
 
     # What it is
@@ -143,7 +147,8 @@ class RealtimeSession(Sender, Keyed):
     @property
     def conversation(self) -> Conversation:
         """The conversation as the server keeps it, as far as events have been dispatched: items in order, with their
-        text and transcripts. From the first look on text also grows while it streams."""
+        text and transcripts. From the first look on text also grows while it streams. With ``conversation_limit`` of
+        `connect` it holds the latest items only."""
         return self._state.conversation
 
     @property
@@ -262,6 +267,8 @@ class RealtimeSession(Sender, Keyed):
                 self._sequencer.step_down(place)
         return turn
 
+    _respond = respond  # as it is, without the frame that `answered` puts around it: Ctrl-C there would lose the turn
+
     def ask(
         self,
         text: str | None = None,
@@ -281,7 +288,7 @@ class RealtimeSession(Sender, Keyed):
         `ServerError` when the server refused, `RealtimeTimeout` and `ConnectionClosed` or its kin. The reply so far is
         their ``reply``. What a handler raises meanwhile is raised when the reply is there, with the same ``reply``.
         """
-        with self.respond(text, audio=audio, images=images, config=config, timeout=timeout) as turn:
+        with self._respond(text, audio=audio, images=images, config=config, timeout=timeout) as turn:
             try:
                 return turn.result(check=check, heard=heard)
             finally:
@@ -464,7 +471,7 @@ class RealtimeSession(Sender, Keyed):
 
     # Receiving
 
-    def recv(self, timeout: float | None = None) -> AnyServerEvent | None:
+    def recv(self, timeout: float | None = None, **others: Never) -> AnyServerEvent | None:
         """The next event, after its handlers ran; ``None`` after a clean end.
 
         From the first call on, events that pass while another verb waits are kept for the next call, so that a loop
@@ -474,6 +481,8 @@ class RealtimeSession(Sender, Keyed):
         Raises `RealtimeTimeout`, `ConnectionLost` or its kin when the connection was lost, `InboxOverflow`, and what
         a handler raised (its event comes with the next call).
         """
+        if others:  # told here: an `answering` frame around this one is a place where Ctrl-C could lose the event
+            raise unknown(RealtimeSession.recv, others)
         return cast("AnyServerEvent | None", self._dispatcher.next(Deadline(timeout)))
 
     def poll(self) -> int:
@@ -556,7 +565,7 @@ class RealtimeSession(Sender, Keyed):
         can be called again. Raises `ConnectionLost` or its kin when the connection is lost.
         """
         this_run = self._runs
-        receive = None if visitor is None else _visiting(visitor)
+        receive = None if visitor is None else _visiting(visitor, self._family)
         if receive is not None:
             self._dispatcher.subscribe(VISITOR, receive, ServerEvent)
         try:
@@ -612,7 +621,7 @@ class RealtimeSession(Sender, Keyed):
         self._connection.close(code, reason, timeout)
         self._dispatcher.wake()
         for release in self._at_close:
-            release()
+            release(code, reason)
 
     def __enter__(self) -> RealtimeSession:
         return self
@@ -685,9 +694,17 @@ class RealtimeSession(Sender, Keyed):
         )
 
 
-def _visiting(visitor: ServerEventVisitor[Any]) -> Callable[[ServerEvent], object]:
-    if isinstance(visitor, type) or not hasattr(visitor, "visit_error"):
+def _visiting(visitor: ServerEventVisitor[Any], family: Family) -> Callable[[ServerEvent], object]:
+    if isinstance(visitor, type) or not hasattr(visitor, family.error_class.VISIT):
         raise ConfigurationError(f"run() wants a ServerEventVisitor, not {visitor!r}")
+    classes: tuple[type[ServerEvent], ...] = (*family.server.values(), UnknownEvent, MalformedEvent)
+    missing = sorted({cls.VISIT for cls in classes if not hasattr(visitor, cls.VISIT)})
+    if missing:
+        raise ConfigurationError(
+            f"{type(visitor).__name__} is no visitor of this session: it has no {', '.join(missing[:3])}"
+            + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+            + "; derive it from realtime_sync.ServerEventVisitor, or give it all of them"
+        )
     return lambda event: event.accept(visitor)
 
 

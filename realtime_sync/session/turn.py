@@ -14,6 +14,7 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline, now
 from realtime_sync._unset import UNSET, Unset
 from realtime_sync.delivery.dispatcher import WAITER, Dispatcher
@@ -148,6 +149,7 @@ class Turns:
             self.remove(-1)
 
 
+@answered
 class Turn:
     """What `RealtimeSession.respond` returns: iterate it for the events of its response as they come, then look at
     ``reply``.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
+from realtime_sync._arguments import answered
+from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import InvalidEvent
 from realtime_sync.events import (
@@ -40,15 +43,19 @@ from realtime_sync.sending.outgoing import Outgoing
 from realtime_sync.sending.sequencer import Sequencer
 from realtime_sync.sending.tools_told import ToolsTold
 from realtime_sync.sending.user_input import user_message
+from realtime_sync.session.restoration import Restored, restore
 from realtime_sync.session.weak import weakly
+from realtime_sync.state.conversation import History
+from realtime_sync.state.conversation.history import Source
 from realtime_sync.state.session_state import SessionState
 
 __all__ = ["Sender"]
 
 
+@answered
 class Sender:
     """The sending half of `RealtimeSession`. Each verb may be called from any thread, also from a handler, and returns
-    at once; `Ack.result` waits for the server's answer.
+    at once; `Ack.result` waits for the server's answer. `restore` alone waits itself.
 
     All raise `InvalidEvent` for what cannot be sent or would be refused anyway, `ConnectionClosed` or its kin when the
     connection has ended, and `RealtimeTimeout` when the message could not begin to leave in time.
@@ -128,6 +135,27 @@ class Sender:
         """Add a user message with this text. It starts no response. ``conversation.item.create``."""
         return self.create_item(user_message(text))
 
+    def restore(self, conversation: Source | os.PathLike[str], *, timeout: float | None = 30.0) -> Restored:
+        """Write a conversation of another session into this one, which should be fresh, and say what came of it.
+
+        ``conversation`` is the other session's `conversation`, a snapshot of it, its ``to_json()`` (the text, or the
+        path of a file with it), or a list of entries or items. Text and images stay as they were, and so does speech
+        of the user where the item holds its audio (as ``conversation.item.retrieved`` shows it); other speech becomes
+        its transcript, that of the model in any case, since no server takes it as audio. A function call goes with its
+        output or not at all; what the model had not ended is left out. Ids are kept where the server takes them. The
+        history stands in front of what the session holds already; what stands there under its id is not written
+        again. Starts no response.
+
+        Blocks, pumping events, until the server has answered for each item, or for ``timeout`` seconds; ``None`` waits
+        as long as the connection lives. A server that confirms nothing for 5 seconds is not waited for. Raises
+        `InvalidEvent` for what is no conversation, and `ConnectionClosed` or its kin when the connection ends; what the
+        server refuses is left out and told.
+        """
+        deadline = Deadline(timeout)
+        source = _file(conversation) if isinstance(conversation, os.PathLike) else conversation
+        history = History.of(source, self._state.facts)
+        return restore(history, self.create_item, self._state.mirror.snapshot().entries, deadline)
+
     def submit_function_output(
         self, call_id: str | None, output: Any
     ) -> Ack[ConversationItemAdded | ConversationItemCreated]:
@@ -174,3 +202,11 @@ class Sender:
         """Stop the response with this id, or the active one. When there is none any more, the result is ``None``.
         ``response.cancel``."""
         return self.send(ResponseCancel(response_id=response_id))
+
+
+def _file(path: os.PathLike[str]) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise InvalidEvent(f"the conversation in {os.fspath(path)} cannot be read: {error}") from None

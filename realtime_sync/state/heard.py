@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from realtime_sync._latest import Latest
 from realtime_sync.events import (
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
@@ -14,9 +16,21 @@ from realtime_sync.events import (
 
 __all__ = ["Heard"]
 
+_MOST_KEPT: Final = 1024
+
+
+class _Speech:
+    """What was heard in one item."""
+
+    __slots__ = ("settled", "text")
+
+    def __init__(self) -> None:
+        self.text: str | None = None  # also where it could not be understood
+        self.settled = False
+
 
 class Heard:
-    """The user's audio by the ids of its items: what was said, and what no response has answered yet.
+    """The latest of the user's audio by the ids of its items: what was said, and what no response has answered yet.
 
     It grows only by `apply` and `take`, on one thread; any thread may look.
     """
@@ -29,8 +43,8 @@ class Heard:
     """The events that `apply` needs."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, str | None] = {}  # None: it could not be understood
-        self._unanswered: list[str] = []
+        self._speeches: dict[str, _Speech] = Latest(_MOST_KEPT)
+        self._unanswered: deque[str] = deque(maxlen=_MOST_KEPT)
 
     def apply(self, event: ServerEvent) -> None:
         """Take in one event; others than those of `EVENTS` change nothing."""
@@ -38,27 +52,36 @@ class Heard:
             if event.item_id:
                 self._unanswered.append(event.item_id)
         elif isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
-            self._texts[event.item_id] = event.transcript
+            speech = self._speech(event.item_id)
+            speech.text, speech.settled = event.transcript, True
         elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
-            self._texts.setdefault(event.item_id, None)
+            self._speech(event.item_id).settled = True
 
     def take(self) -> tuple[str, ...]:
         """The items that a response which begins now answers: those that came since the one before."""
-        taken, self._unanswered = tuple(self._unanswered), []
+        taken = tuple(self._unanswered)
+        self._unanswered.clear()
         return taken
 
-    def settled(self, item_ids: Iterable[str]) -> bool:
-        """Whether nothing more is to be heard of these items."""
-        return all(item_id in self._texts for item_id in item_ids)
+    def of(self, item_ids: Iterable[str]) -> Heard:
+        """What is heard in these items only, now and later: it lasts as long as somebody holds it."""
+        part = Heard()
+        part._speeches = {item_id: self._speech(item_id) for item_id in item_ids}
+        return part
 
-    def text(self, item_ids: Iterable[str]) -> str | None:
-        """What was said in these items, as far as that is known; ``None`` when nothing is."""
-        texts = [self._texts.get(item_id) for item_id in item_ids]
-        known = [text for text in texts if text is not None]
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is to be heard."""
+        return all(speech.settled for speech in self._speeches.values())
+
+    @property
+    def text(self) -> str | None:
+        """What was said, as far as that is known; ``None`` when nothing is."""
+        known = [speech.text for speech in self._speeches.values() if speech.text is not None]
         return " ".join(filter(None, known)) if known else None
 
-    def of(self, item_ids: Iterable[str]) -> Heard:
-        """A copy that knows of these items only."""
-        copied = Heard()
-        copied._texts = {item_id: self._texts[item_id] for item_id in item_ids if item_id in self._texts}
-        return copied
+    def _speech(self, item_id: str) -> _Speech:
+        speech = self._speeches.get(item_id)
+        if speech is None:
+            speech = self._speeches[item_id] = _Speech()
+        return speech

@@ -172,5 +172,6 @@ class Responses:
 
     def _forget_old(self) -> None:
         if len(self._runs) > _MOST_KEPT:
-            for response_id in [known for known, run in self._runs.items() if run.over][: _MOST_KEPT // 4]:
+            # Those that have ended go first; the end of one beside the conversation may never be told.
+            for response_id in sorted(self._runs, key=lambda known: not self._runs[known].over)[: _MOST_KEPT // 4]:
                 del self._runs[response_id]

@@ -30,10 +30,10 @@ class SessionState:
     """Folds events into state on the dispatching thread; any thread may look.
 
     Deltas, which come by the thousand, are folded only from the first look at the conversation on. `responses` is fed
-    by the session, which knows what was asked for.
+    by the session, which knows what was asked for. ``conversation_limit`` is that of `Conversation`.
     """
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, conversation_limit: int | None = None) -> None:
         self.config: SessionConfig | None = None
         """The configuration in force, as the server last reported it; what a report leaves out is kept."""
         self.facts = Facts()
@@ -42,7 +42,7 @@ class SessionState:
         self.buffer = InputBuffer()
         self.heard = Heard()
         self.usage = UsageTally()
-        self._conversation = Conversation(self.responses)
+        self._conversation = Conversation(self.responses, limit=conversation_limit)
         self._dispatcher = dispatcher
         self._lock = threading.Lock()  # guards _grows
         self._grows = False

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Rounds", "RunningCall", "ToolFailure", "ToolRound"]
 
 _KEPT: Final = 8  # a handle that is forgotten logs the refusal that nobody asked for
+_MOST_UNSETTLED: Final = 64  # a server may never tell the end of a response that calls
 
 
 @attrs.frozen
@@ -141,8 +142,10 @@ class Rounds:
         if known is None:
             known = ToolRound(run)
             self._rounds.append(known)
-            if len(self._rounds) > _KEPT and self._rounds[0].settled:
-                del self._rounds[0]
+            if len(self._rounds) > _KEPT:
+                ended = next((earlier for earlier in self._rounds[:-2] if earlier.settled), None)
+                if ended is not None or len(self._rounds) > _MOST_UNSETTLED:
+                    self._rounds.remove(ended or self._rounds[0])
         return known
 
     def number(self, latest: ToolRound) -> None:

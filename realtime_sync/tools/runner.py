@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
+from realtime_sync._arguments import answered
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync._unset import Unset
 from realtime_sync.codec import object_to_dict
@@ -70,6 +71,7 @@ class _Failed(Exception):
         self.error = error
 
 
+@answered
 class ToolRunner:
     """Answers the function calls of a session with the functions of a `Toolset`, from its construction on.
 

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar, get_args, get_type_hints, overload
 
 import attrs
 
+from realtime_sync._arguments import answered
 from realtime_sync._unset import UNSET, Unset
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError
@@ -112,6 +113,7 @@ class FunctionSpec:
         return partial(self.function, *positional, **values)
 
 
+@answered
 class Toolset:
     """A collection of functions for the model, to use with any number of sessions.
 

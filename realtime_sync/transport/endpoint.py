@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import attrs
 
+from realtime_sync._arguments import answered, answering
 from realtime_sync._secrets import is_secret
 from realtime_sync._version import __version__
 from realtime_sync.errors import ConfigurationError
@@ -44,6 +45,7 @@ def _shown_url(url: str) -> str:
     return repr(f"{address}?{urlencode(list(shown), quote_via=quote)}" if query else address)
 
 
+@answered
 @attrs.frozen
 class Endpoint:
     """Where to connect: a ws:// or wss:// URL with its query, and the headers of the request.
@@ -55,6 +57,7 @@ class Endpoint:
     headers: Mapping[str, str] = attrs.field(converter=Headers)
 
 
+@answering
 def resolve_endpoint(
     *,
     model: str | None = None,

@@ -220,6 +220,10 @@ class TlsStream(Stream):
 
     The TLS engine works on memory alone and its ciphertext travels through the inner stream. ``lock``, shared with the
     inner stream, guards the engine too. ``queue`` holds plain bytes, the inner one their ciphertext.
+
+    While the peer renegotiates, which TLS 1.2 allows, only reading may meet its data: OpenSSL takes data that a write
+    meets there for a breach of the protocol (``UNEXPECTED_RECORD``). So what arrives is decrypted to its last byte
+    before the lock is given back, and a write finds nothing.
     """
 
     def __init__(self, inner: Stream, context: ssl.SSLContext, server_name: str) -> None:
@@ -249,7 +253,9 @@ class TlsStream(Stream):
             self._inner.flush(deadline, doing)
             if done:
                 return
-            self._feed(self._inner.receive(deadline, doing))
+            data = self._inner.receive(deadline, doing)
+            with self.lock:
+                self._feed_locked(data)
 
     @property
     def unsent(self) -> bool:
@@ -259,13 +265,13 @@ class TlsStream(Stream):
     def read(self, most_bytes: int = _READ_BYTES) -> bytes | None:
         """As `Stream.read`. Raises ssl's own errors too."""
         while not self._end:
+            data = None
             if not self._more:
                 data = self._inner.read(_TLS_READ_BYTES)
                 if data is None:
                     self.busy = False
                     return None
-                self._feed(data)
-            plain = self._decrypt(most_bytes)
+            plain = self._decrypt(data, most_bytes)
             if plain:
                 return plain
         if isinstance(self._end, ssl.SSLError):
@@ -315,19 +321,20 @@ class TlsStream(Stream):
             self._inner.queue.extend(zip(map(self._outgoing.read, (-1,)), ([],), strict=False))
         self._unsettled = None
 
-    def _feed(self, data: bytes) -> None:
-        with self.lock:
-            if data:
-                self._incoming.write(data)
-            else:
-                self._incoming.write_eof()
+    def _feed_locked(self, data: bytes) -> None:
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
 
-    def _decrypt(self, most_bytes: int) -> bytes:
+    def _decrypt(self, data: bytes | None, most_bytes: int) -> bytes:
         pieces: list[bytes] = []
         size = 0
         with self.lock:
             self._settle_locked()
             self.wants_read = False
+            if data is not None:
+                self._feed_locked(data)
             try:
                 while size < most_bytes:
                     piece = self._tls.read(_RECORD_BYTES)

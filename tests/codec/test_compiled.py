@@ -85,8 +85,8 @@ def test_the_type_and_the_ids_of_a_response_are_shared_by_its_events() -> None:
         fields = f'"response_id":"resp_{n}","item_id":"item_{n}","output_index":0,"content_index":0,"delta":"x{n}"'
         return decode_server_event(f'{{"type":"response.output_text.delta",{fields}}}')
 
-    for _ in range(3):  # a type that has come so often is read by its compiled function
-        delta(0)
+    for _ in range(3):
+        delta(0)  # the compiled function comes with the third
     one, other = delta(1), delta(1)
     assert one.type is other.type
     assert one.response_id is other.response_id

@@ -1,6 +1,7 @@
 """A sound card for the examples, with a user: they speak, interrupt the first answer, and leave after the second.
 
-Under push-to-talk the user holds the key once while speaking, and once for nothing.
+Under push-to-talk the user holds the key once while speaking, and once for nothing. At the kiosk they say everything
+again until it is answered.
 """
 
 from __future__ import annotations
@@ -71,6 +72,12 @@ class RawInputStream(Stream):
             self.speak(SPEECH[:48_000])
             spoken.set()
             return
+        if "kiosk" in sys.argv[0]:
+            for answers in (1, 2):
+                while not self.wait_heard(2.0 * answers, 3):
+                    self.speak(SPEECH)
+            signal.raise_signal(signal.SIGINT)
+            return
         self.speak(SPEECH)
         self.wait_heard(0.3)
         before = heard_bytes
@@ -84,9 +91,9 @@ class RawInputStream(Stream):
             buffer[: len(piece)] = piece
             self.callback(memoryview(buffer)[: len(piece)], len(piece) // 2, None, None)
 
-    def wait_heard(self, seconds: float) -> None:
+    def wait_heard(self, seconds: float, timeout: float = 20) -> bool:
         with heard:
-            heard.wait_for(lambda: heard_bytes >= seconds * 48_000 or self.ended.is_set(), 20)
+            return heard.wait_for(lambda: heard_bytes >= seconds * 48_000 or self.ended.is_set(), timeout)
 
 
 class RawOutputStream(Stream):

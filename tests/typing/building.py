@@ -19,22 +19,22 @@ config = events.RealtimeSessionConfig(
 )
 events.SessionUpdate(session=config)
 events.InputAudioBufferAppend(audio="AAA=")
-events.InputAudioBufferAppend()  # E: call-arg
-events.InputAudioBufferAppend("AAA=")  # E: arg-type call-arg call-arg
-events.InputAudioBufferAppend(audio=b"AAA=")  # E: arg-type
+events.InputAudioBufferAppend()  # E: call-arg  # P: reportCallIssue
+events.InputAudioBufferAppend("AAA=")  # E: arg-type call-arg call-arg  # P: reportCallIssue
+events.InputAudioBufferAppend(audio=b"AAA=")  # E: arg-type  # P: reportArgumentType
 events.ConversationItemCreate(item=events.UserMessage(content=[events.InputText(text="hi")]))
-events.ConversationItemCreate(item=events.InputText(text="hi"))  # E: arg-type
-events.AudioInput(format=rt.UNSET)  # E: arg-type
-config.instruction = "x"  # E: attr-defined
+events.ConversationItemCreate(item=events.InputText(text="hi"))  # E: arg-type  # P: reportArgumentType
+events.AudioInput(format=rt.UNSET)  # E: arg-type  # P: reportArgumentType
+config.instruction = "x"  # E: attr-defined  # P: reportAttributeAccessIssue
 
 reveal_type(config.audio)  # R: realtime_sync.events.config.AudioConfig | None
 reveal_type(events.ServerVad().idle_timeout_ms)  # R: int | realtime_sync._unset.Unset | None
 reveal_type(events.CLIENT_EVENTS["response.create"])  # R: type[realtime_sync.events.base.ClientEvent]
-events.CLIENT_EVENTS["response.create"] = events.ResponseCreate  # E: index
+events.CLIENT_EVENTS["response.create"] = events.ResponseCreate  # E: index  # P: reportIndexIssue
 reveal_type(events.ClientEventType.RESPONSE_CREATE.value)  # R: Literal['response.create']
 reveal_type(rt.encode_event({"type": "response.create"}))  # R: str
 reveal_type(rt.event_to_dict(events.ResponseCreate()))  # R: dict[str, Any]
-rt.encode_event("response.create")  # E: arg-type
+rt.encode_event("response.create")  # E: arg-type  # P: reportArgumentType
 
 
 def walk(event: events.ServerEvent) -> None:

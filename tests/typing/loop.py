@@ -85,6 +85,7 @@ def tools(session: rt.RealtimeSession) -> None:
     assert_type(clock(), str)
     session.tool(timeout=5)  # E: call-overload  # P: reportCallIssue
     session.use_tools(rt.Toolset(clock), max_rounds=3, approve=lambda call: call.name == "now")
+    session.update_session(session={})  # E: call-arg  # P: reportCallIssue
     session.use_tools(rt.Toolset(), rounds=3)  # E: call-arg  # P: reportCallIssue
 
 
@@ -97,6 +98,8 @@ def turns(session: rt.RealtimeSession) -> None:
             assert_type(pair[1], bytes)
     assert_type(turn.result(timeout=None, heard=True).heard, "str | None")
     assert_type(session.poll(), int)
+    assert_type(rt.wait([session], 1), list[rt.RealtimeSession])
+    session.recv(seconds=1)  # E: arg-type  # P: reportArgumentType
 
 
 event = events.UnknownEvent(type="vendor.thing", raw={"type": "vendor.thing"})

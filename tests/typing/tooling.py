@@ -22,7 +22,7 @@ tools = Toolset(Cart().put, Toolset())
 reveal_type(tools.tool(Cart().put))  # R: def (name: str) -> int
 reveal_type(tools.tool(Cart().put, name="put", timeout_s=None))  # R: def (name: str) -> int
 tools.add("find", None, {"type": "object"}, lambda arguments: arguments["id"], timeout_s=3)
-tools.add("find", {"type": "object"}, print)  # E: call-arg arg-type arg-type
+tools.add("find", {"type": "object"}, print)  # E: call-arg arg-type arg-type  # P: reportCallIssue
 
 
 def approve(call: ToolCall) -> bool:
@@ -40,4 +40,4 @@ def talk(session: rt.RealtimeSession) -> None:
     reveal_type(PlaybackTracker().read(2))  # R: bytes
     reveal_type(to_mono(array("h"), 2) + to_channels(b"", 2))  # R: bytes
     reveal_type(list(chunks(b"", encoding="audio/pcmu")))  # R: list[bytes]
-    to_mono("", 2)  # E: arg-type
+    to_mono("", 2)  # E: arg-type  # P: reportArgumentType

@@ -7,6 +7,8 @@ from typing_extensions import assert_type, reveal_type
 from realtime_sync import decode_client_event, decode_server_event, events
 from realtime_sync.events.visitor import ClientEventVisitor, ServerEventVisitor
 
+Updated = events.SessionUpdated
+
 
 class Printer(ServerEventVisitor[str]):
     def visit_response_output_text_delta(self, event: events.ResponseOutputTextDelta) -> str:
@@ -16,13 +18,13 @@ class Printer(ServerEventVisitor[str]):
 
     def visit_error(self, event: events.ErrorEvent) -> str:
         reveal_type(event.error.code)  # R: str | None
-        print(event.error.colour)  # E: attr-defined
+        print(event.error.colour)  # E: attr-defined  # P: reportAttributeAccessIssue
         return ""
 
-    def visit_session_created(self, event: events.SessionUpdated) -> str:  # E: override
+    def visit_session_created(self, event: Updated) -> str:  # E: override  # P: reportIncompatibleMethodOverride
         return ""
 
-    def visit_session_updated(self, event: events.SessionUpdated) -> int:  # E: override
+    def visit_session_updated(self, event: Updated) -> int:  # E: override  # P: reportIncompatibleMethodOverride
         return 5
 
 
@@ -51,5 +53,5 @@ assert_type(event.accept(Complete()), str)
 assert_type(events.UnknownEvent(type="x").accept(Complete()), str)
 decode_server_event("{}").accept(Both())
 decode_client_event("{}").accept(Both())
-decode_client_event("{}").accept(Printer())  # E: arg-type
-decode_server_event("{}").accept("visitor")  # E: arg-type
+decode_client_event("{}").accept(Printer())  # E: arg-type  # P: reportArgumentType
+decode_server_event("{}").accept("visitor")  # E: arg-type  # P: reportArgumentType

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot
+from realtime_sync.state.conversation.history import History, LeftOut
 from realtime_sync.state.conversation.mirror import Conversation
 
-__all__ = ["Conversation", "ConversationEntry", "ConversationSnapshot"]
+__all__ = ["Conversation", "ConversationEntry", "ConversationSnapshot", "History", "LeftOut"]

@@ -25,7 +25,7 @@ from realtime_sync.events import (
     TranscriptionError,
 )
 
-__all__ = ["ConversationEntry", "ConversationSnapshot"]
+__all__ = ["ConversationEntry", "ConversationSnapshot", "json_text"]
 
 
 @attrs.frozen(kw_only=True)
@@ -124,9 +124,9 @@ def _text(item: Item) -> str:
     if isinstance(item, Message):
         return " ".join(filter(None, map(_part_text, item.content or ())))
     if isinstance(item, FunctionCall):
-        return f"{item.name}({_data(item, 'arguments')})"
+        return f"{item.name}({json_text(item, 'arguments')})"
     if isinstance(item, FunctionCallOutput):
-        return _data(item, "output")
+        return json_text(item, "output")
     if isinstance(item, McpApprovalRequest):
         return f"{item.server_label}.{item.name}({item.arguments or ''})"
     if isinstance(item, McpApprovalResponse):
@@ -139,7 +139,7 @@ def _text(item: Item) -> str:
     return "[unknown]"
 
 
-def _data(item: FunctionCall | FunctionCallOutput, name: str) -> str:
+def json_text(item: FunctionCall | FunctionCallOutput, name: str) -> str:
     """JSON text that some servers send as the object that it stands for."""
     text = getattr(item, name) or ""
     odd = None if text else item.extra.get(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Set
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from realtime_sync._latest import Latest
 from realtime_sync.events import (
     ConversationItemAdded,
     ConversationItemCreated,
@@ -50,7 +51,7 @@ from realtime_sync.events._other_names import OF_CONVERSATIONS, no_attribute
 from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot
 from realtime_sync.state.conversation.lengths import base64_bytes
-from realtime_sync.state.conversation.order import ItemOrder
+from realtime_sync.state.conversation.order import ROOT, ItemOrder
 from realtime_sync.state.conversation.record import ARGUMENTS, ENDED, Record, item_id_of, status_of
 from realtime_sync.state.facts import Facts
 from realtime_sync.state.responses import Responses, Run
@@ -58,6 +59,8 @@ from realtime_sync.state.responses import Responses, Run
 __all__ = ["Conversation"]
 
 _MOST_COUNTED: Final = 256
+_MOST_GONE: Final = 4096
+_MOST_UNPLACED: Final = 1024
 
 
 class Conversation:
@@ -68,7 +71,9 @@ class Conversation:
     objects that do not change afterwards. Responses beside the conversation are left out. An item without an id, from
     a server that gives none, cannot be mirrored. Audio is never kept.
 
-    ``responses`` is the fold of responses of the session; without it the mirror keeps one of its own.
+    ``responses`` is the fold of responses of the session; without it the mirror keeps one of its own. ``limit`` is how
+    many items are kept: of more, the oldest are dropped from the mirror, while the server still holds them. ``None``
+    keeps all.
     """
 
     EVENTS: ClassVar[tuple[type[ServerEvent], ...]]
@@ -80,25 +85,29 @@ class Conversation:
     AUDIO: ClassVar[tuple[type[ServerEvent], ...]]
     """The events that tell how long the model's speech is, after a call of `count_audio`."""
 
-    def __init__(self, responses: Responses | None = None) -> None:
+    def __init__(self, responses: Responses | None = None, *, limit: int | None = None) -> None:
         self._folds_responses = responses is None
         self._responses = responses or Responses()
         self._order = ItemOrder()
         self._records: dict[str, Record] = {}
-        self._placed: set[str] = set()  # the records that belong to the conversation for sure
-        self._gone: dict[str, None] = {}
+        self._unplaced: dict[str, None] = {}  # the records that may not belong to the conversation
+        self._gone: dict[str, None] = {}  # the latest that were deleted
+        self._limit = limit
+        self._dropped: dict[str, None] = Latest(_MOST_GONE)  # the latest that the limit cost
         self._open: dict[tuple[str, int], list[str]] = {}  # where the deltas of a part go, for speed
         self._counts = False
         self._bytes_per_ms: float | None = None
-        self._counted: dict[str, float] = {}  # bytes a millisecond of the responses that are counted
+        self._counted: dict[str, float] = Latest(_MOST_COUNTED)  # bytes a millisecond of the responses that are counted
         self.has_spoken = False
         """Whether the model has answered with audio, beside the conversation included: the voice is locked then."""
+        self.dropped = 0
+        """How many of the oldest items the limit has cost so far."""
 
     # Looking
 
     @property
     def gone(self) -> Set[str]:
-        """The ids of items that were deleted."""
+        """The ids of the latest 4,096 items that were deleted."""
         return self._gone.keys()
 
     @property
@@ -115,9 +124,9 @@ class Conversation:
         )
 
     def get(self, item_id: str) -> ConversationEntry | None:
-        """The entry of this item at this moment, ``None`` when the conversation has no such item."""
+        """The entry of this item at this moment, ``None`` when the conversation has no such item, or not any more."""
         record = self._records.get(item_id)
-        if record is None or item_id not in self._placed:
+        if record is None or item_id in self._unplaced:
             return None
         return record.entry(record.run.status if record.run is not None else None)
 
@@ -132,17 +141,18 @@ class Conversation:
     def __getitem__(self, item_id: str) -> ConversationEntry:
         entry = self.get(item_id)
         if entry is None:
-            raise KeyError(item_id)
+            older = f" (not among the latest {self._limit}: {self.dropped} older items were dropped)"
+            raise KeyError(item_id + older if self.dropped else item_id)
         return entry
 
     def __contains__(self, item_id: object) -> bool:
-        return item_id in self._placed
+        return item_id in self._records and item_id not in self._unplaced
 
     def __iter__(self) -> Iterator[ConversationEntry]:
         return iter(self.snapshot())
 
     def __len__(self) -> int:
-        return len(self._placed)
+        return max(0, len(self._records) - len(self._unplaced))  # another thread may be between the two
 
     def __str__(self) -> str:
         return self.render()
@@ -169,12 +179,11 @@ class Conversation:
     def assume(self, item: Item) -> None:
         """Take in an item that was sent and that the server never confirmed, once; at the end."""
         item_id = item_id_of(item)
-        if item_id and item_id not in self._records and item_id not in self._gone:
-            record = self._record(item_id)
-            if record is not None:
-                record.confirmed = False
-                self._learn(record, item, final=True)
-                self._place(record)
+        record = self._record(item_id) if item_id not in self._records else None
+        if record is not None:
+            record.confirmed = False
+            self._learn(record, item, final=True)
+            self._place(record)
 
     def count_audio(self, config: SessionConfig | None) -> None:
         """Count the model's speech from the next response on, given the configuration in force."""
@@ -184,12 +193,15 @@ class Conversation:
             self._bytes_per_ms = output.bytes_per_ms
 
     def _record(self, item_id: str | None) -> Record | None:
-        """The record of an item, made when it is new; ``None`` for a deleted one."""
-        if not item_id or item_id in self._gone:
+        """The record of an item, made when it is new; ``None`` for a deleted or dropped one."""
+        if not item_id or item_id in self._gone or item_id in self._dropped:
             return None
         record = self._records.get(item_id)
         if record is None:
+            self._unplaced[item_id] = None
             record = self._records[item_id] = Record(item_id)
+            if len(self._unplaced) > _MOST_UNPLACED:  # a server that never tells what became of them
+                self._forget(next(iter(self._unplaced)))
         record.confirmed = True
         return record
 
@@ -225,9 +237,24 @@ class Conversation:
                 self._open.pop((record.id, index), None)
 
     def _place(self, record: Record, previous_id: str | None = None, *, may_lead: bool = False) -> None:
-        if previous_id or record.id not in self._placed:
+        if previous_id or record.id in self._unplaced:
+            if previous_id in self._dropped:
+                previous_id = ROOT  # older than all that is left
             self._order.place(record.id, previous_id, may_lead=may_lead)
-            self._placed.add(record.id)
+            self._unplaced.pop(record.id, None)
+            if self._limit is not None and len(self) > self._limit:
+                self._drop_oldest(self._limit)
+
+    def _drop_oldest(self, limit: int) -> None:
+        """Keep the latest ``limit`` items, and of the deleted ones those that stand among them."""
+        for item_id in self._order.ids():
+            if len(self) <= limit:
+                return
+            self._order.forget(item_id)
+            if item_id in self:
+                self._forget(item_id)
+                self._dropped[item_id] = None
+                self.dropped += 1
 
     # Items
 
@@ -260,11 +287,16 @@ class Conversation:
         if not event.item_id:
             return
         self._gone[event.item_id] = None
-        self._drop(event.item_id)
+        self._dropped.pop(event.item_id, None)
+        self._forget(event.item_id)
+        if len(self._gone) > _MOST_GONE:
+            oldest = next(iter(self._gone))
+            del self._gone[oldest]
+            self._order.forget(oldest)
 
-    def _drop(self, item_id: str) -> None:
-        self._placed.discard(item_id)
+    def _forget(self, item_id: str) -> None:
         record = self._records.pop(item_id, None)
+        self._unplaced.pop(item_id, None)
         for index in record.parts if record is not None else ():
             self._open.pop((item_id, index), None)
 
@@ -285,10 +317,8 @@ class Conversation:
         run = self._run_of(event)
         if run is not None and run.id and self._counts:
             rate = run.sound.bytes_per_ms if run.sound is not None else self._bytes_per_ms
-            if rate is not None:  # late deltas may follow the end: the oldest go when there are many
+            if rate is not None:  # kept for a while, since late deltas may follow the end
                 self._counted[run.id] = rate
-                if len(self._counted) > _MOST_COUNTED:
-                    del self._counted[next(iter(self._counted))]
 
     def _response_done(self, event: ResponseDone) -> None:
         run = self._run_of(event)
@@ -310,15 +340,15 @@ class Conversation:
                 self.has_spoken = True
         if not run.lasting:
             for item_id in run.item_ids:
-                if item_id not in self._placed:
-                    self._drop(item_id)
+                if item_id in self._unplaced:
+                    self._forget(item_id)
         run.item_ids = []
 
     def _is_told(self, item: Any) -> bool:
         """Whether hearing again of an item of a response changes nothing; it may be one that was not read yet."""
         item_id = item.get("id") if item.__class__ is dict else item_id_of(item)
         known = self._records.get(item_id) if item_id.__class__ is str else None
-        return known is not None and known.whole and known.run is not None and item_id in self._placed
+        return known is not None and known.whole and known.run is not None and item_id in self
 
     def _output_item(self, event: ResponseOutputItemAdded | ResponseOutputItemDone) -> None:
         run = self._run_of(event)

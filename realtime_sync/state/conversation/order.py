@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ItemOrder"]
+__all__ = ["ROOT", "ItemOrder"]
 
-_ROOT: Final = "root"
+ROOT: Final = "root"
+"""What stands for the beginning where the protocol has a previous id."""
 
 
 class ItemOrder:
@@ -57,7 +58,7 @@ class ItemOrder:
 
     def _insert(self, item_id: str, previous_id: str) -> None:
         self._previous[item_id] = previous_id
-        if previous_id == _ROOT:
+        if previous_id == ROOT:
             self._tell()
             self._ids.insert(0, item_id)
         elif self._knows(previous_id):

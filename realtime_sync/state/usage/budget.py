@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from realtime_sync._arguments import answered
 from realtime_sync.errors import BudgetExceeded
 from realtime_sync.state.usage.prices import PriceTable, require_price
 from realtime_sync.state.usage.tally import UsageTally
@@ -11,6 +12,7 @@ from realtime_sync.state.usage.tally import UsageTally
 __all__ = ["CostLimit"]
 
 
+@answered
 class CostLimit:
     """Refuses further responses once a session has cost ``max_cost`` by ``prices``. ``model`` and
     ``transcription_model`` are for servers that do not name theirs."""

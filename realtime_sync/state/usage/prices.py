@@ -10,6 +10,7 @@ from copy import deepcopy
 from math import isfinite
 from typing import Any, Final
 
+from realtime_sync._arguments import answered
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.state.usage.tokens import MODALITIES, Tokens, Used
 
@@ -22,6 +23,7 @@ _PRICED: Final = 1_000_000
 """Token prices are for so many."""
 
 
+@answered
 class PriceTable:
     """Prices of models, from a mapping; the library brings none along.
 

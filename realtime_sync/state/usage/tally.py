@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from realtime_sync._latest import Latest
 from realtime_sync.events import (
     ConversationItemInputAudioTranscriptionCompleted,
     RateLimitsUpdated,
@@ -24,14 +25,16 @@ from realtime_sync.state.usage.tokens import Used, used_by_response, used_by_tra
 
 __all__ = ["UsageTally"]
 
+_MOST_KEPT: Final = 1024
+
 
 class UsageTally:
     """Counts what a session uses: responses by modality and cached or not, and transcriptions of the user's speech
     apart from them, since another model makes them.
 
-    It grows only by `apply`, on one thread; reading is safe on any. No response and no transcription is counted twice.
-    What responses report is added up when somebody looks: with many responses the sums would be a large part of what
-    each of them costs.
+    It grows only by `apply`, on one thread; reading is safe on any. No response and no transcription is counted twice
+    (of the latest 1,024 of each). What responses report is added up when somebody looks, or when much of it waits: with
+    many responses the sums would be a large part of what each of them costs.
     """
 
     EVENTS: ClassVar[tuple[type[ServerEvent], ...]] = (
@@ -52,9 +55,9 @@ class UsageTally:
         """The limits of the account."""
         self._lock = threading.RLock()  # guards _responses, _by_model; an RLock, since a signal handler may look too
         self._reported: deque[tuple[str | None, str | None, Usage]] = deque()  # model, response, usage; to be added up
-        self._responses: dict[str, Used] = {}
-        self._counted: set[str] = set()
-        self._transcribed: set[tuple[str, int]] = set()
+        self._responses: dict[str, Used] = Latest(_MOST_KEPT)
+        self._counted: dict[str, None] = Latest(_MOST_KEPT)
+        self._transcribed: dict[tuple[str, int], None] = Latest(_MOST_KEPT)
         self._by_model: dict[str | None, Used] = {}
         self._transcription_by_model: dict[str | None, Used] = {}
 
@@ -70,7 +73,7 @@ class UsageTally:
 
     @property
     def responses(self) -> Mapping[str, Used]:
-        """What each response has used, by its id."""
+        """What each of the latest 1,024 responses has used, by its id."""
         with self._lock:
             self._add_up_locked()
             return dict(self._responses)
@@ -112,8 +115,10 @@ class UsageTally:
         if usage is None or known_by in self._counted:
             return
         if known_by:
-            self._counted.add(known_by)
+            self._counted[known_by] = None
         self._reported.append((self.model, response_id, usage))
+        if len(self._reported) > _MOST_KEPT:
+            self._added_up()
 
     def _added_up(self) -> dict[str | None, Used]:
         """What all responses have used, by the model."""
@@ -140,7 +145,7 @@ class UsageTally:
             return
         used = used_by_transcription(event.usage)
         if event.item_id and used != Used():
-            self._transcribed.add(place)
+            self._transcribed[place] = None
         known = self._transcription_by_model.get(self.transcription_model, Used())
         self._transcription_by_model[self.transcription_model] = known + used
 

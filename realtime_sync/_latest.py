@@ -1,0 +1,25 @@
+"""What is remembered for a while: of a long day only the latest."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+__all__ = ["Latest"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Latest(dict[K, V]):
+    """A dict of at most ``most`` keys: setting a further one drops the one that was set first."""
+
+    __slots__ = ("_most",)
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        if len(self) > self._most:
+            del self[next(iter(self))]

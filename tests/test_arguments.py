@@ -1,0 +1,196 @@
+"""Arguments that a verb does not have are answered with those that it has."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeSession
+
+import realtime_sync as rt
+from realtime_sync import audio, conversation, events, local, playback, recording, tools, usage
+from realtime_sync._arguments import answered, answering
+from realtime_sync.local import LocalServer
+from realtime_sync.recording import Recorder
+
+OF_ONE_ARGUMENT = {
+    *("decode_server_event", "decode_client_event", "encode_event", "event_to_dict"),
+    *("decode_pcma", "decode_pcmu", "encode_pcma", "encode_pcmu", "describe_audio", "tone_speech"),
+}
+"""Nobody names it, and much passes through them."""
+MADE_BY_THE_LIBRARY = {
+    *("AudioChunk", "Close", "Cut", "HeardPart", "Interruption", "Message", "Recording"),
+    *("BadArguments", "FunctionSpec", "ToolCall", "ToolContext", "ToolFailure", "ToolRound"),
+    *("Conversation", "ConversationEntry", "ConversationSnapshot", "LeftOut", "Reply", "Restored"),
+    *("RateLimitState", "RateLimits", "Tokens", "UsageTally", "Used", "Unset"),
+    *("Gate", "LogEntry", "RefusedEvent", "ReplayDifference", "Request", "Turn"),
+}
+"""Users are given these and call next to nothing of them with an argument."""
+
+
+def public() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Every function that users call by name, and every method and constructor of a class that they use."""
+    for room in (rt, audio, conversation, local, playback, recording, tools, usage):
+        for name in room.__all__:
+            value = getattr(room, name)
+            told = f"{room.__name__.rpartition('.')[2]}.{name}"
+            if isinstance(value, types.FunctionType) and name not in OF_ONE_ARGUMENT:
+                yield told, value
+            elif isinstance(value, type) and not issubclass(value, (BaseException, Enum, events.ServerEvent)):
+                if "Visitor" in name or (name in MADE_BY_THE_LIBRARY and (room, name) not in OF_ROOM):
+                    continue
+                for own, method in inspect.getmembers(value, inspect.isroutine):
+                    shown = not own.startswith("_") or own == "__init__"
+                    if shown and isinstance(method, (types.FunctionType, types.MethodType)):
+                        yield f"{told}.{own}", method
+
+
+OF_ROOM = {(local, "ToolCall"), (local, "Reply"), (rt, "Turn")}
+"""The same names elsewhere are for users."""
+HAND_ON = {"realtime_sync.RealtimeSession.tool", "realtime_sync.RealtimeSession.use_tools", "local.LocalServer.replay"}
+"""Take ``**options`` and hand them on; what they are handed to is in the list too."""
+CALLED = {name: function for name, function in public() if name not in HAND_ON}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_a_name_that_does_not_exist_is_answered_with_those_that_do(name: str) -> None:
+    function = CALLED[name]
+    parameters = inspect.signature(function).parameters
+    with pytest.raises(rt.ConfigurationError, match=r"^\w+\(\) has no argument 'no_such_name'; it takes ") as told:
+        function(*[None for name in parameters if name == "self"], no_such_name=1)
+    for ours in [p.name for p in parameters.values() if p.kind is not p.VAR_KEYWORD and p.name != "self"]:
+        assert ours in str(told.value)
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeSession]:
+    with FakeSession() as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("verb", "named", "told"),
+    [
+        ("update_session", {"session": {}}, "update_session() has no argument 'session': it is config here"),
+        ("create_response", {"response": {}}, "create_response() has no argument 'response': it is config here"),
+        ("create_item", {"content": {}}, "create_item() has no argument 'content': it is item here"),
+        ("append_audio_bytes", {"audio": b""}, "'audio': it is pcm here"),
+        ("delete_item", {"id": "i"}, "'id': it is item_id here"),
+        ("cancel_response", {"id": "i"}, "'id': it is response_id here"),
+        ("submit_function_output", {"call_id": "c", "result": 1}, "'result': it is output here"),
+        ("ask", {"prompt": "hi"}, "'prompt': it is text here"),
+        ("ask", {"txt": "hi", "imges": ()}, "'txt': it is text here; nor 'imges': it is images here"),
+        ("ask", {"instructions": "x"}, "options of the model go into config={'instructions': ...}"),
+        ("recv", {"timeout_s": 1}, "recv() has no argument 'timeout_s': it is timeout here"),
+        ("wait_for", {"event": "x"}, "'event': it is key here"),
+        ("on", {"event_type": "x", "callback": print}, "'event_type': it is key here; nor 'callback': it is handler"),
+        (
+            "use_tools",
+            {"toolset": rt.Toolset(), "rounds": 1},
+            "ToolRunner() has no argument 'rounds': it is max_rounds",
+        ),
+        ("poll", {"x": 1}, "poll() has no argument 'x'; it takes none"),
+    ],
+)
+def test_what_others_call_it_is_answered_with_ours(
+    fake: FakeSession, verb: str, named: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(rt.ConfigurationError) as refused:
+        getattr(fake.session, verb)(**named)
+    assert told in str(refused.value)
+    assert fake.wire.texts == []
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ({"url": "x"}, "base_url"),
+        ({"token": "x"}, "api_key"),
+        ({"config": {}}, "session"),
+        ({"ping_interval": 3}, "ping_interval_s"),
+        ({"extra_headers": {}}, "headers"),
+        ({"sytem_prompt": "x"}, "it takes model, api_key, "),
+        ({"temperature": 1}, "options of the model go into session={'temperature': ...}"),
+    ],
+)
+def test_connect_too(named: dict[str, Any], told: str) -> None:
+    with pytest.raises(rt.ConfigurationError, match=rf"^connect\(\) has no argument '{next(iter(named))}'") as refused:
+        rt.connect("m", **named)
+    assert told in str(refused.value)
+
+
+def test_too_many_and_too_few_are_answered_with_what_there_is(fake: FakeSession) -> None:
+    with pytest.raises(
+        rt.ConfigurationError, match=r"^connect\(\): too many positional .*; it takes model, and by name"
+    ):
+        rt.connect("m", "sk-secret-of-the-test")  # type: ignore[misc]
+    with pytest.raises(
+        rt.ConfigurationError, match=r"^create_item\(\): missing .*'item'; it takes item, previous_item"
+    ):
+        fake.session.create_item()  # type: ignore[call-arg]
+    with pytest.raises(rt.ConfigurationError, match=r"^poll\(\): too many positional .*; it takes nothing"):
+        fake.session.poll(1)  # type: ignore[call-arg]
+
+
+def test_the_options_of_a_tool(fake: FakeSession) -> None:
+    with pytest.raises(rt.ConfigurationError, match=r"tool\(\) has no argument 'timeout': it is timeout_s here"):
+
+        @fake.session.tool(timeout=5)  # type: ignore[call-overload, untyped-decorator, unused-ignore]
+        def clock() -> str:
+            return ""
+
+
+def test_a_replay_hands_its_options_to_the_server(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "talk.jsonl") as recorder:
+        recorder.tap()("in", '{"type": "session.created"}')
+    with pytest.raises(rt.ConfigurationError, match="no argument 'hots': it is host here"):
+        LocalServer.replay(tmp_path / "talk.jsonl", hots="::1")
+
+
+def test_no_key_stays_in_a_traceback() -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: rt.connect("m", api_key="sk-" + "x" * 9, url="x"),  # type: ignore[call-arg]
+        lambda: rt.connect("m", "sk-" + "x" * 9),  # type: ignore[misc]
+        lambda: rt.connect("m", api_key="sk-" + "x" * 9, base_url="http://localhost:1", timeout=0),
+        lambda: rt.resolve_endpoint(model="m", api_key="sk-" + "x" * 9, base_url="gopher://x"),
+    ]
+    for call in calls:
+        with pytest.raises(rt.ConfigurationError) as refused:
+            call()
+        frames = [frame.frame.raw for frame in refused.traceback]
+        wrappers = [frame for frame in frames if frame.f_code.co_name == "call" and "named" in frame.f_locals]
+        assert wrappers
+        assert "sk-" not in repr([frame.f_locals for frame in wrappers])
+
+
+def test_what_is_raised_inside_goes_through_as_it_is() -> None:
+    @answering
+    def fails(kind: type[BaseException]) -> None:
+        raise kind("inside")
+
+    for kind in (TypeError, KeyboardInterrupt, ValueError):
+        with pytest.raises(kind, match="inside"):
+            fails(kind)
+
+
+def test_names_signatures_and_docstrings_stay() -> None:
+    assert list(inspect.signature(rt.RealtimeSession.ask).parameters)[:2] == ["self", "text"]
+    assert rt.connect.__name__ == "connect"
+    assert "Open a session" in (rt.connect.__doc__ or "")
+    assert events.SessionUpdate(session=events.RealtimeSessionConfig()).session is not None
+
+
+def test_private_methods_are_left_alone() -> None:
+    @answered
+    class Owner:
+        def _own(self) -> None: ...
+
+        def verb(self) -> None: ...
+
+    assert not hasattr(Owner._own, "__wrapped__")
+    assert hasattr(Owner.verb, "__wrapped__")
