@@ -128,6 +128,40 @@ def test_classes_of_attrs_may_build_on_them() -> None:
     assert [a.name for a in attrs.fields(Mine)] == ["extra", "name", "size", "parts", "colour"]
 
 
+def test_a_subclass_may_call_the_init_of_its_base() -> None:
+    @wire
+    class Fresh(WireObject):
+        name: str
+
+    class Own(Fresh):
+        __slots__ = ()
+
+        def __init__(self) -> None:
+            super().__init__(name="own")
+
+    assert Own().name == "own"
+    assert Own().name == "own"
+
+
+def test_an_interrupt_while_a_class_is_completed_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    @wire
+    class Fresh(WireObject):
+        name: str
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("realtime_sync.events._making.attrs.define", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Fresh(name="a")
+    later = vars(Fresh)["__attrs_attrs__"]
+    assert Fresh(name="a").name == "a"
+    Fresh.__attrs_attrs__ = later  # type: ignore[attr-defined]  # as it is when the interrupt comes between the two
+    assert [a.name for a in attrs.fields(Fresh)] == ["extra", "name"]
+    assert Fresh(name="b").name == "b"
+
+
 def test_a_plain_subclass_has_what_its_base_has() -> None:
     class Plain(Thing):
         __slots__ = ()

@@ -29,7 +29,8 @@ class _Later:
 
     def __get__(self, made: Any, cls: type[Any]) -> Any:
         _complete(self._cls)
-        return getattr(self._cls if made is None else made, self._name)
+        found = vars(self._cls)[self._name]
+        return found.__get__(made, cls) if self._name == "__init__" else found
 
 
 def slotted(cls: C) -> C:
@@ -62,7 +63,7 @@ def declared(cls: type[Any]) -> dict[str, tuple[Any, Any]]:
 def _complete(cls: type[Any]) -> None:
     """Give a class its fields and its ``__init__``."""
     with _completing:
-        if not isinstance(vars(cls)["__init__"], _Later):
+        if not isinstance(vars(cls)["__attrs_attrs__"], _Later):
             return
         fields = declared(cls)
         body = {name: value for name, (_, value) in fields.items() if value is not attrs.NOTHING}
@@ -71,4 +72,4 @@ def _complete(cls: type[Any]) -> None:
         twin: Any = type(cls.__name__, (), body)
         twin = attrs.define(twin, slots=False, kw_only=True, eq=False, repr=False)
         cls.__init__ = twin.__init__
-        cls.__attrs_attrs__ = twin.__attrs_attrs__
+        cls.__attrs_attrs__ = twin.__attrs_attrs__  # last: after an interrupt before it, the next look does all again
