@@ -12,6 +12,7 @@ from fakes import FakeSession, response_created
 
 import realtime_sync as rt
 from realtime_sync import events as e
+from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.dispatcher import Dispatcher
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.events import (
@@ -50,21 +51,21 @@ class Way:
         self.dispatcher = Dispatcher(self.inbox, lambda: None)
         self.state = SessionState(self.dispatcher)
         self.state.follow()
-        self.acks = AckTable(NOTHING, family)
+        self.acks = AckTable(lambda: NOTHING, family)
         self.out = Outgoing(
             self.send, self.acks, self.state, checks=checks, before_response=before_response, family=family
         )
         if config is not None:
             self.hear(SessionCreated(session=config))
 
-    def send(self, text: str | bytes) -> None:
+    def send(self, text: str | bytes, owner: object = None) -> None:
         if self.fault is not None:
             raise self.fault
         self.texts.append(text)
 
     def hear(self, *events: e.ServerEvent) -> None:
         self.inbox.put(events, 1)
-        while self.dispatcher.step(0):
+        while self.dispatcher.step(Deadline(0)):
             pass
 
     @property
@@ -167,7 +168,7 @@ def test_a_message_is_expected_to_be_confirmed_before_it_is_sent() -> None:
     seen: list[Ack[Any] | None] = []
     transmit = way.send
 
-    def answer_at_once(text: str | bytes) -> None:
+    def answer_at_once(text: str | bytes, _: object) -> None:
         transmit(text)
         seen.append(way.acks.apply(e.InputAudioBufferCleared()))
 
@@ -180,7 +181,7 @@ def test_a_message_is_expected_to_be_confirmed_before_it_is_sent() -> None:
 def test_a_commit_counts_before_it_is_sent() -> None:
     way = Way(config=MANUAL)
     way.out.append([memoryview(bytes(9600))])
-    way.out._transmit = lambda text: way.hear(e.InputAudioBufferCommitted(item_id="i"))
+    way.out._transmit = lambda *_: way.hear(e.InputAudioBufferCommitted(item_id="i"))
     way.out.send(e.InputAudioBufferCommit())
     assert way.state.buffer.ms == 0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any, Final, Generic, Protocol, TypeVar
+from collections.abc import Callable, Container, Iterable
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
@@ -17,6 +17,7 @@ from realtime_sync.events import (
     ConversationItemAdded,
     ConversationItemCreate,
     ConversationItemCreated,
+    ConversationItemTruncate,
     ErrorDetail,
     Family,
     Response,
@@ -26,6 +27,7 @@ from realtime_sync.events import (
     ResponseDone,
     ServerEvent,
 )
+from realtime_sync.events._other_names import OF_ACKS, missing
 from realtime_sync.events.base import fields_of, or_none
 from realtime_sync.state.responses import Run, response_id_of
 
@@ -46,10 +48,8 @@ _log = logging.getLogger("realtime_sync")
 E_co = TypeVar("E_co", covariant=True)
 
 
-class Wait(Protocol):
-    """Blocks until ``done()`` or the deadline; `Dispatcher.wait` is one."""
-
-    def __call__(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None: ...
+Wait = Callable[[Callable[[], bool], Deadline, str], None]
+"""Blocks until a condition holds, or the deadline; the text says what is waited for. `Dispatcher.wait` is one."""
 
 
 @answered
@@ -66,6 +66,7 @@ class Ack(Generic[E_co]):
         "_confirmation",
         "_error",
         "_late",
+        "_renounced",
         "_wait",
         "done",
         "event",
@@ -84,7 +85,11 @@ class Ack(Generic[E_co]):
         self._confirmation: Any = None
         self._error: RealtimeError | None = None
         self._asked = False
+        self._renounced = False  # of a create: nobody waits for its response any more
         self._late = False  # an answer is hardly to be expected any more: newer messages of its kind go first
+
+    if not TYPE_CHECKING:
+        __getattr__ = missing(OF_ACKS)
 
     @property
     def item_id(self) -> str | None:
@@ -169,8 +174,8 @@ class AckTable:
     ``expect`` and ``discard`` may be called from any thread; what takes in events, from the dispatching one.
     """
 
-    def __init__(self, wait: Wait, *families: Family) -> None:
-        self._wait = wait
+    def __init__(self, waiting: Callable[[], Wait], *families: Family) -> None:
+        self._waiting = waiting  # how a message that is prepared now will be waited for
         self._codes: Final = {
             _short(cls.TYPE) for family in families or (REALTIME,) for cls in family.client.values() if cls.CONFIRMED_BY
         }
@@ -184,7 +189,7 @@ class AckTable:
 
     def prepare(self, event: ClientEvent, event_id: str) -> Ack[Any]:
         """The handle of ``event``, which will be sent under ``event_id``; it does not count as sent yet."""
-        return Ack(event, event_id, self._wait)
+        return Ack(event, event_id, self._waiting())
 
     def expect(self, ack: Ack[Any]) -> None:
         """Its message is about to be sent."""
@@ -222,6 +227,29 @@ class AckTable:
         with self._lock:
             waiting = self._kinds.get(ConversationItemCreate, {}).values()
             return [getattr(ack.event, "item", None) for ack in waiting if ack._late]
+
+    @property
+    def waits(self) -> bool:
+        """Whether an answer is to be expected."""
+        with self._lock:
+            return any(not ack._late for ack in self._pending.values())
+
+    def survive(self, present: Container[str], error: RealtimeError) -> None:
+        """Another connection follows, on which what waits is sent again: but for cancellations, whose responses are
+        gone, items that are ``present`` in the conversation, and what is about the sound of an item, or late: that
+        fails with ``error``."""
+        with self._lock:
+            known = [ack for ack in self._kinds.get(ConversationItemCreate, {}).values() if ack.item_id in present]
+            over = [*self._kinds.get(ResponseCancel, {}).values(), *known]
+            cut = self._kinds.get(ConversationItemTruncate, {}).values()
+            late = [ack for ack in self._kinds.get(ResponseCreate, {}).values() if ack._late]
+            failed = [*cut, *late]
+            for ack in (*over, *failed):
+                self._remove_locked(ack)
+        for ack in over:
+            ack._settle(None)
+        for ack in failed:
+            ack._settle(None, error)
 
     # What the server says
 
