@@ -216,6 +216,22 @@ def test_messages_wait_for_the_new_connection_in_their_order() -> None:
         assert [item_id for item_id, _ in on_server(server)] == [entry.id for entry in session.conversation]
 
 
+@pytest.mark.parametrize(
+    ("cut_before", "in_flight"), [("response.created", "fail"), ("response.output_text.done", "ask_again")]
+)
+def test_speech_that_cannot_be_told_again_is_not_answered_by_an_answer_to_something_else(
+    cut_before: str, in_flight: Any
+) -> None:
+    manual = {**TEXT, "audio": {"input": {"turn_detection": None}}}
+    with LocalServer() as server, connect(server, session=manual, resume=resumed(in_flight=in_flight)) as session:
+        session.ask("one")
+        cut_in(server, cut_before)
+        with pytest.raises(rt.ConnectionLost, match="the session goes on"):
+            session.ask(audio=bytes(48_000))
+        assert session.ask("two").text == "You said: two"
+        assert [entry.text for entry in session.conversation if entry.role == "user"] == ["one", "two"]
+
+
 # What cannot go on
 
 

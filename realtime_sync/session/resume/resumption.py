@@ -10,7 +10,14 @@ from realtime_sync._deadline import now
 from realtime_sync.delivery.dispatcher import STATE, Dispatcher
 from realtime_sync.delivery.line import Line
 from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeError, ServerError
-from realtime_sync.events import AssistantMessage, FunctionCall, SessionCreated, SessionResumed, SessionUpdated
+from realtime_sync.events import (
+    AssistantMessage,
+    FunctionCall,
+    SessionCreated,
+    SessionResumed,
+    SessionUpdated,
+    UserMessage,
+)
 from realtime_sync.sending.acks import AckTable
 from realtime_sync.sending.asked_for import AskedFor
 from realtime_sync.sending.outgoing import Outgoing
@@ -145,19 +152,30 @@ class Resumption:
         answered: set[str] = set()
         responses = self._state.responses
         lost = responses.alive
+        unheard = self._unheard()
+        wanted = cause is None or self._policy.in_flight == "ask_again"
         for run in lost:
             answered |= self._lose_calls(run)
-            if (cause is None or self._policy.in_flight == "ask_again") and self._asks_again(run):
+            if wanted and unheard.isdisjoint(run.user_item_ids or ()) and self._asks_again(run):
                 run.again = True
                 again.append(run)
             else:
                 run.lost = error
             responses.lose(run)
+        if not unheard.isdisjoint(self._state.heard.unanswered):
+            self._sequencer.lose(error)  # without the question it would answer another one
         if cause is None and not self._spoken.speaking:
             self._line.settle(Piece)  # the other connection had it, and nobody speaks
         snapshot = self._state.mirror.snapshot()
         self._acks.survive(snapshot.entries.keys(), error)
         return self._kept(snapshot, lost, again, answered)
+
+    def _unheard(self) -> set[str | None]:
+        """The items of the user's speech that the server cannot be told again."""
+        if self._keeps_conversation:
+            return set()
+        history = History.of(self._state.mirror, self._state.facts, goes_on=True)
+        return {left.item_id for left in history.left_out if isinstance(left.item, UserMessage)}
 
     def _asks_again(self, run: Run) -> bool:
         if self._sequencer.ask_again(run):
