@@ -196,7 +196,14 @@ def test_a_call_that_was_not_done_is_not_told_to_the_new_connection() -> None:
             """Add."""
             return a
 
-        cut_in(server, "response.function_call_arguments.done")
+        gate = server.gate("response.function_call_arguments.done")
+
+        def cut(event: Any) -> None:
+            gate.wait_reached(WAIT_S)
+            server.drop()
+            gate.open()
+
+        session.once("response.function_call_arguments.delta", cut)
         with pytest.raises(rt.ConnectionLost):
             session.ask("1?")
         assert session.ask().text == "One."
