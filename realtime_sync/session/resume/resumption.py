@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -74,6 +75,8 @@ class Resumption:
         self._asked_for = outgoing.asked_for = AskedFor(self._family)
         self._spoken = outgoing.spoken = Spoken(policy.keep_audio_s, lambda: state.facts)
         self._worker = Worker(policy, dialling, line, inbox, timeout_s, weakly(self._spoken.leave))
+        # Held while it is decided whether the connection is changed; tried only, where that can be left to others.
+        self._deciding = threading.RLock()
         self._between = False  # no connection serves: another one is awaited
         self._planned = False  # this side has ended the connection, to go on over the one that is prepared
         self._expires_at: float | None = None
@@ -86,6 +89,10 @@ class Resumption:
 
     def survives(self) -> bool:
         """Whether the session goes on. Called where the events of a connection end: all of them were dispatched."""
+        with self._deciding:
+            return self._survives()
+
+    def _survives(self) -> bool:
         line = self._line
         if self._between:
             return not (line.closing or line.ended)
@@ -96,15 +103,16 @@ class Resumption:
         self._spoken.hold()
         told = None if self._planned else self._cause()
         lively = line.received > (1 if isinstance(last, self._family.error_class) else 0)
-        kept = self._settle(told)
+        again = self._settle(told)
+        conversation = self._conversation()
         self._worker.resume(
             Talk(
                 cause=told,
                 lively=lively,
                 ended_at=now(),
                 update=self._asked_for.update(),
-                conversation=self._state.mirror.snapshot(),
-                history=History.of(kept, self._state.facts, goes_on=True),
+                conversation=conversation,
+                history=History.of(self._kept(conversation, again), self._state.facts, goes_on=True),
             )
         )
         self._between = True
@@ -116,8 +124,15 @@ class Resumption:
 
     def look(self) -> None:
         """Change to the connection that is prepared, if there is one and nothing is under way. Any thread."""
-        held = self._planned or self._between or not self.armed or self._line.ended
-        if held or not self._worker.ready or not self._quiet():
+        if not (self.armed and self._worker.ready) or self._line.ended or not self._deciding.acquire(blocking=False):
+            return
+        try:
+            self._change()
+        finally:
+            self._deciding.release()
+
+    def _change(self) -> None:
+        if self._planned or self._between or not self._quiet():
             return
         self._line.hold()  # from now on nothing leaves: what was faster shows in the second look
         if not self._quiet():
@@ -138,8 +153,8 @@ class Resumption:
         busy = state.responses.alive or self._acks.waits or self._spoken.waits or transcribing or self._busy()
         return self._sequencer.idle and not busy
 
-    def _settle(self, cause: RealtimeError | None) -> list[ConversationEntry]:
-        """Decide what becomes of all that was under way; what of the conversation the server is to be told."""
+    def _settle(self, cause: RealtimeError | None) -> list[Run]:
+        """Decide what becomes of all that was under way; the responses that are asked for again."""
         self._sequencer.hold()
         error = _lost(cause)
         again: list[Run] = []
@@ -154,9 +169,8 @@ class Resumption:
             responses.lose(run)
         if cause is None and not self._spoken.speaking:
             self._line.settle(Piece)  # the other connection had it, and nobody speaks
-        snapshot = self._state.mirror.snapshot()
-        self._acks.survive(snapshot.entries.keys(), error)
-        return self._kept(snapshot, again)
+        self._acks.survive(self._state.mirror, error)
+        return again
 
     def _asks_again(self, run: Run) -> bool:
         if self._sequencer.ask_again(run):
@@ -168,14 +182,18 @@ class Resumption:
         self._sequencer.submit(ack, text)
         return True
 
+    def _conversation(self) -> ConversationSnapshot:
+        """The conversation that goes on: there is none where the server keeps it, or does not converse."""
+        converses = self._state.facts.kind in ("realtime", None) and not self._keeps_conversation
+        return self._state.mirror.snapshot() if converses else ConversationSnapshot(entries={}, gone=frozenset())
+
     def _kept(self, snapshot: ConversationSnapshot, again: list[Run]) -> list[ConversationEntry]:
-        if self._keeps_conversation or self._state.facts.kind not in ("realtime", None):
-            return []
+        """What the server is to be told of it."""
         anew = {run.id for run in again}
         kept = [
             entry
             for entry in snapshot
-            if not (isinstance(entry.item, AssistantMessage) and entry.response_id in anew) and not _is_cut(entry.item)
+            if not (isinstance(entry.item, AssistantMessage) and entry.response_id in anew) and not _is_cut(entry)
         ]
         count = self._policy.history
         return kept if count is None else kept[len(kept) - min(count, len(kept)) :]
@@ -205,11 +223,11 @@ def _lost(cause: RealtimeError | None) -> ConnectionLost:
     return told
 
 
-def _is_cut(item: Any) -> bool:
-    """Whether this is a call whose arguments had not come whole."""
-    if not isinstance(item, FunctionCall):
+def _is_cut(entry: ConversationEntry) -> bool:
+    """Whether this is a call whose arguments have not come whole."""
+    if not isinstance(entry.item, FunctionCall) or entry.status == "completed":
         return False
     try:
-        return not isinstance(json.loads(item.arguments or ""), dict) and bool(item.arguments)
+        return not isinstance(json.loads(entry.item.arguments or ""), dict)
     except ValueError:
         return True
