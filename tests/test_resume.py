@@ -183,6 +183,28 @@ def test_a_tool_that_runs_meanwhile_is_answered_on_the_new_connection() -> None:
         assert server.refusals == []
 
 
+def test_a_call_that_was_not_done_is_not_told_to_the_new_connection() -> None:
+    from realtime_sync.local import ToolCall
+
+    call = ToolCall("add", {"a": 1})
+    with LocalServer([call, call, "One."]) as server, connect(server) as session:
+        notices: list[e.SessionResumed] = []
+        session.on("session.resumed", notices.append)
+
+        @session.tool
+        def add(a: int) -> int:
+            """Add."""
+            return a
+
+        cut_in(server, "response.function_call_arguments.done")
+        with pytest.raises(rt.ConnectionLost):
+            session.ask("1?")
+        assert session.ask().text == "One."
+        assert [entry.text for entry in session.conversation] == ["1?", 'add({"a": 1})', "1", "One."]
+        (notice,) = notices
+        assert [item.type for item in notice.lost] == ["function_call"]
+
+
 def test_messages_wait_for_the_new_connection_in_their_order() -> None:
     with LocalServer() as server, connect(server) as session:
         session.ask("zero")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime_sync._deadline import now
@@ -57,7 +56,7 @@ class Resumption:
         *,
         timeout_s: float,
         cause: Callable[[], RealtimeError | None],
-        lose_calls: Callable[[Run], object],
+        lose_calls: Callable[[Run], Set[str]],
         busy: Callable[[], bool],
     ) -> None:
         self.armed = False
@@ -103,8 +102,7 @@ class Resumption:
         self._spoken.hold()
         told = None if self._planned else self._cause()
         lively = line.received > (1 if isinstance(last, self._family.error_class) else 0)
-        again = self._settle(told)
-        conversation = self._conversation()
+        conversation, kept = self._settle(told)
         self._worker.resume(
             Talk(
                 cause=told,
@@ -112,7 +110,7 @@ class Resumption:
                 ended_at=now(),
                 update=self._asked_for.update(),
                 conversation=conversation,
-                history=History.of(self._kept(conversation, again), self._state.facts, goes_on=True),
+                history=History.of(kept, self._state.facts, goes_on=True),
             )
         )
         self._between = True
@@ -153,14 +151,16 @@ class Resumption:
         busy = state.responses.alive or self._acks.waits or self._spoken.waits or transcribing or self._busy()
         return self._sequencer.idle and not busy
 
-    def _settle(self, cause: RealtimeError | None) -> list[Run]:
-        """Decide what becomes of all that was under way; the responses that are asked for again."""
+    def _settle(self, cause: RealtimeError | None) -> tuple[ConversationSnapshot, list[ConversationEntry]]:
+        """Decide what becomes of all that was under way; the conversation, and what the server is to be told of it."""
         self._sequencer.hold()
         error = _lost(cause)
         again: list[Run] = []
+        answered: set[str] = set()
         responses = self._state.responses
-        for run in responses.alive:
-            self._lose_calls(run)
+        lost = responses.alive
+        for run in lost:
+            answered |= self._lose_calls(run)
             if (cause is None or self._policy.in_flight == "ask_again") and self._asks_again(run):
                 run.again = True
                 again.append(run)
@@ -170,7 +170,8 @@ class Resumption:
         if cause is None and not self._spoken.speaking:
             self._line.settle(Piece)  # the other connection had it, and nobody speaks
         self._acks.survive(self._state.mirror, error)
-        return again
+        conversation = self._conversation()
+        return conversation, self._kept(conversation, lost, again, answered)
 
     def _asks_again(self, run: Run) -> bool:
         if self._sequencer.ask_again(run):
@@ -187,14 +188,20 @@ class Resumption:
         converses = self._state.facts.kind in ("realtime", None) and not self._keeps_conversation
         return self._state.mirror.snapshot() if converses else ConversationSnapshot(entries={}, gone=frozenset())
 
-    def _kept(self, snapshot: ConversationSnapshot, again: list[Run]) -> list[ConversationEntry]:
-        """What the server is to be told of it."""
-        anew = {run.id for run in again}
-        kept = [
-            entry
-            for entry in snapshot
-            if not (isinstance(entry.item, AssistantMessage) and entry.response_id in anew) and not _is_cut(entry)
-        ]
+    def _kept(
+        self, conversation: ConversationSnapshot, lost: list[Run], again: list[Run], answered: Set[str]
+    ) -> list[ConversationEntry]:
+        """What the server is to be told: of lost responses no call that nobody has answered, and no message of those
+        that are asked for again."""
+        said_anew = {item_id for run in again for item_id in run.item_ids}
+        unfinished = {item_id for run in lost for item_id in run.item_ids}
+
+        def told(entry: ConversationEntry) -> bool:
+            if isinstance(entry.item, FunctionCall):
+                return entry.id not in unfinished or entry.item.call_id in answered
+            return not (isinstance(entry.item, AssistantMessage) and entry.id in said_anew)
+
+        kept = [entry for entry in conversation if told(entry)]
         count = self._policy.history
         return kept if count is None else kept[len(kept) - min(count, len(kept)) :]
 
@@ -221,13 +228,3 @@ def _lost(cause: RealtimeError | None) -> ConnectionLost:
     told = ConnectionLost(f"{text}; the session goes on over another connection", code=code, reason=reason, error=error)
     told.__cause__ = cause
     return told
-
-
-def _is_cut(entry: ConversationEntry) -> bool:
-    """Whether this is a call whose arguments have not come whole."""
-    if not isinstance(entry.item, FunctionCall) or entry.status == "completed":
-        return False
-    try:
-        return not isinstance(json.loads(entry.item.arguments or ""), dict)
-    except ValueError:
-        return True
