@@ -25,7 +25,7 @@ ROOT = Path(realtime_sync.__file__).parent
 FACADE = "__init__"
 ROWS: list[set[str]] = [
     # What everything rests on.
-    {"errors", "_latest", "_secrets", "_unset", "_version"},
+    {"errors", "_containers", "_latest", "_secrets", "_unset", "_version"},
     {"_arguments", "_deadline", "_limits"},
     # What goes over the wire.
     {"events"},

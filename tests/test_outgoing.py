@@ -12,6 +12,7 @@ from fakes import FakeSession, response_created
 
 import realtime_sync as rt
 from realtime_sync import events as e
+from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.dispatcher import Dispatcher
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.events import (
@@ -64,7 +65,7 @@ class Way:
 
     def hear(self, *events: e.ServerEvent) -> None:
         self.inbox.put(events, 1)
-        while self.dispatcher.step(0):
+        while self.dispatcher.step(Deadline(0)):
             pass
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_server import Departure, ScriptedServer, say
 
 import realtime_sync as rt
 from realtime_sync.audio import duration_ms, read_wav
@@ -102,6 +103,33 @@ def test_a_recording_that_is_left_early_is_not_heard_with_the_next() -> None:
         for _segment in session.transcribe(bytes(48_000 * 3), segment_s=1):
             break
         assert [str(segment) for segment in session.transcribe(bytes(48_000))] == ["1000 ms"]
+
+
+def test_a_server_that_confirms_commits_without_naming_the_item() -> None:
+    def heard(number: int, **outcome: Any) -> list[dict[str, Any]]:
+        item = {"id": f"item_{number}", "type": "message", "role": "user", "content": []}
+        kind = "completed" if "transcript" in outcome else "failed"
+        told = {"type": f"conversation.item.input_audio_transcription.{kind}", "item_id": item["id"], **outcome}
+        stale = {**told, "item_id": "item_0", "transcript": "of another recording"}
+        return [
+            {"type": "input_audio_buffer.committed"},
+            {"type": "conversation.item.added", "item": item},
+            told,
+            stale,
+        ]
+
+    departures = [
+        Departure("input_audio_buffer.commit", say(*heard(1, transcript="one")), at=1),
+        Departure("input_audio_buffer.commit", say(*heard(2, error={"code": "unclear"})), at=2),
+    ]
+    config: Any = {"type": "transcription", "audio": {"input": MANUAL}}
+    with ScriptedServer(*departures) as server:
+        where: Any = {"base_url": server.base_url, "api_key": "x"}
+        with rt.connect(intent="transcription", session=config, **where) as session:
+            first, second = session.transcribe(bytes(48_000 * 2), segment_s=1, timeout=5)
+    assert (first.text, first.item_id, first.start_ms, first.end_ms) == ("one", "item_1", 0, 1000)
+    assert second.error is not None
+    assert (second.error.code, second.item_id, second.start_ms) == ("unclear", "item_2", 1000)
 
 
 def test_one_recording_at_a_time() -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeVar
 import orjson
 
 from realtime_sync.codec.lenient import lenient, oddities
+from realtime_sync.codec.mended import mended
 from realtime_sync.codec.mismatch import kind_of
 from realtime_sync.codec.plain import fault, plain
 from realtime_sync.codec.shapes import Hook
@@ -117,9 +118,13 @@ def _decoder(hooks: _Hooks, odd: Callable[[str], object] | None) -> Decoder[Any]
             return decode_slowly(raw, frame)
 
     def decode_other(frame: Any, error: Exception | None) -> Any:
-        """A frame that is no JSON text: a mapping, or malformed."""
+        """A frame that is no strict JSON text: a mapping, one that can be mended, or malformed."""
         if not isinstance(frame, Mapping):
-            return MalformedEvent(raw=frame, error=f"not JSON: {error}")
+            try:
+                raw = mended(frame)
+            except Exception:
+                return MalformedEvent(raw=frame, error=f"not JSON: {error}")
+            return decode_slowly(raw, frame)
         try:
             raw = plain(frame)
         except Exception:

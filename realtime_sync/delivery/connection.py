@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from realtime_sync import _limits
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import decode_server_event
-from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.delivery.inbox import Inbox, structure_bytes
 from realtime_sync.delivery.wire_log import WIRE, line
 from realtime_sync.errors import (
     ConfigurationError,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "Tap", "check_code"]
 
 Tap = Callable[[Literal["in", "out"], "bytes | str"], None]
-"""Called with each text frame: its direction and its JSON, exactly as it is on the wire."""
+"""Called with each text frame: its direction and its JSON, as on the wire (but for keys that the server repeats)."""
 
 _NORMAL: Final = 1000
 _ABNORMAL: Final = 1006
@@ -278,7 +278,7 @@ class Connection:
         events = list(map(self._decode, texts))
         self._last = events[-1]
         self._received += len(events)
-        return self._inbox.put(events, sum(map(len, texts)))
+        return self._inbox.put(events, sum(map(len, texts)) + structure_bytes(events, texts))
 
     def _tap(self, direction: Literal["in", "out"], text: bytes | str) -> None:
         for tap in self._taps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Container, Iterable
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
@@ -27,6 +27,7 @@ from realtime_sync.events import (
     ResponseDone,
     ServerEvent,
 )
+from realtime_sync.events._other_names import OF_ACKS, missing
 from realtime_sync.events.base import fields_of, or_none
 from realtime_sync.state.responses import Run, response_id_of
 
@@ -67,6 +68,7 @@ class Ack(Generic[E_co]):
         "_confirmation",
         "_error",
         "_late",
+        "_renounced",
         "_wait",
         "done",
         "event",
@@ -85,7 +87,11 @@ class Ack(Generic[E_co]):
         self._confirmation: Any = None
         self._error: RealtimeError | None = None
         self._asked = False
+        self._renounced = False  # of a create: nobody waits for its response any more
         self._late = False  # an answer is hardly to be expected any more: newer messages of its kind go first
+
+    if not TYPE_CHECKING:
+        __getattr__ = missing(OF_ACKS)
 
     @property
     def item_id(self) -> str | None:

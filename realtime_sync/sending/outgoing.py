@@ -16,7 +16,7 @@ from realtime_sync.codec import (
     object_to_dict,
 )
 from realtime_sync.delivery.line import Owner
-from realtime_sync.errors import InvalidEvent
+from realtime_sync.errors import InvalidEvent, check_process
 from realtime_sync.events import (
     CLIENT_EVENTS,
     LOCAL_EVENTS,
@@ -79,6 +79,7 @@ class Outgoing:
         before_response: Callable[[], object] | None,
         family: Family = REALTIME,
     ) -> None:
+        self._pid = os.getpid()
         self._transmit = send
         self._family = family
         self._server_types, self._client_types = known_types(family)
@@ -95,6 +96,7 @@ class Outgoing:
 
     def send(self, event: ClientEvent | Mapping[str, Any]) -> Ack[Any]:
         """Send one event, or its JSON as a mapping."""
+        check_process(self._pid)  # before any lock
         ack, text = self._prepared(event_to_dict(event))
         if isinstance(ack.event, ResponseCancel):
             ack._about = self._cancelled(ack.event)
@@ -102,11 +104,11 @@ class Outgoing:
                 self._transmit(text)
                 ack._settle(None)
                 return ack
-        self._acks.expect(ack)
-        self._state.buffer.sent(ack.event)  # before: the confirmation may be dispatched by another thread at once
-        if self.asked_for is not None:
-            self.asked_for.note(ack)
         try:
+            self._acks.expect(ack)
+            self._state.buffer.sent(ack.event)  # before: the confirmation may be dispatched by another thread at once
+            if self.asked_for is not None:
+                self.asked_for.note(ack)
             self._transmit(text, self._owner(ack))
         except BaseException:
             self._acks.discard(ack)
@@ -147,14 +149,15 @@ class Outgoing:
         if self._before_response is not None:
             self._before_response()
         event_id = next(self._event_ids)
-        response = {} if config is None else object_to_dict(config)
+        response = {} if config is None else object_to_dict(config, "config")
         metadata = response.get("metadata") or {}
         if isinstance(metadata, Mapping) and len(metadata) < MOST_METADATA:
             response["metadata"] = {**metadata, STAMP: event_id}
         return self._prepared({"type": ResponseCreate.TYPE, "event_id": event_id, "response": response})
 
     def check_responds(self) -> None:
-        """Raises `InvalidEvent` in a session that makes no responses."""
+        """Raises `InvalidEvent` in a session that makes no responses, and `ConnectionClosed` in a fork."""
+        check_process(self._pid)
         kind = self._state.facts.kind
         if self._checks is None or kind not in _INSTEAD:
             return
@@ -195,7 +198,7 @@ class Outgoing:
         text = encode_fields(fields)
         sent, wrong = decode_own(fields, self._client_types)
         if wrong:
-            raise InvalidEvent(f"this is no client event: {wrong}")
+            raise InvalidEvent(f"{kind} cannot be sent like this: {wrong}")
         if self._checks is not None:
             self._checks.check(sent, self._state.config, fields)
         return self._acks.prepare(sent, event_id), text

@@ -29,7 +29,7 @@ from realtime_sync.events.base import or_none
 from realtime_sync.sending.acks import COLLISION, STAMP, Ack, AckTable, nothing_to_cancel
 from realtime_sync.state.responses import Responses, Run, response_id_of
 
-__all__ = ["RESPONDING", "Sequencer"]
+__all__ = ["RESPONDING", "Place", "Sequencer"]
 
 RESPONDING: Final[tuple[type[ServerEvent], ...]] = (
     ResponseCreated,
@@ -106,16 +106,23 @@ class Sequencer:
     each gets the answer to its own question. A handler that asks while its own thread has the floor is let through.
 
     ``submit``, ``withdraw`` and ``abandon`` may be called from any thread, what takes in events from the dispatching
-    one. ``cancel`` is called, with the id of a response that nobody waits for, when it begins.
+    one. ``cancel`` is called, with the id of a response that nobody waits for, when it begins. ``undivided`` calls a
+    function where no interrupt strikes.
     """
 
     def __init__(
-        self, acks: AckTable, responses: Responses, send: Callable[..., None], cancel: Callable[[str | None], object]
+        self,
+        acks: AckTable,
+        responses: Responses,
+        send: Callable[..., None],
+        cancel: Callable[[str | None], object],
+        undivided: Callable[[Callable[[], object]], object] = lambda work: work(),
     ) -> None:
         self._acks = acks
         self._responses = responses
         self._send = send
         self._cancel = cancel
+        self._undivided = undivided
         self._lock = threading.Lock()  # guards all below; never held while sending
         self._queue: deque[_Waiting | Place] = deque()
         self._floor: Place | None = None  # who is speaking
@@ -139,10 +146,19 @@ class Sequencer:
         """Send ``text``, the JSON of the ``response.create`` of ``ack``, and the messages ``before`` it, now or when
         its turn comes. ``place`` is that of `line_up`, whose turn it is, and which is given up."""
         waiting = _Waiting(ack, text, before)
-        if _out_of_band(ack.event):
+        try:
+            self._undivided(lambda: self._submit(waiting, place))
+        except BaseException:
+            self._renounce(ack)
+            raise
+
+    def _submit(self, waiting: _Waiting, place: Place | None) -> None:
+        if _out_of_band(waiting.ack.event):
             self._dispatch(waiting)
             return
         with self._lock:
+            if waiting.ack._renounced:
+                return
             first = self._floor is not None and self._floor.thread == waiting.thread
             if self._floor is place:
                 self._floor = None
@@ -153,9 +169,8 @@ class Sequencer:
             self._claim_locked(waiting)
         self._dispatch(waiting)
 
-    def line_up(self) -> Place:
-        """A place in the queue for somebody who has something to say first; `submit` or `step_down` ends it."""
-        place = Place()
+    def line_up(self, place: Place) -> None:
+        """Put somebody into the queue who has something to say first; `submit` or `step_down` ends it."""
         with self._lock:
             held = self._floor
             if held is not None and held.thread == place.thread:  # a handler of who is speaking
@@ -165,7 +180,6 @@ class Sequencer:
                 place.taken = True
             else:
                 self._queue.append(place)
-        return place
 
     def step_down(self, place: Place) -> None:
         """Nothing will be asked for from this place any more; nothing happens when it was given up already."""
@@ -182,6 +196,19 @@ class Sequencer:
         """Whether this is a response out of band."""
         run = self._responses.named(response_id) if response_id else None
         return run is not None and run.beside
+
+    @property
+    def waits(self) -> bool:
+        """Whether anybody waits for their turn."""
+        return bool(self._queue)
+
+    def _renounce(self, ack: Ack[Any]) -> None:
+        """Nobody will have the handle of this create, which may be submitted at this very moment: it is not asked for,
+        or its response is cancelled should it begin."""
+        with self._lock:
+            ack._renounced = True
+        if not self.withdraw(ack):
+            self.abandon(ack)
 
     def withdraw(self, ack: Ack[Any]) -> bool:
         """Forget a create that still waits for its turn; False when it has been sent."""

@@ -10,6 +10,7 @@ from realtime_sync.delivery.connection import Connection
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.transport import open_transport
 from realtime_sync.transport.endpoint import Endpoint, resolve_endpoint
+from realtime_sync.transport.headers import Unshown
 
 if TYPE_CHECKING:
     from realtime_sync._deadline import Deadline
@@ -39,7 +40,7 @@ class Dialling:
         inbox: Inbox,
     ) -> None:
         self._endpoint = endpoint
-        self._where = dict(where)
+        self._where: dict[str, Any] = Unshown(where)
         self._how = how
         self._limits = limits
         self._inbox = inbox

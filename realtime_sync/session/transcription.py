@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import attrs
 
 from realtime_sync import _limits
+from realtime_sync._arguments import check_function
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.delivery.dispatcher import WAITER, Dispatcher
 from realtime_sync.errors import ConnectionLost, InvalidEvent, RealtimeError, RealtimeTimeout, ServerError
@@ -125,6 +126,8 @@ class Transcription:
         self._facts = facts
         self._coded = coded
         self._before_ms = before_ms  # what was sent in this session ahead of it: the server counts from the first byte
+        if progress is not None:
+            check_function(progress, "progress", "the milliseconds sent", "those of all")
         self._progress = progress
         self._pace = None if pace is None else _limits.seconds("pace", pace)
         self._segment_s = max(_limits.seconds("segment_s", segment_s), SHORTEST_MS / 1000)
@@ -132,6 +135,7 @@ class Transcription:
         Deadline(timeout)  # raises for what is no time limit
         self._stretches: dict[str, _Stretch] = {}
         self._order: list[str] = []  # items that were committed and not given yet
+        self._nameless: list[str] = []  # keys of those whose confirmation named no item, until a transcript does
         self._cuts: list[tuple[Ack[InputAudioBufferCommitted], int, int]] = []  # our own commits, with their bounds
         self._speaking: set[str] = set()
         self._replaced = False
@@ -260,11 +264,10 @@ class Transcription:
         elif isinstance(event, InputAudioBufferSpeechStopped):
             self._speaking.discard(item_id)
             self._of(item_id).end_ms = self._place(event.audio_end_ms)
-        elif item_id in self._stretches:  # of this recording
-            if isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
-                self._of(item_id).text = event.transcript or ""
-            elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
-                self._of(item_id).error = or_none(event.error) or TranscriptionError()
+        elif isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
+            self._heard(item_id).text = event.transcript or ""
+        elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
+            self._heard(item_id).error = or_none(event.error) or TranscriptionError()
 
     def _confirmed(self, event: InputAudioBufferCommitted) -> None:
         """A commit is confirmed: ours, or that of a recording that was left early."""
@@ -272,9 +275,21 @@ class Transcription:
             ack, start_ms, end_ms = cut
             if ack.confirmation is event:
                 self._cuts.remove(cut)
-                self._stretches[event.item_id] = _Stretch(start_ms, end_ms)
-                self._order.append(event.item_id)
+                key = event.item_id
+                if not key:
+                    key = f"the commit at {start_ms} ms"
+                    self._nameless.append(key)
+                self._stretches[key] = _Stretch(start_ms, end_ms)
+                self._order.append(key)
                 return
+
+    def _heard(self, item_id: str) -> _Stretch:
+        """The segment that a transcript is of, or one that nobody asks for where it is of no part of this recording."""
+        if item_id not in self._stretches and self._nameless:
+            key = self._nameless.pop(0)
+            self._order[self._order.index(key)] = item_id
+            self._stretches[item_id] = self._stretches.pop(key)
+        return self._stretches.get(item_id) or _Stretch()
 
     def _of(self, item_id: str) -> _Stretch:
         return self._stretches.setdefault(item_id, _Stretch())

@@ -355,9 +355,9 @@ def test_the_other_sides_events_are_unknown() -> None:
         ("", "not JSON"),
         ("{", "not JSON"),
         (f'{{"type": {SECRET}', "not JSON"),
-        (b'{"a": "\xff"}', "not JSON"),
-        ('{"type": "\\ud83d"}', "not JSON"),
-        ('{"type": "error", "error": NaN}', "not JSON"),
+        (b'{"a": "\xff"', "not JSON"),
+        ('{"type": "error", "error": NaN', "not JSON"),
+        ('{"type": "error", "error": 1e999, "event_id": "\\ud83d"}', "not JSON"),
         ([SECRET], "expected an object, got list"),
         (SECRET, "not JSON"),
         ("null", "expected an object, got null"),
@@ -374,6 +374,31 @@ def test_a_malformed_message_says_where_and_never_what(raw: Any, error: str) -> 
     frame = raw if isinstance(raw, (str, bytes)) else json.dumps(raw)
     event = decode_client_event(frame)
     assert isinstance(event, (MalformedEvent, UnknownEvent))
+
+
+@pytest.mark.parametrize(
+    ("frame", "delta"),
+    [
+        (r'"half \ud83d"', "half \ufffd"),
+        (
+            r'"\ude00 the other, \ud83d\ude00 both, \\ud83d neither"',
+            "\ufffd the other, \U0001f600 both, \\ud83d neither",
+        ),
+        (b'"caf\xc3"', "caf\ufffd"),
+        (bytearray(b'"\xff"'), "\ufffd"),
+        ('"in the text: \ud83d"', "in the text: \ufffd"),
+        ("NaN", None),
+        ("-Infinity", None),
+    ],
+)
+def test_a_text_that_is_cut_in_a_character_is_read(frame: Any, delta: str | None) -> None:
+    """Servers that cut their texts by code units or bytes, and those whose numbers are none."""
+    head, tail = '{"type": "response.output_text.delta", "item_id": "i", "delta": ', ', "extra": {"p": [NaN]}}'
+    whole = head + frame + tail if isinstance(frame, str) else head.encode() + frame + tail.encode()
+    for _ in range(4):  # read in either way
+        event = decode_server_event(whole)
+        assert isinstance(event, ResponseOutputTextDelta)
+        assert (event.item_id, event.delta, event.extra) == ("i", delta, {"extra": {"p": [None]}})
 
 
 @pytest.mark.parametrize(

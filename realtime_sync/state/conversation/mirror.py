@@ -46,7 +46,7 @@ from realtime_sync.events import (
     SessionResumed,
     SessionUpdated,
 )
-from realtime_sync.events._other_names import OF_CONVERSATIONS, no_attribute
+from realtime_sync.events._other_names import OF_CONVERSATIONS, missing
 from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot
 from realtime_sync.state.conversation.lengths import base64_bytes
@@ -96,6 +96,7 @@ class Conversation:
         self._open: dict[tuple[str, int], list[str]] = {}  # where the deltas of a part go, for speed
         self._counts = False
         self._bytes_per_ms: float | None = None
+        self._last_delta: ServerEvent | None = None  # the delta that was taken in last
         self._counted: dict[str, float] = Latest(_MOST_COUNTED)  # bytes a millisecond of the responses that are counted
         self.has_spoken = False
         """Whether the model has answered with audio, beside the conversation included: the voice is locked then."""
@@ -137,11 +138,13 @@ class Conversation:
         """The items in order as a JSON array, each as it is on the wire, without audio."""
         return self.snapshot().to_json(indent=indent)
 
-    def __getitem__(self, item_id: str) -> ConversationEntry:
-        entry = self.get(item_id)
+    def __getitem__(self, key: str | int) -> ConversationEntry:
+        if isinstance(key, int):
+            return self.snapshot()[key]
+        entry = self.get(key)
         if entry is None:
             older = f" (not among the latest {self._limit}: {self.dropped} older items were dropped)"
-            raise KeyError(item_id + older if self.dropped else item_id)
+            raise KeyError(key + older if self.dropped else key)
         return entry
 
     def __contains__(self, item_id: object) -> bool:
@@ -157,9 +160,7 @@ class Conversation:
         return self.render()
 
     if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name, OF_CONVERSATIONS)
+        __getattr__ = missing(OF_CONVERSATIONS)
 
     def _repr_html_(self) -> str:
         return self.snapshot()._repr_html_()
@@ -170,9 +171,10 @@ class Conversation:
     # Growing
 
     def apply(self, event: ServerEvent) -> None:
-        """Take in one event; others than those of `EVENTS`, `DELTAS` and `AUDIO` change nothing."""
+        """Take in one event; others than those of `EVENTS`, `DELTAS` and `AUDIO` change nothing, nor does a
+        delta that is told again."""
         fold = _FOLDS.get(type(event))
-        if fold is not None:
+        if fold is not None and event is not self._last_delta:
             fold(self, event)
 
     def assume(self, item: Item) -> None:
@@ -216,8 +218,8 @@ class Conversation:
             return None
         record = self._record(item_id)
         if record is not None and record.run is None and run is not None:
+            run.item_ids.append(record.id)  # first, or an interrupt in between would lose it
             record.run = run
-            run.item_ids.append(record.id)
         return record
 
     def _learn(self, record: Record, item: Item, *, final: bool, anew: bool = False) -> None:
@@ -389,43 +391,50 @@ class Conversation:
         if record is not None:
             record.part(event.content_index).spoken = True
 
-    # Deltas: the list of pieces is found at once when the part has grown before
+    # Deltas: the list of pieces is found at once when the part has grown before. It grows by an operator: no interrupt
+    # comes between this and the note of the event, which is ignored when it is told again (see `Route`).
 
     def _text_delta(self, event: ResponseOutputTextDelta | ConversationItemInputAudioTranscriptionDelta) -> None:
         delta = event.delta
         if delta:
             try:
-                self._open[event.item_id, event.content_index].append(delta)  # type: ignore[index]
+                pieces = self._open[event.item_id, event.content_index]  # type: ignore[index]
             except KeyError:
-                self._begin(event, event.content_index)
+                pieces = self._begin(event, event.content_index)
+            pieces += (delta,)
+            self._last_delta = event
 
     def _transcript_delta(self, event: ResponseOutputAudioTranscriptDelta) -> None:
         delta = event.delta
         if delta:
             try:
-                self._open[event.item_id, event.content_index].append(delta)
+                pieces = self._open[event.item_id, event.content_index]
             except KeyError:
                 self.has_spoken = True
-                self._begin(event, event.content_index)
+                pieces = self._begin(event, event.content_index)
                 self._spoken(event)
+            pieces += (delta,)
+            self._last_delta = event
 
     def _arguments_delta(self, event: ResponseFunctionCallArgumentsDelta | ResponseMcpCallArgumentsDelta) -> None:
         delta = event.delta
         if delta:
             try:
-                self._open[event.item_id, ARGUMENTS].append(delta)
+                pieces = self._open[event.item_id, ARGUMENTS]
             except KeyError:
-                self._begin(event, ARGUMENTS)
+                pieces = self._begin(event, ARGUMENTS)
+            pieces += (delta,)
+            self._last_delta = event
 
-    def _begin(self, event: Any, index: int | None) -> None:
+    def _begin(self, event: Any, index: int | None) -> list[str]:
+        """Where the deltas of a part go from now on."""
         record = self._of_response(event.item_id, self._run_of(event))
-        if record is None:
-            return
-        part = record.part(index)
-        if part.open:
-            part.pieces.append(event.delta)
-            if index is not None:
-                self._open[record.id, index] = part.pieces
+        part = record.part(index) if record is not None else None
+        if record is None or part is None or not part.open:
+            return []
+        if index is not None:
+            self._open[record.id, index] = part.pieces
+        return part.pieces
 
     def _audio_delta(self, event: ResponseOutputAudioDelta) -> None:
         self.has_spoken = True
@@ -435,10 +444,11 @@ class Conversation:
             return  # not counted from its beginning, or of unknown format
         part = record.part(event.content_index)
         if part.size_bytes is None:
-            part.size_bytes = 0
             part.bytes_per_ms = rate
             part.spoken = True
-        part.size_bytes += base64_bytes(event.delta or "")
+        size_bytes = base64_bytes(event.delta or "")
+        part.size_bytes = (part.size_bytes or 0) + size_bytes
+        self._last_delta = event
 
     def _reconfigured(self, event: SessionUpdated) -> None:
         if self._counts:
