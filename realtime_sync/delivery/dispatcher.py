@@ -110,20 +110,28 @@ class Dispatcher:
         deadline: Deadline,
         what: str,
         tell: Callable[[Exception], object] | None = None,
+        *,
+        since: int | None = None,
     ) -> None:
         """Dispatch events until ``done()``, here or on the thread that is dispatching already. At the deadline, also
         one that has passed already, what has arrived is dispatched once more.
 
         Raises `RealtimeTimeout` at the deadline, the cause of the end when the events end first, and whatever a
-        handler raised if this thread ran it; with ``tell`` that is told instead, and the waiting goes on.
+        handler raised if this thread ran it; with ``tell`` that is told instead, and the waiting goes on. A timeout
+        tells the remarks after the first ``since``; ``None`` means those that come from now on.
         """
         check_process(self._pid)  # before the pump, whose owner may not be there in a fork
-        mark = self.remarks.count
+        mark = self.remarks.count if since is None else since
         while not done():
             if not self._with_pump(lambda: self._pump_until(done, deadline, what, mark, tell)):
                 self._sleep(done, deadline)
                 if not done():
                     self._check(deadline, what, mark)
+
+    def waiting(self) -> Callable[[Callable[[], bool], Deadline, str], None]:
+        """`wait` for somebody who asks now, and waits later: a timeout tells what another thread dispatched meanwhile,
+        too."""
+        return partial(self.wait, since=self.remarks.count)
 
     def poll(self) -> int:
         """Dispatch what has arrived by now and return how many events that were; never waits.

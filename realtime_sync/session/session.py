@@ -111,7 +111,7 @@ class RealtimeSession(Sender, Keyed):
         self._dispatcher = Dispatcher(inbox, weakly(self._find_cause))
         self._family = family
         self._opened = False
-        self._acks = AckTable(self._dispatcher.wait, family)
+        self._acks = AckTable(self._dispatcher.waiting, family)
         state = SessionState(self._dispatcher, conversation_limit)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
         outgoing = Outgoing(line.send, self._acks, state, checks=checks, before_response=limit, family=family)
