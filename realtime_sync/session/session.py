@@ -601,9 +601,9 @@ class RealtimeSession(Sender, Keyed):
     # The wire
 
     def add_tap(self, tap: Tap) -> None:
-        """Show every further text frame, as it is on the wire, to ``tap(direction, text)``: received ones (``"in"``)
-        on the reader's thread, sent ones (``"out"``) on the sender's. It must be quick and must not call the
-        session. A tap that raises is logged and removed."""
+        """Show every further text frame, as it is on the wire, to ``tap(direction, text)``: received ones (``"in"``,
+        as bytes) on the reader's thread, sent ones (``"out"``, as a string) on the sender's. It must be quick and must
+        not call the session. A tap that raises is logged and removed."""
         self._connection.add_tap(tap)
 
     def remove_tap(self, tap: Tap) -> None:
@@ -667,6 +667,7 @@ class RealtimeSession(Sender, Keyed):
         error.redact(self._connection.redact)
         refused = self._acks.refusal_of(error)
         if self._sequencer.retries(error, refused):
+            self._dispatcher.remarks.note(f"the server said: {error}")  # the other response may never end
             return
         handled = self._dispatcher.handles(self._family.error_class)
         if not error.event_id and not nothing_to_cancel(error):  # whom it is about is a guess at best
