@@ -686,7 +686,8 @@ class RealtimeSession(Sender, Keyed):
             run = self._state.responses.active
             if run is not None:
                 run.error, run.error_at = error, now()
-            if not handled:
+            raised = self._family.opens_with is None and not self._opened  # by connect()
+            if not handled and not raised:
                 _log.warning("the server reports an error: %s", error)
 
     def _find_cause(self) -> RealtimeError | None:
