@@ -6,7 +6,6 @@ Needs a sound card and the package sounddevice: pip install "realtime-sync[voice
 
 from __future__ import annotations
 
-import random
 import sys
 import time
 from typing import Any
@@ -28,86 +27,63 @@ CONFIG = {
         "input": {"turn_detection": {"type": "server_vad"}, "transcription": {"model": "gpt-4o-mini-transcribe"}}
     },
 }
+# It never gives up; what was said more than five seconds before the line was there again, nobody waits to be answered.
+RESUME = rt.Resume(attempts=1_000_000, backoff_max_s=60.0, keep_audio_s=5.0, in_flight="ask_again")
 LEFT_S = 90.0  # a visitor who has said nothing for so long has left
-LONGEST_PAUSE_S = 60.0
 
 
-class Kiosk:
-    """What outlives a session: the sound card, and the talk with the visitor."""
+class Visits:
+    """Forgets what was said when somebody else comes."""
 
-    def __init__(self) -> None:
-        self.feed: MicrophoneFeed | None = None
-        self.tracker: PlaybackTracker | None = None
-        self.talk: rt.Conversation | None = None
-        self.spoke_at = 0.0
-        self.failures = 0
+    def __init__(self, session: rt.RealtimeSession) -> None:
+        self.session = session
+        self.spoke_at = time.monotonic()
 
-    # Both run on threads of the sound card.
+    def somebody_speaks(self, event: events.InputAudioBufferSpeechStarted) -> None:
+        if time.monotonic() - self.spoke_at > LEFT_S:
+            for entry in self.session.conversation:
+                self.session.delete_item(entry.id)
+        self.spoke_at = time.monotonic()
 
-    def listen(self, pcm: Any, *_: object) -> None:
-        if self.feed is not None:
-            self.feed.put(pcm)
 
-    def play(self, out: Any, *_: object) -> None:
-        out[:] = self.tracker.read(len(out)) if self.tracker is not None else bytes(len(out))
+def tell(event: events.SessionResumed) -> None:
+    lost = f", {len(event.lost)} items are lost" if event.lost else ""
+    print(f"(on the line again after {event.gap_s:.1f} s: {event.reason or 'as planned'}{lost})")
 
-    def serve(self, where: dict[str, Any]) -> None:
-        """One session, until it ends."""
-        with rt.connect("gpt-realtime", **where, session=CONFIG) as session, MicrophoneFeed(session) as feed:
-            tracker = PlaybackTracker()
-            tracker.attach(session)
-            BargeIn(session, tracker)
-            if self.talk is not None and not self.visitor_has_left():
-                print(session.restore(self.talk))
-            self.talk = session.conversation
-            self.feed, self.tracker, self.failures = feed, tracker, 0
 
-            @session.on(events.InputAudioBufferSpeechStarted)
-            def somebody_speaks(event: events.InputAudioBufferSpeechStarted) -> None:
-                if self.visitor_has_left():
-                    for entry in session.conversation:
-                        session.delete_item(entry.id)
-                self.spoke_at = time.monotonic()
+def serve() -> None:
+    with (
+        rt.connect("gpt-realtime", **somewhere(speed=4), session=CONFIG, resume=RESUME) as session,
+        MicrophoneFeed(session) as feed,
+    ):
+        tracker = PlaybackTracker()
+        tracker.attach(session)
+        BargeIn(session, tracker)
+        session.on(events.InputAudioBufferSpeechStarted, Visits(session).somebody_speaks)
+        session.on(
+            events.ConversationItemInputAudioTranscriptionCompleted, lambda event: print("Visitor:", event.transcript)
+        )
+        session.on(events.ResponseOutputAudioTranscriptDone, lambda event: print("Kiosk:  ", event.transcript))
+        session.on(events.SessionResumed, tell)
 
-            @session.on(events.ConversationItemInputAudioTranscriptionCompleted)
-            def heard(event: events.ConversationItemInputAudioTranscriptionCompleted) -> None:
-                print("Visitor:", event.transcript)
+        # Both run on threads of the sound card, which go on whatever becomes of the connection.
+        def listen(pcm: Any, *_: object) -> None:
+            feed.put(pcm)
 
-            @session.on(events.ResponseOutputAudioTranscriptDone)
-            def said(event: events.ResponseOutputAudioTranscriptDone) -> None:
-                print("Kiosk:  ", event.transcript)
+        def play(out: Any, *_: object) -> None:
+            out[:] = tracker.read(len(out))
 
+        with (
+            sounddevice.RawInputStream(callback=listen, **SOUND),
+            sounddevice.RawOutputStream(callback=play, **SOUND),
+        ):
             print("Open.")
             session.run()
-
-    def visitor_has_left(self) -> bool:
-        return time.monotonic() - self.spoke_at > LEFT_S
-
-    def pause_s(self) -> float:
-        """Longer after each failure, and not the same for all kiosks of a museum."""
-        self.failures += 1
-        return min(2.0**self.failures / 4, LONGEST_PAUSE_S) * random.uniform(0.5, 1)
-
-
-def main() -> None:
-    kiosk, where = Kiosk(), somewhere(speed=4)
-    with (
-        sounddevice.RawInputStream(callback=kiosk.listen, **SOUND),
-        sounddevice.RawOutputStream(callback=kiosk.play, **SOUND),
-    ):
-        while True:
-            try:
-                kiosk.serve(where)
-            except (rt.AuthenticationError, rt.ConfigurationError):
-                raise  # no use to try again
-            except rt.RealtimeError as error:
-                print(f"{type(error).__name__}: {error}")
-            time.sleep(kiosk.pause_s())
 
 
 if __name__ == "__main__":
     try:
-        main()
+        serve()
     except sounddevice.PortAudioError as error:
         sys.exit(f"No microphone or loudspeaker: {error}. `python -m sounddevice` lists them.")
     except rt.RealtimeError as error:

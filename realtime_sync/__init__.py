@@ -9,6 +9,7 @@ with rt.connect("gpt-realtime") as session:
 from __future__ import annotations
 
 from importlib import import_module as _import
+from sys import modules as _modules
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from realtime_sync._unset import UNSET, Unset
@@ -38,6 +39,7 @@ if _TYPE_CHECKING:
     from realtime_sync.sending.acks import Ack
     from realtime_sync.session.opening import connect
     from realtime_sync.session.reply import Reply
+    from realtime_sync.session.resume import Resume
     from realtime_sync.session.session import RealtimeSession
     from realtime_sync.session.turn import Turn
     from realtime_sync.session.waiting import wait
@@ -57,6 +59,7 @@ _LATER = {
     "PriceTable": "state.usage",
     "RealtimeSession": "session",
     "Reply": "session.reply",
+    "Resume": "session.resume",
     "ServerEventType": "events",
     "ServerEventVisitor": "events.visitor",
     "ToolContext": "tools",
@@ -104,6 +107,7 @@ __all__ = [
     "RealtimeTimeout",
     "Reply",
     "ResponseFailed",
+    "Resume",
     "ServerError",
     "ServerEventType",
     "ServerEventVisitor",
@@ -127,10 +131,23 @@ __all__ = [
 def __getattr__(name: str) -> object:
     room = _LATER.get(name)
     if room is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}{_elsewhere(name)}", name=name, obj=_modules[__name__]
+        )
     found = getattr(_import(f"{__name__}.{room}"), name) if room else _import(f"{__name__}.{name}")
     globals()[name] = found
     return found
+
+
+def _elsewhere(name: str) -> str:
+    """Where else a public name is, or what there is in its place; for the text of an `AttributeError`."""
+    if name.startswith("_"):  # what `inspect` and the like ask for
+        return ""
+    if name.endswith(("Client", "OpenAI")) or name in ("Session", "open", "client"):
+        return ": connect(model) opens a session"
+    rooms = [room for room, inside in _LATER.items() if not inside]
+    found = [room for room in rooms if name in _import(f"{__name__}.{room}").__all__]
+    return f": it is {__name__}.{found[0]}.{name}" if found else ""
 
 
 def __dir__() -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from realtime_sync.errors import ConfigurationError
 
-__all__ = ["answered", "answering", "unknown"]
+__all__ = ["answered", "answering", "check_function", "unknown"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
@@ -53,6 +53,13 @@ _THEIRS: Final[Mapping[str, str]] = {
 }
 """What else people call an argument, from other libraries or by guess: our name, and theirs for it."""
 
+_MADE_BY: Final[Mapping[str, str]] = {
+    "RealtimeSession": "connect(model) opens one",
+    "Turn": "respond(text) and next_reply() return one",
+    "Ack": "the verbs of a session return one",
+}
+"""Classes that users have no business to construct."""
+
 _OPTIONS: Final = ("config", "session")
 """Arguments that take the options of the model."""
 
@@ -91,6 +98,27 @@ def answered(cls: C) -> C:
     return cls
 
 
+def check_function(function: object, role: str, *given: str) -> None:
+    """Raises `ConfigurationError` unless ``function`` can be called with so many arguments: what ``given`` names them.
+    ``role`` says what it is for, with its article. A function that does not tell its signature is taken as it is."""
+    if not callable(function):
+        raise ConfigurationError(f"{role} must be callable, not {function!r}")
+    if inspect.iscoroutinefunction(function):
+        raise ConfigurationError(f"{role} is a plain function, not an async one: nobody would await it")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*given)
+    except TypeError:
+        name = getattr(function, "__name__", type(function).__name__)
+        raise ConfigurationError(
+            f"{role} is called with {len(given)} argument{'s' * (len(given) > 1)}, {' and '.join(given)}:"
+            f" {name}{signature} does not take that"
+        ) from None
+
+
 def unknown(function: Callable[..., object], named: Iterable[str]) -> ConfigurationError:
     """What to raise for arguments of these names, which the function does not have."""
     ours = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
@@ -104,6 +132,8 @@ def _takes_any(function: Callable[..., object]) -> bool:
 
 
 def _wrong_call(function: Callable[..., object], args: tuple[Any, ...], named: Mapping[str, Any]) -> ConfigurationError:
+    if _called(function) in _MADE_BY:
+        return ConfigurationError(f"{_called(function)} is not made by hand: {_MADE_BY[_called(function)]}")
     signature = inspect.signature(function)
     others = [name for name in named if name not in signature.parameters]
     if others:

@@ -6,6 +6,7 @@ message holds an API key.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -146,8 +147,10 @@ class ServerError(RealtimeError):
         super().__init__(f"{message or 'the server gave no message'} ({code or type or 'no code'}{where})")
 
     def redact(self, without_secrets: Callable[[str], str]) -> None:
-        """Take out of the text what the server repeats of our credentials."""
-        self.message = without_secrets(self.message) if self.message else self.message
+        """Take out what the server repeats of our credentials."""
+        for name in ("message", "type", "code", "param", "event_id"):
+            said = getattr(self, name)
+            setattr(self, name, without_secrets(said) if said else said)
         self.args = (without_secrets(self.args[0]),)
 
     def add_hint(self, hint: str) -> None:
@@ -187,3 +190,10 @@ class BudgetExceeded(RealtimeError):
 def fork_error() -> ConnectionClosed:
     """What whoever uses a session in a forked child is told. (Not public: here so that the text stands once.)"""
     return ConnectionClosed("this session belongs to the process that opened it: connect again after a fork")
+
+
+def check_process(pid: int) -> None:
+    """Raises that in a process other than ``pid``. To be called before any lock is taken: in a fork it may be held by a
+    thread that is not there."""
+    if os.getpid() != pid:
+        raise fork_error()

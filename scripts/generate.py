@@ -237,7 +237,7 @@ def method(cls: Any) -> str:
 def visitor(text: str, client: Mapping[str, Any], server: Mapping[str, Any]) -> str:
     """The text of ``visitor.py`` with its imports and methods made anew."""
     names = {cls.__name__ for cls in [*classes_of(client), *classes_of(server)]}
-    imported = ["CLIENT_EVENTS", "SERVER_EVENTS", *sorted(names | {"MalformedEvent", "UnknownEvent"})]
+    imported = ["CLIENT_EVENTS", "LOCAL_EVENTS", "SERVER_EVENTS", *sorted(names | {"MalformedEvent", "UnknownEvent"})]
     text = between(text, "from realtime_sync.events import (\n", ")\n", (f"    {name},\n" for name in imported))
     for side, registry in (("server", server), ("client", client)):
         methods = "\n".join(map(method, classes_of(registry)))
@@ -258,17 +258,18 @@ def between(text: str, begin: str, end: str, content: Iterable[str]) -> str:
 
 def made() -> dict[Path, str]:
     """Each file that is made here, and what it should be."""
-    from realtime_sync.events import CLIENT_EVENTS, SERVER_EVENTS
+    from realtime_sync.events import CLIENT_EVENTS, LOCAL_EVENTS, SERVER_EVENTS
     from realtime_sync.session import RealtimeSession
 
     path = EVENTS / "visitor.py"
-    modules = [EVENTS / f"{name}.py" for name in ("server", "translation")]
+    arriving = {**SERVER_EVENTS, **LOCAL_EVENTS}  # what a session dispatches
+    modules = [EVENTS / f"{name}.py" for name in ("server", "translation", "notices")]
     return {
-        **{module: discriminated(module.read_text(encoding="utf-8"), SERVER_EVENTS) for module in modules},
-        EVENTS / "any.py": any_event(SERVER_EVENTS),
-        EVENTS.parent / "session" / "keyed.py": keyed(SERVER_EVENTS, RealtimeSession),
+        **{module: discriminated(module.read_text(encoding="utf-8"), arriving) for module in modules},
+        EVENTS / "any.py": any_event(arriving),
+        EVENTS.parent / "session" / "keyed.py": keyed(arriving, RealtimeSession),
         EVENTS / "types.py": types(CLIENT_EVENTS, SERVER_EVENTS),
-        path: visitor(path.read_text(encoding="utf-8"), CLIENT_EVENTS, SERVER_EVENTS),
+        path: visitor(path.read_text(encoding="utf-8"), CLIENT_EVENTS, arriving),
     }
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import queue
 import threading
+import time
 from typing import Any
 
 from servers import frame, unmasked
 
-from realtime_sync._deadline import now
+from realtime_sync._deadline import Deadline, now
 from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import ConnectionClosed, ConnectionLost
@@ -128,7 +129,8 @@ class FakeTransport:
 
 
 class FakeSession:
-    """A session on a fake transport."""
+    """A session on a fake transport. As a context manager it begins when ``session.created`` has arrived, which nobody
+    has dispatched."""
 
     def __init__(
         self,
@@ -142,11 +144,16 @@ class FakeSession:
         self.inbox = Inbox(limit_bytes)
         self.connection = Connection(self.wire, self.inbox, **limits)  # type: ignore[arg-type]
         self.session = RealtimeSession(self.connection, self.inbox, conversation_limit=conversation_limit)
+        self.created = created
         if created:
             self.wire.say({"type": "session.created", "event_id": "ev_0", "session": SESSION})
         self.connection.start()
 
     def __enter__(self) -> FakeSession:
+        deadline = Deadline(20)
+        while self.created and not self.inbox.waiting_bytes:
+            assert not deadline.expired
+            time.sleep(0.0005)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 import types
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -14,7 +15,7 @@ from fakes import FakeSession
 
 import realtime_sync as rt
 from realtime_sync import audio, conversation, events, local, playback, recording, tools, usage
-from realtime_sync._arguments import answered, answering
+from realtime_sync._arguments import answered, answering, check_function
 from realtime_sync.local import LocalServer
 from realtime_sync.recording import Recorder
 
@@ -52,6 +53,7 @@ def public() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 OF_ROOM = {(local, "ToolCall"), (local, "Reply"), (rt, "Turn")}
 """The same names elsewhere are for users."""
+MADE_BY_VERBS = {f"realtime_sync.{name}.__init__" for name in ("RealtimeSession", "Turn", "Ack")}
 HAND_ON = {"realtime_sync.RealtimeSession.tool", "realtime_sync.RealtimeSession.use_tools", "local.LocalServer.replay"}
 """Take ``**options`` and hand them on; what they are handed to is in the list too."""
 CALLED = {name: function for name, function in public() if name not in HAND_ON}
@@ -61,6 +63,10 @@ CALLED = {name: function for name, function in public() if name not in HAND_ON}
 def test_a_name_that_does_not_exist_is_answered_with_those_that_do(name: str) -> None:
     function = CALLED[name]
     parameters = inspect.signature(function).parameters
+    if name in MADE_BY_VERBS:
+        with pytest.raises(rt.ConfigurationError, match=r"^\w+ is not made by hand: .* one$"):
+            function(None, no_such_name=1)
+        return
     with pytest.raises(rt.ConfigurationError, match=r"^\w+\(\) has no argument 'no_such_name'; it takes ") as told:
         function(*[None for name in parameters if name == "self"], no_such_name=1)
     for ours in [p.name for p in parameters.values() if p.kind is not p.VAR_KEYWORD and p.name != "self"]:
@@ -183,6 +189,36 @@ def test_names_signatures_and_docstrings_stay() -> None:
     assert rt.connect.__name__ == "connect"
     assert "Open a session" in (rt.connect.__doc__ or "")
     assert events.SessionUpdate(session=events.RealtimeSessionConfig()).session is not None
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda: None, r"called with 1 argument, the event: <lambda>\(\) does not take that"),
+        (lambda a, b: None, "does not take that"),
+        (threading.Event().set, r"set\(\) does not take that"),
+        ("print", "must be callable, not 'print'"),
+    ],
+)
+def test_a_handler_that_cannot_be_called_is_refused_at_once(fake: FakeSession, function: Any, told: str) -> None:
+    for register in (fake.session.on, fake.session.once):
+        with pytest.raises(rt.ConfigurationError, match=f"^a handler .*{told}"):
+            register("response.done", function)
+
+
+def test_other_callbacks_are_looked_at_too(fake: FakeSession) -> None:
+    async def later(event: object) -> None: ...
+
+    for call in (
+        lambda: fake.session.on("response.done", later),
+        lambda: fake.session.start(on_error=later),
+        lambda: fake.session.wait_for("response.done", lambda: True, timeout=0),
+        lambda: fake.session.add_tap(lambda text: None),
+    ):
+        with pytest.raises(rt.ConfigurationError, match=r"nobody would await it|does not take that"):
+            call()
+    for fits in (print, [].append, lambda *more: None, int):  # `int` does not tell its signature
+        check_function(fits, "a handler", "the event")
 
 
 def test_private_methods_are_left_alone() -> None:

@@ -406,8 +406,9 @@ def test_fields_of_the_wrong_kind_are_not_sent() -> None:
         with pytest.raises(InvalidEvent) as caught:
             fake.session.send(odd)
         assert str(caught.value) == (
-            "this is no client event: response.instructions: expected str, got int; response.input[0]: expected an"
-            " object, got null; response.max_output_tokens: expected int or str, got list"
+            "response.create cannot be sent like this: response.instructions: expected str, got int;"
+            " response.input[0]: expected an object, got null;"
+            " response.max_output_tokens: expected int or str, got list"
         )
         with pytest.raises(InvalidEvent, match="has no `type`"):
             fake.session.send({})

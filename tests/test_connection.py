@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -24,7 +25,7 @@ from realtime_sync.errors import (
     InboxOverflow,
     RealtimeTimeout,
 )
-from realtime_sync.events import SessionCreated, UnknownEvent
+from realtime_sync.events import ServerEvent, SessionCreated, UnknownEvent
 from realtime_sync.transport.frames import CLOSE, PING, PONG, TEXT, close_payload
 
 
@@ -38,10 +39,12 @@ class Rig:
         self.connection.start()
 
     def take(self) -> Any:
-        taken = self.inbox.take(20)
-        while taken is not None and not taken[0]:
-            taken = self.inbox.take(20)
-        return taken
+        """The events of the next batch and what they count for; ``None`` at the end."""
+        pending: deque[ServerEvent] = deque()
+        while not pending:
+            if not self.inbox.take(pending, 20):
+                return None
+        return list(pending), self.inbox.average_bytes * len(pending)
 
     def ended(self) -> None:
         self.connection._thread.join(20)
@@ -111,7 +114,7 @@ def test_close_says_goodbye_and_is_idempotent() -> None:
     assert rig.wire.controls == [(CLOSE, close_payload(3001, "bye"))]
     assert rig.connection.closing
     assert rig.connection.cause is None
-    assert rig.inbox.take(0) is None
+    assert rig.take() is None
     with pytest.raises(ConnectionClosed, match="the session is closed"):
         rig.connection.send("{}")
 

@@ -8,7 +8,7 @@ import pytest
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.dispatcher import HANDLER, STATE, VISITOR, WAITER, Dispatcher
-from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.delivery.inbox import EVENT_BYTES, Inbox
 from realtime_sync.errors import ConnectionClosed, ConnectionLost, InboxOverflow, RealtimeError, RealtimeTimeout
 from realtime_sync.events import (
     ErrorEvent,
@@ -35,7 +35,7 @@ class Rig:
         self.inbox.end()
 
     def drain(self) -> None:
-        while self.dispatcher.step(0):
+        while self.dispatcher.step(Deadline(0)):
             pass
 
 
@@ -93,8 +93,8 @@ def test_a_receiver_added_or_removed_by_a_receiver_counts_from_the_next_event() 
 
     rig.dispatcher.subscribe(HANDLER, swap, InputAudioBufferCleared)
     rig.put("a", "b")
-    rig.dispatcher.step(0)
-    rig.dispatcher.step(0)
+    rig.dispatcher.step(Deadline(0))
+    rig.dispatcher.step(Deadline(0))
     assert seen == [("late", "b")]
 
 
@@ -114,7 +114,8 @@ def test_a_receiver_that_another_thread_adds_just_while_an_event_is_routed_gets_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rig, seen = Rig(), []
-    late, chosen = collector(seen, "late"), rig.dispatcher._chosen
+    routes = rig.dispatcher._routes
+    late, chosen = collector(seen, "late"), routes._chosen
 
     def choose(event: ServerEvent) -> Any:
         found = chosen(event)
@@ -122,7 +123,7 @@ def test_a_receiver_that_another_thread_adds_just_while_an_event_is_routed_gets_
         rig.dispatcher.subscribe(HANDLER, late, ServerEvent)
         return found
 
-    monkeypatch.setattr(rig.dispatcher, "_chosen", choose)
+    monkeypatch.setattr(routes, "_chosen", choose)
     rig.put("a", "b")
     rig.drain()
     assert seen == [("late", "b")]
@@ -189,7 +190,7 @@ def test_what_passes_another_wait_is_kept_once_next_was_used() -> None:
 
 
 def test_more_than_may_be_kept_is_reported_where_it_is_missing() -> None:
-    rig, seen = Rig(limit_bytes=100), []
+    rig, seen = Rig(limit_bytes=100 + 2 * EVENT_BYTES), []
     rig.dispatcher.subscribe(HANDLER, collector(seen, "h"), ServerEvent)
     rig.put("a")
     assert rig.dispatcher.next(soon()) == cleared("a")
@@ -227,7 +228,7 @@ def test_what_is_here_already_comes_as_what_is_waited_for() -> None:
 
 
 def test_after_a_gap_nothing_more_is_kept_so_that_the_order_holds() -> None:
-    rig, seen = Rig(limit_bytes=100), []
+    rig, seen = Rig(limit_bytes=100 + 2 * EVENT_BYTES), []
     rig.dispatcher.subscribe(HANDLER, collector(seen, "h"), ServerEvent)
     rig.put("a")
     assert rig.dispatcher.next(soon()) == cleared("a")

@@ -19,6 +19,7 @@ from fakes import SESSION, error, text_delta
 from servers import RawServer, client_context, frame, server_context
 
 import realtime_sync as rt
+from realtime_sync.delivery.inbox import EVENT_BYTES
 from realtime_sync.events import ResponseOutputTextDelta
 from realtime_sync.transport.frames import CLOSE, PING, PONG, TEXT, close_payload
 
@@ -304,7 +305,7 @@ def test_a_consumer_that_never_reads_ends_with_overflow_and_loses_nothing_before
         got = [event.event_id for event in events]
         assert caught.value.limit_bytes == 2**20
         assert got == ["ev_0", *map(str, range(len(got) - 1))]
-        assert 2**20 < len(got) * 12_900 < 2 * 2**20 + 2**19
+        assert 2**20 < len(got) * (12_900 + EVENT_BYTES) < 2 * 2**20 + 2**19
         session.close()
 
 

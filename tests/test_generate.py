@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import realtime_sync
-from realtime_sync.events import CLIENT_EVENTS, SERVER_EVENTS, ResponseCreate, ServerEvent
+from realtime_sync.events import CLIENT_EVENTS, LOCAL_EVENTS, SERVER_EVENTS, ResponseCreate, ServerEvent
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "generate.py"
 
@@ -36,7 +36,8 @@ def test_a_new_event_gets_its_constant_and_its_method(generate: Any, tmp_path: P
         """A thing has happened, e.g. rain. Nothing follows."""
 
     ThingHappened.TYPE, ThingHappened.VISIT = "thing.happened", "visit_thing_happened"
-    server = {**SERVER_EVENTS, "thing.happened": ThingHappened}
+    arriving = {**SERVER_EVENTS, **LOCAL_EVENTS}
+    server = {**arriving, "thing.happened": ThingHappened}
     assert '    THING_HAPPENED = "thing.happened"\n' in generate.types(CLIENT_EVENTS, server)
     before = (generate.EVENTS / "visitor.py").read_text(encoding="utf-8")
     after = generate.visitor(before, CLIENT_EVENTS, server)
@@ -46,7 +47,7 @@ def test_a_new_event_gets_its_constant_and_its_method(generate: Any, tmp_path: P
         '        """``thing.happened``: a thing has happened, e.g. rain."""\n'
         "        return self.default(event)\n"
     ) in after
-    assert generate.visitor(after, CLIENT_EVENTS, SERVER_EVENTS) == before
+    assert generate.visitor(after, CLIENT_EVENTS, arriving) == before
 
 
 def test_what_is_out_of_date_is_told(

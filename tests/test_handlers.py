@@ -10,6 +10,7 @@ import pytest
 from fakes import FakeSession, text_delta
 
 import realtime_sync as rt
+from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.dispatcher import Dispatcher
 from realtime_sync.delivery.handlers import Handlers, decorating, key_of
 from realtime_sync.delivery.inbox import Inbox
@@ -116,7 +117,7 @@ class Rig:
 
     def hear(self, *names: str) -> None:
         self.inbox.put([InputAudioBufferCleared(event_id=name) for name in names], len(names))
-        while self.dispatcher.step(0):
+        while self.dispatcher.step(Deadline(0)):
             pass
 
     def first(self, event: Any) -> None:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from realtime_sync._deadline import Deadline
 from realtime_sync._secrets import is_secret
 from realtime_sync.errors import AuthenticationError, ConfigurationError, HandshakeError, RealtimeError, RealtimeTimeout
+from realtime_sync.transport.frames import Closed
 from realtime_sync.transport.headers import Headers, SecretBytes, Secrets, checked, header_lines
 from realtime_sync.transport.http import Head, read_body, read_head, refusal, retry_after_s
+from realtime_sync.transport.websocket import error_of
 
 KEY = "sk-very-secret-key"
 SECRETS = Secrets.of({"Authorization": f"Bearer {KEY}"})
@@ -215,6 +217,18 @@ def test_a_refusal_repeats_no_credential() -> None:
 def test_half_a_character_can_be_printed() -> None:
     error = refusal("the server", Head(500, "no", {}), '{"message": "a \\ud800 b"}', Secrets())
     assert str(error).encode().endswith(b"a ? b")
+
+
+def test_what_is_told_is_one_line_that_steers_no_terminal() -> None:
+    for error in (
+        refusal("the server", Head(500, "a\n\tb\x1b[2Jc\x85d", {}), "", Secrets()),
+        refusal("the server", Head(500, "", {}), '{"message": "a\\n\\tb\\u001b[2Jc\\u0085d"}', Secrets()),
+    ):
+        assert str(error).endswith("HTTP 500: a b?[2Jc d")
+    assert len(str(refusal("the server", Head(500, "x" * 9000, {}), "", Secrets()))) < 600
+    told = error_of(Closed(3000, "a\nb\x1bc"), "the server")
+    assert str(told).endswith("3000: a b?c")
+    assert told.reason == "a\nb\x1bc"
 
 
 # Headers

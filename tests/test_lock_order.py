@@ -135,6 +135,6 @@ def test_locks_are_taken_in_the_order_of_the_page(watch: Watch, background: bool
         barge_in.close()
         session.stop()
     place = {name: number for number, name in enumerate(ORDER)}
-    assert {"dispatcher._pump", "acks._lock", "sequencer._lock", "runner._changed"} <= watch.names
+    assert {"dispatcher._pump", "acks._lock", "sequencer._lock", "runner._lock"} <= watch.names
     assert len(watch.pairs) > 10
     assert {pair for pair in watch.pairs if place[pair[0]] > place[pair[1]]} == set()

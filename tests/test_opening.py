@@ -11,7 +11,7 @@ import pytest
 from fakes import SESSION, FakeTransport, error
 
 import realtime_sync as rt
-from realtime_sync.session import opening
+from realtime_sync.session import dialling, opening
 from realtime_sync.tools import Toolset
 from realtime_sync.transport.endpoint import Endpoint
 
@@ -22,7 +22,7 @@ CREATED = {"type": "session.created", "event_id": "ev_0", "session": SESSION}
 def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTransport]:
     """The transport that the next `connect` gets."""
     made = FakeTransport()
-    monkeypatch.setattr(opening, "open_transport", lambda *_, **__: made)
+    monkeypatch.setattr(dialling, "open_transport", lambda *_, **__: made)
     yield made
     for thread in threading.enumerate():
         assert "realtime_sync" not in thread.name, "a reader is left"
@@ -35,7 +35,7 @@ def undialled(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         pytest.fail("it has dialled")
 
-    monkeypatch.setattr(opening, "open_transport", fail)
+    monkeypatch.setattr(dialling, "open_transport", fail)
 
 
 def connect(**options: Any) -> rt.RealtimeSession:
@@ -231,7 +231,7 @@ def test_an_endpoint_or_a_function_that_gives_one_is_dialled(monkeypatch: pytest
         dialled.append((url, dict(headers)))
         raise rt.HandshakeError("no", status=503)
 
-    monkeypatch.setattr(opening, "open_transport", refuse)
+    monkeypatch.setattr(dialling, "open_transport", refuse)
     given = Endpoint(url="wss://x.example/v1", headers={"X": "1"})
     with pytest.raises(rt.HandshakeError):
         rt.connect(endpoint=(lambda: given) if made else given)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from fakes import FakeSession
 import realtime_sync as rt
 from realtime_sync import events
 from realtime_sync.local import LocalServer
-from realtime_sync.sending.older_names import type_meant
+from realtime_sync.sending.older_names import names_meant, type_meant
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +131,125 @@ def test_without_checks_a_misspelt_type_is_sent(server: LocalServer) -> None:
     with rt.connect("m", base_url=server.base_url, checks=False) as session:
         session.send({"type": "response.crate"})
         assert session.wait_for("error").error.message
+
+
+@pytest.mark.parametrize(
+    ("config", "hint"),
+    [
+        ({"instructoins": "x"}, "did you mean 'instructions'?"),
+        ({"audio": {"input": {"turn_detction": None}}}, "did you mean 'turn_detection'?"),
+        (
+            {"tools": [{"type": "mcp", "server_label": "a", "server_url": "https://x.test", "hedaers": {}}]},
+            "'headers'?",
+        ),
+        ({"audio": {"input": {"colour": 1}}}, None),
+    ],
+)
+def test_a_misspelt_option_is_answered_with_the_one_that_is_meant(
+    server: LocalServer, config: Any, hint: str | None
+) -> None:
+    with pytest.raises(rt.ServerError, match="Unknown parameter") as refused:
+        rt.connect("m", base_url=server.base_url, session=config)
+    assert (refused.value.hint or "").endswith(hint) if hint else refused.value.hint is None
+
+
+def test_a_path_that_leads_nowhere_has_no_hint() -> None:
+    for param in (None, "", "session.tools[9].nme", "a.b[0].c", "session"):
+        error = rt.ServerError("unknown", code="unknown_parameter", param=param)
+        assert names_meant(error, events.SessionUpdate(session=events.RealtimeSessionConfig(tools=[]))) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("session.model", "config.model"),
+        ("session.say", "ask(text)"),
+        ("session.disconnect", "close() ends it"),
+        ("session.conversation.messages", "iterate it"),
+        ("session.usage.total_tokens", "total.total_tokens"),
+        ("session.config.voice", "it is audio.output.voice today"),
+        ("session.config.temperature", "it is gone today"),
+        ("turn.wait", "result() waits"),
+        ("turn.reply.content", "text is what was written"),
+        ("ack.get", "result() waits"),
+    ],
+)
+def test_what_people_guess_is_answered_with_ours(server: LocalServer, path: str, told: str) -> None:
+    with rt.connect("m", base_url=server.base_url) as session:
+        turn = session.respond("hi")
+        turn.result()
+        first, *inner, last = path.split(".")
+        owner: Any = {"session": session, "turn": turn, "ack": session.clear_audio()}[first]
+        for name in inner:
+            owner = getattr(owner, name)
+        with pytest.raises(AttributeError, match=re.escape(told)):
+            getattr(owner, last)
+        assert last not in dir(owner)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("LocalServer", ": it is realtime_sync.local.LocalServer"),
+        ("read_wav", ": it is realtime_sync.audio.read_wav"),
+        ("ServerVad", ": it is realtime_sync.events.ServerVad"),
+        ("RealtimeClient", ": connect(model) opens a session"),
+        ("conect", "has no attribute 'conect'"),
+        ("_private", "has no attribute '_private'"),
+    ],
+)
+def test_names_of_other_rooms_say_where_they_are(name: str, told: str) -> None:
+    with pytest.raises(AttributeError) as missing:
+        getattr(rt, name)
+    assert str(missing.value).endswith(told)
+    assert (missing.value.name, missing.value.obj) == (name, rt)
+
+
+def test_the_place_of_an_item_in_the_conversation(server: LocalServer) -> None:
+    with rt.connect("m", base_url=server.base_url) as session:
+        session.ask("hi")
+        assert session.conversation[-1].text == "You said: hi"
+        assert session.conversation[0] == session.conversation.snapshot()[0]
+        with pytest.raises(IndexError):
+            session.conversation[2]
+        with pytest.raises(KeyError):
+            session.conversation["absent"]
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda fake: fake.session.send("response.create"), "json.loads"),
+        (lambda fake: fake.session.send(events.ResponseCreate), "ResponseCreate(...)"),
+        (lambda fake: fake.session.create_item("hi"), "item must be a mapping .* not str; send_text"),
+        (lambda fake: fake.session.update_session(None), "config must be a mapping .* not null$"),
+        (lambda fake: fake.session.ask(b"hi"), "sound goes in as audio="),
+        (lambda fake: fake.session.append_audio_bytes(Path("x.wav")), "read_wav"),
+        (
+            lambda fake: rt.connect("m", base_url="http://localhost:1", session="Be brief."),
+            "instructions= takes a text",
+        ),
+        (lambda fake: rt.connect("m", base_url="http://localhost:1", cost_limit=5), "cost_limit must be a CostLimit"),
+        (lambda fake: rt.connect("m", base_url="http://localhost:1", family="beta"), "family must be an events.Family"),
+        (lambda fake: rt.connect("m", base_url="http://localhost:1", tools=[5]), "int cannot be called"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_name_the_right_one(fake: FakeSession, call: Any, told: str) -> None:
+    with pytest.raises((rt.InvalidEvent, rt.ConfigurationError)) as refused:
+        call(fake)
+    assert re.search(told.replace("(...)", r"\(\.\.\.\)"), str(refused.value))
+
+
+def test_tools_may_be_a_list(server: LocalServer) -> None:
+    def clock() -> str:
+        """Tells the time."""
+        return "noon"
+
+    with rt.connect("m", base_url=server.base_url, tools=[clock]) as session:
+        assert session.config.tools is not None
+        assert [tool.name for tool in session.config.tools if isinstance(tool, events.FunctionTool)] == ["clock"]
+        session.use_tools([])
+        assert not session.config.tools or session.update_session({}).result().session.tools == []
 
 
 def test_instructions_and_voice_go_to_their_places(server: LocalServer) -> None:

@@ -12,6 +12,7 @@ from fakes import FakeSession, response_created
 
 import realtime_sync as rt
 from realtime_sync import events as e
+from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.dispatcher import Dispatcher
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.events import (
@@ -57,14 +58,14 @@ class Way:
         if config is not None:
             self.hear(SessionCreated(session=config))
 
-    def send(self, text: str | bytes) -> None:
+    def send(self, text: str | bytes, owner: object = None) -> None:
         if self.fault is not None:
             raise self.fault
         self.texts.append(text)
 
     def hear(self, *events: e.ServerEvent) -> None:
         self.inbox.put(events, 1)
-        while self.dispatcher.step(0):
+        while self.dispatcher.step(Deadline(0)):
             pass
 
     @property

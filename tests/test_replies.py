@@ -324,18 +324,18 @@ def test_audio_that_fails_gives_the_floor_back() -> None:
 
 def test_turns_that_time_out_and_are_dropped_leave_nothing(fake: FakeSession) -> None:
     fake.session.poll()
-    before = len(fake.session._dispatcher._receivers)
+    before = len(fake.session._dispatcher._routes)
     for _ in range(50):
         with pytest.raises(rt.RealtimeTimeout):
             fake.session.next_reply(timeout=0).result()
     gc.collect()
     assert len(fake.session._turns._turns) == 0
-    assert len(fake.session._dispatcher._receivers) <= before + 40
+    assert len(fake.session._dispatcher._routes) <= before + 40
     fake.wire.say(response_created("r"), text_delta("r", "a"), response_done("r"))
     fake.session.wait_for("response.done")
     fake.wire.say(response_created("s"))
     fake.session.wait_for("response.created")
-    assert len(fake.session._dispatcher._receivers) == before
+    assert len(fake.session._dispatcher._routes) == before
 
 
 def test_nothing_is_decoded_for_a_turn_that_nobody_holds(fake: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:

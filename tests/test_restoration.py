@@ -115,6 +115,23 @@ def test_the_history_stands_before_what_was_said_since() -> None:
         assert texts(session) == ["old", "older news", "new"]
 
 
+def test_what_stands_there_already_is_not_written_again() -> None:
+    with LocalServer(strict=True) as server, connect(server) as session:
+        session.restore(messages("a", "c"))
+        session.restore(messages("a", "b", "c", "d"))
+        assert ids(session) == ["a", "b", "c", "d"]
+
+
+def test_it_waits_wherever_others_may_wait() -> None:
+    with LocalServer(strict=True) as server, connect(server) as session:
+        restored: list[restoration.Restored] = []
+        session.once("session.created", lambda _: restored.append(session.restore(messages("a"))))
+        session.poll()
+        session.start()
+        restored.append(session.restore(messages("a", "b")))
+        assert [result.item_ids for result in restored] == [("a",), ("a", "b")]
+
+
 def test_a_long_talk() -> None:
     many = [message(str(number), f"item_{number}") for number in range(150)]
     with LocalServer(strict=True) as server, connect(server) as session:

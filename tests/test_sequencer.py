@@ -41,7 +41,7 @@ class Table:
         self.acks = AckTable(NOTHING)
         self.sequencer = Sequencer(self.acks, self.responses, self.send, self.cancelled.append)
 
-    def send(self, text: str) -> None:
+    def send(self, text: str, owner: object = None) -> None:
         if self.send_fault is not None:
             raise self.send_fault
         self.sent.append(text)

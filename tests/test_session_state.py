@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from realtime_sync import events as e
+from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.dispatcher import Dispatcher
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.state.facts import Facts
@@ -22,7 +23,7 @@ class Rig:
 
     def hear(self, *events: e.ServerEvent) -> None:
         self.inbox.put(events, 1)
-        while self.dispatcher.step(0):
+        while self.dispatcher.step(Deadline(0)):
             pass
 
 

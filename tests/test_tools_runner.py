@@ -630,7 +630,7 @@ def test_closing_the_runner_cancels_what_runs_and_answers_no_more(rig: Rig, tool
 
 def test_nothing_begins_after_the_close(rig: Rig) -> None:
     rig.runner.close()
-    rig.runner._offer("echo", "{}", "c1", Run(1, "r1"))
+    rig.runner._offer("echo", "{}", "c1", Run(1, "r1"), [])
     assert rig.sent == []
 
 

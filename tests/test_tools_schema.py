@@ -1098,7 +1098,8 @@ def test_methods_are_tools_once_they_are_bound() -> None:
         (Counter(), "toolset.tool(thing.method)"),
         (vars(Counter)["unit"], "add it from outside, toolset.tool(TheClass.unit)"),
         (partial(max_of), "name='look_up'"),
-        ([], "list cannot be called"),
+        ({"type": "function", "name": "x"}, "toolset.add(name, description, parameters, function)"),
+        (5, "int cannot be called"),
     ],
 )
 def test_each_refusal_has_a_way_out(function: Any, way_out: str) -> None:

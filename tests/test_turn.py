@@ -38,8 +38,11 @@ class Rig:
         self.state = SessionState(self.dispatcher)
         self.responses = self.state.responses
         self.acks = AckTable(self.dispatcher.wait)
-        self.sequencer = Sequencer(self.acks, self.responses, self.sent.append, self.cancelled.append)
+        self.sequencer = Sequencer(self.acks, self.responses, self.send, self.cancelled.append)
         self.dispatcher.subscribe(STATE, self.sequencer.apply, *RESPONDING)
+
+    def send(self, text: str, owner: object = None) -> None:
+        self.sent.append(text)
 
     def next_reply(self) -> Turn:
         return Turn(
@@ -69,7 +72,7 @@ class Rig:
 
     def hear(self, *events: e.ServerEvent) -> None:
         self.inbox.put(events, 1)
-        while self.dispatcher.step(0):
+        while self.dispatcher.step(Deadline(0)):
             pass
 
     def refuse(self, ack: Ack[Any], code: str = "invalid_value") -> None:
@@ -461,11 +464,11 @@ def test_a_turn_misses_nothing_when_the_answer_is_dispatched_before_the_call_ret
 
 def test_a_turn_that_could_not_be_asked_for_is_forgotten(fake: FakeSession) -> None:
     fake.wire.send_fault = rt.RealtimeTimeout("stuck")
-    waiting = len(fake.session._dispatcher._receivers)
+    waiting = len(fake.session._dispatcher._routes)
     for _ in range(3):
         with pytest.raises(rt.RealtimeTimeout):
             fake.session.respond()
-    assert len(fake.session._dispatcher._receivers) == waiting
+    assert len(fake.session._dispatcher._routes) == waiting
 
 
 def test_iterating_a_turn_beside_the_background_thread_ends_with_its_last_event(fake: FakeSession) -> None:

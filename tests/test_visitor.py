@@ -11,6 +11,7 @@ from protocol_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES
 from realtime_sync import decode_client_event, decode_server_event
 from realtime_sync.events import (
     CLIENT_EVENTS,
+    LOCAL_EVENTS,
     SERVER_EVENTS,
     ErrorEvent,
     InputAudioBufferAppend,
@@ -19,10 +20,11 @@ from realtime_sync.events import (
 )
 from realtime_sync.events.visitor import ClientEventVisitor, ServerEventVisitor
 
+ARRIVING = {**SERVER_EVENTS, **LOCAL_EVENTS}
 SIDES = pytest.mark.parametrize(
     ("visitor", "registry", "examples", "decode"),
     [
-        (ServerEventVisitor, SERVER_EVENTS, SERVER_EXAMPLES, decode_server_event),
+        (ServerEventVisitor, ARRIVING, SERVER_EXAMPLES, decode_server_event),
         (ClientEventVisitor, CLIENT_EVENTS, CLIENT_EXAMPLES, decode_client_event),
     ],
     ids=["server", "client"],
@@ -85,7 +87,7 @@ def test_an_exhaustive_visitor_lacks_nothing(visitor: Any, registry: Any, exampl
 
 
 def test_an_exhaustive_visitor_may_inherit_its_methods() -> None:
-    names = methods_of(SERVER_EVENTS)
+    names = methods_of(ARRIVING)
     half = naming(ServerEventVisitor, names[:30])
     full = naming(half, names[30:], exhaustive=True)
     assert naming(full, [])().visit_error(None) == "visit_error"

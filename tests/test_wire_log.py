@@ -39,9 +39,11 @@ def test_each_frame_is_one_line_with_its_direction(fake: FakeSession, caplog: py
     assert all("\n" not in text for text in lines)
 
 
-def test_nothing_is_looked_at_while_it_is_off(fake: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_looked_at_while_it_is_off(
+    fake: FakeSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("realtime_sync.delivery.connection.line", lambda *_: 1 / 0)
-    logging.getLogger("realtime_sync.wire").setLevel(logging.INFO)
+    caplog.set_level(logging.INFO, "realtime_sync.wire")
     ack = fake.session.clear_audio()
     fake.wire.say({"type": "input_audio_buffer.cleared"})
     assert ack.result()

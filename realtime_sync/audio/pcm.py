@@ -9,6 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from realtime_sync._arguments import answering
+from realtime_sync._containers import CONTAINER_HEAD_BYTES, container_of
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.errors import ConfigurationError
 
@@ -56,8 +57,8 @@ def duration_ms(size_bytes: int, encoding: str = "audio/pcm", *, rate_hz: int | 
     Raises `ConfigurationError` for an unknown encoding, a negative size and an impossible rate.
     """
     width_bytes, rate_hz = _width_and_rate(encoding, rate_hz)
-    if size_bytes < 0:
-        raise ConfigurationError(f"audio cannot have {size_bytes} bytes")
+    if not hasattr(size_bytes, "__index__") or size_bytes < 0:
+        raise ConfigurationError(f"audio cannot have {size_bytes!r} bytes")
     return size_bytes * 1000 / (width_bytes * rate_hz)
 
 
@@ -85,6 +86,7 @@ def chunks(
     """
     if chunk_ms <= 0:
         raise ConfigurationError(f"chunk_ms must be positive, not {chunk_ms}")
+    check_raw(pcm)
     width_bytes, rate_hz = _width_and_rate(encoding, rate_hz)
     samples_each = max(1, int(rate_hz * chunk_ms / 1000))
     pieces = _cut(_buffers(pcm, pcm_bytes if width_bytes > 1 else g711_bytes), width_bytes * samples_each, width_bytes)
@@ -98,6 +100,14 @@ def _width_and_rate(encoding: str, rate_hz: int | None) -> tuple[int, int]:
     except (KeyError, TypeError):
         raise ConfigurationError(f"unknown audio encoding {encoding!r}; known are {', '.join(_ENCODINGS)}") from None
     return width_bytes, validate_rate(own_rate_hz if rate_hz is None else rate_hz)
+
+
+def check_raw(pcm: object) -> None:
+    """Raises `ConfigurationError` for the bytes of a file of sound, where raw audio is wanted."""
+    kind = container_of(pcm[:CONTAINER_HEAD_BYTES]) if isinstance(pcm, bytes) else None
+    if kind is not None:
+        way_out = "read_wav() reads it" if kind == "a WAV file" else "convert it to WAV first"
+        raise ConfigurationError(f"this is {kind}, not raw audio: {way_out}")
 
 
 def pcm_bytes(pcm: Buffer) -> bytes:

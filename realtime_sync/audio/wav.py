@@ -9,11 +9,13 @@ from struct import iter_unpack, pack, unpack_from
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from realtime_sync._arguments import answering
+from realtime_sync._containers import CONTAINER_HEAD_BYTES, container_of
 from realtime_sync.audio.channels import MOST_CHANNELS, mixed
 from realtime_sync.audio.g711 import decode_pcma, decode_pcmu
 from realtime_sync.audio.pcm import (
     API_RATE_HZ,
     bytes_of,
+    check_raw,
     pcm_bytes,
     samples_from_floats,
     samples_of,
@@ -38,6 +40,8 @@ _UNKNOWN_SIZE: Final = 0x7FFF_0000
 
 _HEADER_BYTES: Final = 44
 _MOST_BYTES: Final = 0xFFFF_FFFF - _HEADER_BYTES
+
+_OTHER_SUFFIXES: Final = frozenset({"mp3", "ogg", "opus", "flac", "m4a", "mp4", "aac", "webm", "aiff", "aif"})
 
 
 class _Format(NamedTuple):
@@ -79,6 +83,8 @@ def write_wav(target: str | os.PathLike[str] | IO[bytes], pcm: Buffer, *, rate_h
     Raises `ConfigurationError` for what is not PCM, for more than a WAV can hold (4 GiB), and when the file cannot be
     written.
     """
+    check_target(target)
+    check_raw(pcm)
     data = pcm_bytes(pcm)
     samples_of(data)
     if len(data) > _MOST_BYTES:
@@ -99,6 +105,17 @@ def write_wav(target: str | os.PathLike[str] | IO[bytes], pcm: Buffer, *, rate_h
     except (OSError, ValueError) as error:
         name = repr(os.fspath(target)) if isinstance(target, (str, os.PathLike)) else "the WAV"
         raise ConfigurationError(f"cannot write {name}: {_reason(error)}") from error
+
+
+def check_target(target: object) -> None:
+    """Raises `ConfigurationError` for what is no place for a WAV: neither path nor file, or the name of another kind of
+    sound."""
+    if isinstance(target, (str, os.PathLike)):
+        _, dot, suffix = os.fspath(target).rpartition(".")
+        if dot and suffix.lower() in _OTHER_SUFFIXES:
+            raise ConfigurationError(f"{os.fspath(target)!r}: what is written is a WAV file, call it .wav")
+    elif not hasattr(target, "write"):
+        raise ConfigurationError(f"a WAV is written to a path or a binary file, not to {type(target).__name__}")
 
 
 def _reason(error: Exception) -> str:
@@ -128,7 +145,9 @@ def _parsed(content: memoryview) -> tuple[_Format, memoryview]:
     if not content:
         raise ConfigurationError("it is empty")
     if bytes(content[:4]) != b"RIFF" or bytes(content[8:12]) != b"WAVE":
-        raise ConfigurationError("it is not a WAV file (no RIFF/WAVE header)")
+        kind = container_of(bytes(content[:CONTAINER_HEAD_BYTES]))
+        told = f"{kind}, which has to be converted first" if kind else "no RIFF/WAVE header"
+        raise ConfigurationError(f"it is not a WAV file ({told})")
     wav_format = None
     for name, size_bytes, body in _riff_chunks(content):
         if name == b"fmt ":

@@ -39,22 +39,25 @@ def encode_fields(fields: dict[str, Any]) -> str:
 
 def event_to_dict(event: Event | Mapping[str, Any]) -> dict[str, Any]:
     """The event as plain JSON data that shares nothing with it. Raises `InvalidEvent` as `encode_event` does."""
-    fields = object_to_dict(event)
+    fields = object_to_dict(event, of_text="JSON text goes through json.loads() first, a type alone is {'type': ...}")
     kind = fields.get("type")
     if kind.__class__ is not str or not kind:
         raise InvalidEvent(f"{event.__class__.__name__} has no `type`: set it to the type of the event, a str")
     return fields
 
 
-def object_to_dict(value: WireObject | Mapping[str, Any]) -> dict[str, Any]:
+def object_to_dict(value: WireObject | Mapping[str, Any], name: str = "", *, of_text: str = "") -> dict[str, Any]:
     """Any wire object, or a mapping, as plain JSON data that shares nothing with it. Raises `InvalidEvent` as
-    `encode_event` does."""
+    `encode_event` does: ``name`` is the argument that it came as, ``of_text`` what to do with a text instead."""
     try:
         fields: dict[str, Any] = plain(value)
     except Exception:
         raise InvalidEvent(fault(value)) from None
     if fields.__class__ is not dict:
-        raise InvalidEvent(f"an object of the protocol or a mapping is needed, not {kind_of(value)}")
+        kind = kind_of(value)
+        needed = "an object of the protocol or a mapping is needed"
+        told = f"{name} must be a mapping or an object of the protocol" if name else needed
+        raise InvalidEvent(f"{told}, not {kind}{f'; {of_text}' if of_text and kind == 'str' else ''}")
     return fields
 
 

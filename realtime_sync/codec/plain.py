@@ -91,6 +91,8 @@ def _fields_on_wire(cls: type[WireObject]) -> tuple[tuple[str, bool], ...]:
 
 def fault(value: Any) -> str:
     """What keeps ``value`` from being encoded, with its places, never with its content."""
+    if isinstance(value, type) and issubclass(value, WireObject):
+        return f"{value.__name__} is a class: an object of it is needed, {value.__name__}(...)"
     with suppress(Exception):  # a mapping of the user's own may do anything
         found = _faults(value)
         if found:

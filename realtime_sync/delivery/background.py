@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.dispatcher import Dispatcher
-from realtime_sync.errors import RealtimeTimeout
+from realtime_sync.errors import RealtimeError, RealtimeTimeout
 
 __all__ = ["BackgroundPump"]
 
@@ -24,7 +24,7 @@ class BackgroundPump:
     def __init__(self, dispatcher: Dispatcher, on_error: Callable[[Exception], object] | None) -> None:
         self._dispatcher = dispatcher
         self._on_error = on_error
-        self._stopped = threading.Event()
+        self._stopped = False  # no Event: an interrupt in its `set` would leave its lock held
         self._fault: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="realtime_sync-dispatch", daemon=True)
 
@@ -44,7 +44,7 @@ class BackgroundPump:
 
     def request_stop(self) -> None:
         """Stop after the current event; does not wait."""
-        self._stopped.set()
+        self._stopped = True
         self._dispatcher.wake()
 
     def join(self, timeout_s: float) -> None:
@@ -65,9 +65,9 @@ class BackgroundPump:
             raise fault
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
+        while not self._stopped:
             try:
-                self._dispatcher.run(self._stopped.is_set)
+                self._dispatcher.run(lambda: self._stopped)
             except Exception as fault:
                 if fault is self._dispatcher.cause:
                     _log.warning("the session ended: %s", fault)
@@ -76,6 +76,13 @@ class BackgroundPump:
                 _log.error("a handler failed", exc_info=fault)
                 self._fault = self._fault or fault
                 self._tell(fault)
+            except BaseException as exit_:  # sys.exit() in a handler: it ends the thread, but not without a word
+                _log.error("a handler ended the background thread", exc_info=exit_)
+                ended = RealtimeError(f"a handler ended the background thread by raising {type(exit_).__name__}")
+                ended.__cause__ = exit_
+                self._fault = self._fault or ended
+                self._tell(ended)
+                return
             else:
                 return
 

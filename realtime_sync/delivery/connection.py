@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from realtime_sync import _limits
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import decode_server_event
-from realtime_sync.delivery.inbox import Inbox
+from realtime_sync.delivery.inbox import Inbox, structure_bytes
 from realtime_sync.delivery.wire_log import WIRE, line
 from realtime_sync.errors import (
     ConfigurationError,
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from realtime_sync.events.base import ServerEvent
     from realtime_sync.transport import Transport
 
-__all__ = ["Connection", "Tap"]
+__all__ = ["Connection", "Tap", "check_code"]
 
 Tap = Callable[[Literal["in", "out"], "bytes | str"], None]
-"""Called with each text frame: its direction and its JSON, exactly as it is on the wire."""
+"""Called with each text frame: its direction and its JSON, as on the wire (but for keys that the server repeats)."""
 
 _NORMAL: Final = 1000
 _ABNORMAL: Final = 1006
@@ -41,6 +41,12 @@ _GOODBYE_S: Final = 1.0
 _JOIN_S: Final = 0.5
 _BATCH_BYTES: Final = 256 * 1024  # the most that is read before the consumer gets it
 _log = logging.getLogger("realtime_sync")
+
+
+def check_code(code: int) -> None:
+    """Raises `ConfigurationError` for a close code that a client must not send."""
+    if code != _NORMAL and not 3000 <= code <= 4999:
+        raise ConfigurationError(f"close code {code} is not for clients: use 1000 or 3000 to 4999")
 
 
 class Connection:
@@ -81,6 +87,7 @@ class Connection:
         self._cause: RealtimeError | None = None
         self._ended = False  # no Event: its inner lock would deadlock a signal handler that waits in `close`
         self._last: ServerEvent | None = None
+        self._received = 0
         self._pid = os.getpid()
         self._thread = threading.Thread(target=self._run, name="realtime_sync-reader", daemon=True)
 
@@ -113,6 +120,16 @@ class Connection:
         """The latest event that arrived, dispatched or not."""
         return self._last
 
+    @property
+    def received(self) -> int:
+        """How many events have arrived."""
+        return self._received
+
+    @property
+    def taps(self) -> tuple[Tap, ...]:
+        """Who is shown the text frames."""
+        return self._taps
+
     def redact(self, text: str) -> str:
         """What the server said, without the credentials that were sent to it."""
         return self._transport.redact(text)
@@ -137,7 +154,7 @@ class Connection:
         if os.getpid() != self._pid:  # first of all: in a fork any lock may be held by a thread that is not there
             raise fork_error()
         if self._closing or self._ended:
-            raise self._closed()
+            raise self.closed()
         if self._taps:  # before it leaves: a recording has the question ahead of its answer
             self._tap("out", text)
         try:
@@ -148,7 +165,7 @@ class Connection:
                 if not over:
                     self._send_fault = self._send_fault or fault
             if over:  # while this waited for its turn, `close` was called or the reader came to the end
-                raise self._closed() from fault
+                raise self.closed() from fault
             raise  # the transport lets the reader come to the end, after what was received
         if WIRE.isEnabledFor(logging.DEBUG):
             WIRE.debug("%s", self.redact(line("out", text)))
@@ -157,8 +174,7 @@ class Connection:
         """Say goodbye, wait for the answer, release thread and socket; all within about ``timeout_s`` seconds
         (``None``: as long as the answer takes). Idempotent: a further call waits for the same end. In a tap of received
         frames, which runs on the reader thread, nothing is waited for."""
-        if code != _NORMAL and not 3000 <= code <= 4999:
-            raise ConfigurationError(f"close code {code} is not for clients: use 1000 or 3000 to 4999")
+        check_code(code)
         if os.getpid() != self._pid:
             self._transport.forget()
             return
@@ -189,7 +205,8 @@ class Connection:
             self._closing = True
         self._transport.close()
 
-    def _closed(self) -> ConnectionClosed:
+    def closed(self) -> ConnectionClosed:
+        """What whoever sends after the end is told."""
         cause = self._cause or self._send_fault
         if isinstance(cause, ConnectionClosed):
             closed = type(cause)(str(cause), code=cause.code, reason=cause.reason, error=cause.error)
@@ -260,7 +277,8 @@ class Connection:
                 WIRE.debug("%s", self.redact(line("in", text)))
         events = list(map(self._decode, texts))
         self._last = events[-1]
-        return self._inbox.put(events, sum(map(len, texts)))
+        self._received += len(events)
+        return self._inbox.put(events, sum(map(len, texts)) + structure_bytes(events, texts))
 
     def _tap(self, direction: Literal["in", "out"], text: bytes | str) -> None:
         for tap in self._taps:

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from realtime_sync.delivery.dispatcher import HANDLER, Dispatcher, Receiver
+from realtime_sync._arguments import check_function
+from realtime_sync.delivery.dispatcher import HANDLER, Dispatcher, Prepared, Receiver
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.events import CLIENT_EVENTS, SERVER_EVENTS, ClientEvent, ServerEvent
+from realtime_sync.events import CLIENT_EVENTS, LOCAL_EVENTS, SERVER_EVENTS, ClientEvent, ServerEvent
 
 __all__ = ["Handlers", "Key", "key_of"]
 
@@ -28,7 +29,7 @@ def key_of(
     if isinstance(key, str):
         if key == "*":
             return ServerEvent
-        known = server.get(key)
+        known = server.get(key) or LOCAL_EVENTS.get(key)
         if known is not None:
             return known
         if key in client:
@@ -44,6 +45,25 @@ def key_of(
     raise ConfigurationError(f"handlers are for classes of server events or type strings, not {key!r}")
 
 
+class _First(Prepared):
+    """A handler for one event only."""
+
+    def __init__(self, handlers: Handlers, key: Key, handler: Receiver) -> None:
+        self._handlers = handlers
+        self._key = key
+        self._handler = handler
+        self._event: Any = None  # the one
+
+    def prepare(self, event: Any) -> Receiver | None:
+        """The handler, for the first event and unless it was removed."""
+        if self._event is None and self._handlers.waits(self._key, self._handler, self):
+            self._event = event
+        if self._event is not event:
+            return None
+        self._handlers.forget(self._key, self._handler, self)
+        return self._handler
+
+
 class Handlers:
     """Adds and removes handlers; any thread."""
 
@@ -56,8 +76,7 @@ class Handlers:
     def add(self, key: Key, handler: Receiver, *, replace: bool = False) -> None:
         """Call ``handler`` for each event of ``key`` from now on; with ``replace``, instead of what was registered for
         it under the same module and qualified name."""
-        if not callable(handler):
-            raise ConfigurationError(f"a handler must be callable, not {handler!r}")
+        check_function(handler, "a handler", "the event")
         known = self._key(key)
         name = _definition(handler)
         for earlier in self._registered(known) if replace and name is not None else ():
@@ -67,14 +86,9 @@ class Handlers:
 
     def add_once(self, key: Key, handler: Receiver) -> None:
         """Call ``handler`` for the next event of ``key`` only."""
-        if not callable(handler):
-            raise ConfigurationError(f"a handler must be callable, not {handler!r}")
+        check_function(handler, "a handler", "the event")
         known = self._key(key)
-
-        def first(event: Any) -> None:
-            if self._forget(known, handler, first):
-                handler(event)
-
+        first = _First(self, known, handler)
         with self._lock:
             self._once.append((known, handler, first))
         self._dispatcher.subscribe(HANDLER, first, known)
@@ -85,7 +99,7 @@ class Handlers:
         removed = self._dispatcher.unsubscribe(HANDLER, handler, known)
         for entry_key, entry_handler, first in list(self._once):
             if (entry_key, entry_handler) == (known, handler):
-                removed = self._forget(known, handler, first) or removed
+                removed = self.forget(known, handler, first) or removed
         return removed
 
     def remove_all(self, key: Key | None = None) -> int:
@@ -111,7 +125,13 @@ class Handlers:
     def _registered(self, key: Key) -> list[Receiver]:
         return [handler for of, handler in self._dispatcher.handlers() if of == key]
 
-    def _forget(self, key: Key, handler: Receiver, first: Receiver) -> bool:
+    def waits(self, key: Key, handler: Receiver, first: Receiver) -> bool:
+        """Whether this handler for one event is registered."""
+        with self._lock:
+            return (key, handler, first) in self._once
+
+    def forget(self, key: Key, handler: Receiver, first: Receiver) -> bool:
+        """Remove a handler for one event; False when it is not registered."""
         with self._lock:
             if (key, handler, first) not in self._once:
                 return False

@@ -6,12 +6,25 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from realtime_sync.events import client, config, family, items, response, server, tools, translation, types, unknown
+from realtime_sync.events import (
+    client,
+    config,
+    family,
+    items,
+    notices,
+    response,
+    server,
+    tools,
+    translation,
+    types,
+    unknown,
+)
 from realtime_sync.events.base import ClientEvent, Event, ServerEvent, WireObject, odd_fields
 from realtime_sync.events.client import *
 from realtime_sync.events.config import *
 from realtime_sync.events.family import *
 from realtime_sync.events.items import *
+from realtime_sync.events.notices import *
 from realtime_sync.events.response import *
 from realtime_sync.events.server import *
 from realtime_sync.events.tools import *
@@ -24,6 +37,7 @@ __all__ += client.__all__
 __all__ += config.__all__
 __all__ += family.__all__
 __all__ += items.__all__
+__all__ += notices.__all__
 __all__ += response.__all__
 __all__ += server.__all__
 __all__ += tools.__all__

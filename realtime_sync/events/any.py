@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from realtime_sync.events.notices import (
+        SessionResumed,
+    )
     from realtime_sync.events.server import (
         ConversationCreated,
         ConversationItemAdded,
@@ -126,6 +129,7 @@ if TYPE_CHECKING:
         | SessionInputTranscriptDelta
         | SessionOutputTranscriptDelta
         | SessionOutputAudioDelta
+        | SessionResumed
         | _Unknown
         | _Malformed
     )

@@ -10,7 +10,7 @@ from attrs import field
 
 from realtime_sync._secrets import SECRET_FIELDS
 from realtime_sync._unset import UNSET
-from realtime_sync.events._other_names import OF_EVENTS, no_attribute
+from realtime_sync.events._other_names import OF_EVENTS, missing
 
 if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
@@ -219,9 +219,7 @@ class Event(WireObject):
     event_id: str | None = None
 
     if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name, OF_EVENTS)
+        __getattr__ = missing(OF_EVENTS)
 
 
 class AcceptsServerEvents(Protocol[T_co]):

@@ -7,11 +7,12 @@ switched off are `UNSET` by default instead, and ``None`` there is sent as ``nul
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field
 
 from realtime_sync._unset import UNSET, Unset
+from realtime_sync.events._other_names import OF_CONFIGURATIONS, missing
 from realtime_sync.events.base import SECRET, WireObject, fields_of, wire
 from realtime_sync.events.facts import MOST_TOKENS, at_least, between, one_of, reported, required
 from realtime_sync.events.items import InputFile, InputImage, InputText
@@ -254,6 +255,9 @@ class RealtimeSessionConfig(WireObject):
     object: str | None = field(default=None, metadata=reported())
     expires_at: int | None = field(default=None, metadata=reported())
     client_secret: ClientSecret | None = field(default=None, metadata=reported())
+
+    if not TYPE_CHECKING:
+        __getattr__ = missing({name: f"it is {place or 'gone'} today" for name, place in OF_CONFIGURATIONS.items()})
 
 
 @wire

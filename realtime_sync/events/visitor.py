@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from realtime_sync.events import (
     CLIENT_EVENTS,
+    LOCAL_EVENTS,
     SERVER_EVENTS,
     ConversationCreated,
     ConversationItemAdded,
@@ -73,6 +74,7 @@ from realtime_sync.events import (
     SessionInputTranscriptDelta,
     SessionOutputAudioDelta,
     SessionOutputTranscriptDelta,
+    SessionResumed,
     SessionUpdate,
     SessionUpdated,
     TranscriptionSessionCreated,
@@ -126,7 +128,9 @@ def _meant(name: str, methods: list[str]) -> str:
     """What a method with a wrong name was probably meant to be called."""
     import difflib
 
-    kinds = {kind.replace(".", "_"): cls.VISIT for kind, cls in {**SERVER_EVENTS, **CLIENT_EVENTS}.items()}
+    kinds = {
+        kind.replace(".", "_"): cls.VISIT for kind, cls in {**SERVER_EVENTS, **LOCAL_EVENTS, **CLIENT_EVENTS}.items()
+    }
     candidates = [kind for kind, method in kinds.items() if method in methods]
     close = difflib.get_close_matches(name.removeprefix("visit_"), candidates, n=1)
     return f"; did you mean {kinds[close[0]]}?" if close else "; such methods are named after an event"
@@ -359,6 +363,10 @@ class ServerEventVisitor(_Visitor[T]):
 
     def visit_session_output_audio_delta(self, event: SessionOutputAudioDelta) -> T | None:
         """``session.output_audio.delta``: the next piece of the translated speech, of any length."""
+        return self.default(event)
+
+    def visit_session_resumed(self, event: SessionResumed) -> T | None:
+        """``session.resumed``: the session goes on over another connection."""
         return self.default(event)
 
     # </server>

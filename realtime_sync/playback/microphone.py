@@ -9,6 +9,7 @@ from array import array
 from array import typecodes as array_typecodes
 from collections import deque
 from collections.abc import Callable
+from threading import Condition
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,7 +84,8 @@ class MicrophoneFeed:
         self._limit_samples = int(limit_s * self._rate_hz) * channels
         # Not the session itself: a thread that waits must not keep alive what nobody refers to.
         self._session = weakref.ref(session)
-        self._changed = threading.Condition()  # guards all below
+        self._lock = threading.RLock()  # guards all below
+        self._changed = Condition(self._lock)  # entering it is a call that an interrupt can leave with the lock held
         self._waiting: deque[_Piece] = deque()
         self._waiting_samples = 0
         self._sending = False  # what was taken off the queue last has not left yet
@@ -104,7 +106,7 @@ class MicrophoneFeed:
         except Exception:
             _log.exception("the microphone gave no buffer")
             return
-        with self._changed:
+        with self._lock:
             if self._muted:
                 return
             self._waiting.append(piece)
@@ -127,14 +129,14 @@ class MicrophoneFeed:
 
     @muted.setter
     def muted(self, muted: bool) -> None:
-        with self._changed:
+        with self._lock:
             self._muted = muted
 
     def flush(self, timeout: float | None = 2.0) -> bool:
         """Wait until all that was put has been handed to the network: before `commit_audio`, say. ``timeout`` is in
         seconds, ``None`` waits as long as the feed runs. False when it did not leave. Not for the callback."""
         deadline = Deadline(timeout)
-        with self._changed:
+        with self._lock:
             while (self._waiting or self._sending) and not deadline.expired:
                 self._changed.wait(deadline.slice())
             return not (self._waiting or self._sending) and self.error is None
@@ -143,7 +145,7 @@ class MicrophoneFeed:
         """Send what was put, for up to ``timeout`` seconds, and end. Idempotent."""
         deadline = Deadline(timeout)
         self.flush(timeout)
-        with self._changed:
+        with self._lock:
             self._open = False
             self._changed.notify_all()
         self._thread.join(deadline.remaining())
@@ -169,7 +171,7 @@ class MicrophoneFeed:
             error = raised
             level = logging.INFO if isinstance(raised, ConnectionClosed) else logging.ERROR
             _log.log(level, "the microphone's audio is sent no more: %s", raised)
-        with self._changed:
+        with self._lock:
             self.error = error
             self._open = self._sending = False
             self._dropped_samples += self._waiting_samples
@@ -179,7 +181,7 @@ class MicrophoneFeed:
 
     def _next(self) -> _Piece | None:
         """Wait for the next piece; ``None`` at the end."""
-        with self._changed:
+        with self._lock:
             self._sending = False
             self._changed.notify_all()
             while not self._waiting:
@@ -205,5 +207,5 @@ class MicrophoneFeed:
                 session.append_audio_bytes(pcm if self._code is None else self._code(pcm))
         except RealtimeTimeout as late:  # it has not begun to leave, and the session goes on
             _log.warning("a piece of the microphone's audio is dropped: %s", late)
-            with self._changed:
+            with self._lock:
                 self._dropped_samples += piece.samples

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from threading import Condition
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -129,7 +130,8 @@ class PlaybackTracker:
         self._on_chunk = on_chunk
         self._on_flush = on_flush
         self._session: RealtimeSession | None = None
-        self._changed = threading.Condition()  # guards all below; notified when a chunk comes or nothing more will
+        self._lock = threading.RLock()  # guards all below
+        self._changed = Condition(self._lock)  # notified when a chunk comes or nothing more will
         self._chunks: deque[tuple[_Part, bytes]] = deque()
         self._parts: list[_Part] = []
         self._sounds: dict[str | None, Sound] = Latest(_MOST_KEPT)  # of the responses that have a format of their own
@@ -157,14 +159,14 @@ class PlaybackTracker:
             session.off(ResponseOutputAudioDelta, self._receive)
             session.off(ResponseOutputAudioDone, self._audio_done)
             session.off(ResponseDone, self._response_done)
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._changed.notify_all()
 
     def _response_created(self, event: ResponseCreated) -> None:
         own = sound_of(or_none(event.response))
         if own is not None:
-            with self._changed:
+            with self._lock:
                 self._sounds[id_of(event.response)] = own
 
     def _receive(self, event: ResponseOutputAudioDelta) -> None:
@@ -174,7 +176,7 @@ class PlaybackTracker:
             _log.warning("an audio delta is left out: %s", error)
             return
         config = self._session.config if self._session is not None else None
-        with self._changed:
+        with self._lock:
             if event.response_id in self._dropped or not audio:
                 return
             part = self._part_locked(event, config)
@@ -187,14 +189,14 @@ class PlaybackTracker:
         self._on_chunk(_chunk(part, audio))
 
     def _audio_done(self, event: ResponseOutputAudioDone) -> None:
-        with self._changed:
+        with self._lock:
             for part in self._parts:
                 if (part.item_id, part.content_index) == _place(event):
                     part.complete = True
 
     def _response_done(self, event: ResponseDone) -> None:
         response_id = id_of(event.response)
-        with self._changed:
+        with self._lock:
             for part in self._parts:
                 part.complete = part.complete or response_id is None or part.response_id in (response_id, None)
             for known in (response_id, None):  # None: a server that leaves the id out of its deltas
@@ -222,7 +224,7 @@ class PlaybackTracker:
         """The next chunk to play, at most ``max_bytes`` of it. Waits up to ``timeout`` seconds for one (``None``: as
         long as the session lives); ``None`` when there is none."""
         deadline = Deadline(timeout)
-        with self._changed:
+        with self._lock:
             while not self._chunks:
                 if self._closed or deadline.expired or (self._session is not None and self._session.closed):
                     return None
@@ -244,7 +246,7 @@ class PlaybackTracker:
         of samples where the output is PCM (2 bytes each; G.711: 1). Any thread.
         """
         config = self._session.config if self._session is not None else None
-        with self._changed:
+        with self._lock:
             sound = self._chunks[0][0].sound if self._chunks else self._last_sound or Facts.of(config).output
             width_bytes = sound.bytes_per_s // sound.rate_hz
             if size_bytes < 0 or size_bytes % width_bytes:
@@ -277,7 +279,7 @@ class PlaybackTracker:
 
         What was flushed meanwhile does not count, nor do bytes beyond those that were handed out.
         """
-        with self._changed:
+        with self._lock:
             if isinstance(what, AudioChunk):
                 what._part.play(Fraction(len(what.audio)))
                 return
@@ -288,7 +290,7 @@ class PlaybackTracker:
     def played_ms(self, ms: float) -> None:
         """Count so many more milliseconds as heard; else as `played`."""
         credit_s = Fraction(ms) / 1000
-        with self._changed:
+        with self._lock:
             for part in self._parts:
                 credit_s -= part.play(credit_s * part.bytes_per_s) / part.bytes_per_s
 
@@ -297,18 +299,18 @@ class PlaybackTracker:
     @property
     def parts(self) -> list[HeardPart]:
         """What is being received or played, in order."""
-        with self._changed:
+        with self._lock:
             return [part.shown() for part in self._parts]
 
     def drop(self, response_id: str | None) -> None:
         """Leave out what comes from now on of a response, until it is done."""
-        with self._changed:
+        with self._lock:
             self._dropped[response_id] = None
 
     def flush(self) -> list[HeardPart]:
         """Stop playing: forget the chunks that were not taken, leave out what still comes of their responses, call
         ``on_flush``, and return how much had been heard of each part by then. Responses that begin later are played."""
-        with self._changed:
+        with self._lock:
             self._chunks.clear()
             cut = list(self._parts)
             for part in cut:
@@ -320,7 +322,7 @@ class PlaybackTracker:
                 self._on_flush()
             except Exception:
                 _log.exception("the player could not be flushed")
-        with self._changed:
+        with self._lock:
             cut = [part for part in cut if part in self._parts]  # another thread may have been faster
             self._parts = [part for part in self._parts if part not in cut]
             return [part.shown() for part in cut]

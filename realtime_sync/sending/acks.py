@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any, Final, Generic, Protocol, TypeVar
+from collections.abc import Callable, Container, Iterable
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
@@ -17,6 +17,7 @@ from realtime_sync.events import (
     ConversationItemAdded,
     ConversationItemCreate,
     ConversationItemCreated,
+    ConversationItemTruncate,
     ErrorDetail,
     Family,
     Response,
@@ -26,6 +27,7 @@ from realtime_sync.events import (
     ResponseDone,
     ServerEvent,
 )
+from realtime_sync.events._other_names import OF_ACKS, missing
 from realtime_sync.events.base import fields_of, or_none
 from realtime_sync.state.responses import Run, response_id_of
 
@@ -66,6 +68,7 @@ class Ack(Generic[E_co]):
         "_confirmation",
         "_error",
         "_late",
+        "_renounced",
         "_wait",
         "done",
         "event",
@@ -84,7 +87,11 @@ class Ack(Generic[E_co]):
         self._confirmation: Any = None
         self._error: RealtimeError | None = None
         self._asked = False
+        self._renounced = False  # of a create: nobody waits for its response any more
         self._late = False  # an answer is hardly to be expected any more: newer messages of its kind go first
+
+    if not TYPE_CHECKING:
+        __getattr__ = missing(OF_ACKS)
 
     @property
     def item_id(self) -> str | None:
@@ -222,6 +229,29 @@ class AckTable:
         with self._lock:
             waiting = self._kinds.get(ConversationItemCreate, {}).values()
             return [getattr(ack.event, "item", None) for ack in waiting if ack._late]
+
+    @property
+    def waits(self) -> bool:
+        """Whether an answer is to be expected."""
+        with self._lock:
+            return any(not ack._late for ack in self._pending.values())
+
+    def survive(self, present: Container[str], error: RealtimeError) -> None:
+        """Another connection follows, on which what waits is sent again: but for cancellations, whose responses are
+        gone, items that are ``present`` in the conversation, and what is about the sound of an item, or late: that
+        fails with ``error``."""
+        with self._lock:
+            known = [ack for ack in self._kinds.get(ConversationItemCreate, {}).values() if ack.item_id in present]
+            over = [*self._kinds.get(ResponseCancel, {}).values(), *known]
+            cut = self._kinds.get(ConversationItemTruncate, {}).values()
+            late = [ack for ack in self._kinds.get(ResponseCreate, {}).values() if ack._late]
+            failed = [*cut, *late]
+            for ack in (*over, *failed):
+                self._remove_locked(ack)
+        for ack in over:
+            ack._settle(None)
+        for ack in failed:
+            ack._settle(None, error)
 
     # What the server says
 

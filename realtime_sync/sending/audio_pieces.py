@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from realtime_sync._containers import CONTAINER_HEAD_BYTES, container_of
 from realtime_sync.errors import InvalidEvent
 
 __all__ = ["base64_pieces", "pcm_pieces"]
@@ -21,9 +22,9 @@ def pcm_pieces(pcm: Any) -> Iterator[memoryview]:
     try:
         view = memoryview(pcm)
     except TypeError:
+        other = "base64 text goes to append_audio()" if isinstance(pcm, str) else "audio.read_wav(path) reads a file"
         raise InvalidEvent(
-            f"audio must be bytes or a buffer of 16-bit integers, not {type(pcm).__name__}; base64 text goes to"
-            " append_audio()"
+            f"audio must be bytes or a buffer of 16-bit integers, not {type(pcm).__name__}; {other}"
         ) from None
     if view.format.lstrip("<=@") not in ("B", "b", "c", "h"):
         raise InvalidEvent(
@@ -36,10 +37,12 @@ def pcm_pieces(pcm: Any) -> Iterator[memoryview]:
         )
     native = view.c_contiguous and view.format in ("B", "b", "c", "h")
     flat = view.cast("B") if native else memoryview(view.tobytes())
-    if bytes(flat[:4]) == b"RIFF" and bytes(flat[8:12]) == b"WAVE":
+    kind = container_of(bytes(flat[:CONTAINER_HEAD_BYTES]))
+    if kind is not None:
+        way_out = "send what audio.read_wav() makes of it, or let ask(audio=...) read it"
         raise InvalidEvent(
-            "this is a WAV file, whose header and coding would be heard as noise: send what audio.read_wav() makes of"
-            " it, or let ask(audio=...) read it"
+            f"this is {kind}, whose header and coding would be heard as noise:"
+            f" {way_out if kind == 'a WAV file' else 'convert it to WAV first'}"
         )
     for start in range(0, len(flat), _PIECE_BYTES):
         yield flat[start : start + _PIECE_BYTES]

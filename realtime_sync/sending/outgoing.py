@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from realtime_sync._deadline import now
 from realtime_sync.codec import (
@@ -15,15 +15,20 @@ from realtime_sync.codec import (
     event_to_dict,
     object_to_dict,
 )
-from realtime_sync.errors import InvalidEvent
+from realtime_sync.delivery.line import Owner
+from realtime_sync.errors import InvalidEvent, check_process
 from realtime_sync.events import (
     CLIENT_EVENTS,
+    LOCAL_EVENTS,
     REALTIME,
     SERVER_EVENTS,
     TRANSLATION,
     ClientEvent,
     ConversationItemCreate,
     Family,
+    InputAudioBufferAppend,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
     Item,
     ResponseCancel,
     ResponseConfig,
@@ -38,6 +43,10 @@ from realtime_sync.sending.older_names import type_meant
 from realtime_sync.state.conversation.lengths import base64_bytes
 from realtime_sync.state.responses import Run
 from realtime_sync.state.session_state import SessionState
+
+if TYPE_CHECKING:
+    from realtime_sync.sending.asked_for import AskedFor
+    from realtime_sync.sending.spoken import Spoken
 
 __all__ = ["Outgoing", "known_types"]
 
@@ -56,13 +65,13 @@ def known_types(family: Family) -> tuple[Mapping[str, type[ServerEvent]], Mappin
 class Outgoing:
     """Prepares what is sent and sends it. Any thread.
 
-    ``checks`` are those of `Checks`; ``False`` leaves them to the server. ``before_response`` is called before each
-    ``response.create``, to refuse it by an exception.
+    ``send`` takes a message and its owner, as `Line.send` does. ``checks`` are those of `Checks`; ``False`` leaves them
+    to the server. ``before_response`` is called before each ``response.create``, to refuse it by an exception.
     """
 
     def __init__(
         self,
-        send: Callable[[str | bytes], None],
+        send: Callable[..., None],
         acks: AckTable,
         state: SessionState,
         *,
@@ -70,6 +79,7 @@ class Outgoing:
         before_response: Callable[[], object] | None,
         family: Family = REALTIME,
     ) -> None:
+        self._pid = os.getpid()
         self._transmit = send
         self._family = family
         self._server_types, self._client_types = known_types(family)
@@ -77,11 +87,16 @@ class Outgoing:
         self._state = state
         self._checks = Checks(state.mirror, state.buffer) if checks else None
         self._before_response = before_response
+        self.spoken: Spoken | None = None
+        """Where the audio is noted that may have to be sent again; ``None`` where none will be."""
+        self.asked_for: AskedFor | None = None
+        """Where changes of the configuration are noted that may have to be asked for again."""
         self._event_ids = map(f"event_{os.urandom(8).hex()}_{{}}".format, count(1))
         self._item_ids = map(f"item_{os.urandom(9).hex()}{{:04d}}".format, count(1))
 
     def send(self, event: ClientEvent | Mapping[str, Any]) -> Ack[Any]:
         """Send one event, or its JSON as a mapping."""
+        check_process(self._pid)  # before any lock
         ack, text = self._prepared(event_to_dict(event))
         if isinstance(ack.event, ResponseCancel):
             ack._about = self._cancelled(ack.event)
@@ -89,10 +104,12 @@ class Outgoing:
                 self._transmit(text)
                 ack._settle(None)
                 return ack
-        self._acks.expect(ack)
-        self._state.buffer.sent(ack.event)  # before: the confirmation may be dispatched by another thread at once
         try:
-            self._transmit(text)
+            self._acks.expect(ack)
+            self._state.buffer.sent(ack.event)  # before: the confirmation may be dispatched by another thread at once
+            if self.asked_for is not None:
+                self.asked_for.note(ack)
+            self._transmit(text, self._owner(ack))
         except BaseException:
             self._acks.discard(ack)
             self._state.buffer.lose_count()
@@ -120,8 +137,11 @@ class Outgoing:
         kind, field = family.append.TYPE, content_field(family.append)
         for piece in pieces:
             event_id = next(self._event_ids)
-            self._transmit(encode_append(piece, event_id, kind=kind, field=field, correlation=family.correlation))
-            self._state.buffer.appended(base64_bytes(piece) if isinstance(piece, str) else len(piece))
+            size_bytes = base64_bytes(piece) if isinstance(piece, str) else len(piece)
+            owner = None if self.spoken is None else self.spoken.add(size_bytes)
+            text = encode_append(piece, event_id, kind=kind, field=field, correlation=family.correlation)
+            self._transmit(text, owner)
+            self._state.buffer.appended(size_bytes)
 
     def response(self, config: ResponseConfig | Mapping[str, Any] | None) -> tuple[Ack[Any], str]:
         """The handle of a ``response.create``, and its text, which is still to be sent."""
@@ -129,14 +149,15 @@ class Outgoing:
         if self._before_response is not None:
             self._before_response()
         event_id = next(self._event_ids)
-        response = {} if config is None else object_to_dict(config)
+        response = {} if config is None else object_to_dict(config, "config")
         metadata = response.get("metadata") or {}
         if isinstance(metadata, Mapping) and len(metadata) < MOST_METADATA:
             response["metadata"] = {**metadata, STAMP: event_id}
         return self._prepared({"type": ResponseCreate.TYPE, "event_id": event_id, "response": response})
 
     def check_responds(self) -> None:
-        """Raises `InvalidEvent` in a session that makes no responses."""
+        """Raises `InvalidEvent` in a session that makes no responses, and `ConnectionClosed` in a fork."""
+        check_process(self._pid)
         kind = self._state.facts.kind
         if self._checks is None or kind not in _INSTEAD:
             return
@@ -146,11 +167,23 @@ class Outgoing:
         """The handle of a ``conversation.item.create``, and its text, which is still to be sent."""
         return self._prepared({"type": ConversationItemCreate.TYPE, "item": object_to_dict(item)})
 
+    def _owner(self, ack: Ack[Any]) -> Owner | None:
+        """Who says whether a message need be sent again: an append and the like are never confirmed."""
+        if self.spoken is None:
+            return ack
+        if isinstance(ack.event, InputAudioBufferAppend):
+            return self.spoken.add(base64_bytes(ack.event.audio))
+        if isinstance(ack.event, (InputAudioBufferCommit, InputAudioBufferClear)):
+            self.spoken.cut()
+        return ack if ack.event.CONFIRMED_BY else None
+
     def _prepared(self, fields: dict[str, Any]) -> tuple[Ack[Any], str]:
         """The handle of an event, and its text: encoded once, and read once into what is checked and kept."""
         kind = fields["type"]
         if kind in self._server_types and kind not in self._client_types:
             raise InvalidEvent(f"{kind!r} is sent by the server: a client cannot send it")
+        if kind in LOCAL_EVENTS:
+            raise InvalidEvent(f"{kind!r} is told by this library: it never goes over the wire")
         if self._checks is not None and kind not in self._client_types:
             meant = type_meant(kind, self._client_types)
             if meant is not None:
@@ -165,7 +198,7 @@ class Outgoing:
         text = encode_fields(fields)
         sent, wrong = decode_own(fields, self._client_types)
         if wrong:
-            raise InvalidEvent(f"this is no client event: {wrong}")
+            raise InvalidEvent(f"{kind} cannot be sent like this: {wrong}")
         if self._checks is not None:
             self._checks.check(sent, self._state.config, fields)
         return self._acks.prepare(sent, event_id), text

@@ -11,6 +11,7 @@ from threading import get_ident
 from typing import Any, Final
 
 from realtime_sync._deadline import now
+from realtime_sync.codec import encode_event
 from realtime_sync.errors import RealtimeError, ServerError
 from realtime_sync.events import (
     Response,
@@ -28,7 +29,7 @@ from realtime_sync.events.base import or_none
 from realtime_sync.sending.acks import COLLISION, STAMP, Ack, AckTable, nothing_to_cancel
 from realtime_sync.state.responses import Responses, Run, response_id_of
 
-__all__ = ["RESPONDING", "Sequencer"]
+__all__ = ["RESPONDING", "Place", "Sequencer"]
 
 RESPONDING: Final[tuple[type[ServerEvent], ...]] = (
     ResponseCreated,
@@ -105,36 +106,59 @@ class Sequencer:
     each gets the answer to its own question. A handler that asks while its own thread has the floor is let through.
 
     ``submit``, ``withdraw`` and ``abandon`` may be called from any thread, what takes in events from the dispatching
-    one. ``cancel`` is called, with the id of a response that nobody waits for, when it begins.
+    one. ``cancel`` is called, with the id of a response that nobody waits for, when it begins. ``undivided`` calls a
+    function where no interrupt strikes.
     """
 
     def __init__(
-        self, acks: AckTable, responses: Responses, send: Callable[[str], None], cancel: Callable[[str | None], object]
+        self,
+        acks: AckTable,
+        responses: Responses,
+        send: Callable[..., None],
+        cancel: Callable[[str | None], object],
+        undivided: Callable[[Callable[[], object]], object] = lambda work: work(),
     ) -> None:
         self._acks = acks
         self._responses = responses
         self._send = send
         self._cancel = cancel
+        self._undivided = undivided
         self._lock = threading.Lock()  # guards all below; never held while sending
         self._queue: deque[_Waiting | Place] = deque()
         self._floor: Place | None = None  # who is speaking
         self._sent: _Waiting | None = None  # on its way: neither confirmed nor refused yet
         self._another_at: float | None = None  # since when a response may begin that nobody asks for
         self._guess: tuple[_Waiting, Run] | None = None  # confirmed by a response that may not be its own
+        self._begun: dict[str, Ack[Any]] = {}  # the creates of responses that have not ended, by their ids
+        self._held = False  # nothing leaves: there is no connection
 
     @property
     def busy(self) -> bool:
         """Whether a response runs on the default conversation or has been asked for."""
         return self._responses.active is not None or self._sent is not None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits, or is speaking, for a response, and none runs on the conversation."""
+        return not (self.busy or self._queue or self._floor is not None)
+
     def submit(self, ack: Ack[Any], text: str, before: Sequence[Prepared] = (), place: Place | None = None) -> None:
         """Send ``text``, the JSON of the ``response.create`` of ``ack``, and the messages ``before`` it, now or when
         its turn comes. ``place`` is that of `line_up`, whose turn it is, and which is given up."""
         waiting = _Waiting(ack, text, before)
-        if _out_of_band(ack.event):
+        try:
+            self._undivided(lambda: self._submit(waiting, place))
+        except BaseException:
+            self._renounce(ack)
+            raise
+
+    def _submit(self, waiting: _Waiting, place: Place | None) -> None:
+        if _out_of_band(waiting.ack.event):
             self._dispatch(waiting)
             return
         with self._lock:
+            if waiting.ack._renounced:
+                return
             first = self._floor is not None and self._floor.thread == waiting.thread
             if self._floor is place:
                 self._floor = None
@@ -145,9 +169,8 @@ class Sequencer:
             self._claim_locked(waiting)
         self._dispatch(waiting)
 
-    def line_up(self) -> Place:
-        """A place in the queue for somebody who has something to say first; `submit` or `step_down` ends it."""
-        place = Place()
+    def line_up(self, place: Place) -> None:
+        """Put somebody into the queue who has something to say first; `submit` or `step_down` ends it."""
         with self._lock:
             held = self._floor
             if held is not None and held.thread == place.thread:  # a handler of who is speaking
@@ -157,7 +180,6 @@ class Sequencer:
                 place.taken = True
             else:
                 self._queue.append(place)
-        return place
 
     def step_down(self, place: Place) -> None:
         """Nothing will be asked for from this place any more; nothing happens when it was given up already."""
@@ -174,6 +196,19 @@ class Sequencer:
         """Whether this is a response out of band."""
         run = self._responses.named(response_id) if response_id else None
         return run is not None and run.beside
+
+    @property
+    def waits(self) -> bool:
+        """Whether anybody waits for their turn."""
+        return bool(self._queue)
+
+    def _renounce(self, ack: Ack[Any]) -> None:
+        """Nobody will have the handle of this create, which may be submitted at this very moment: it is not asked for,
+        or its response is cancelled should it begin."""
+        with self._lock:
+            ack._renounced = True
+        if not self.withdraw(ack):
+            self.abandon(ack)
 
     def withdraw(self, ack: Ack[Any]) -> bool:
         """Forget a create that still waits for its turn; False when it has been sent."""
@@ -196,6 +231,39 @@ class Sequencer:
         """Look whether a claim has lapsed. Called when nothing has arrived for a moment."""
         if self._queue:
             self._next()
+
+    def hold(self) -> None:
+        """The connection is gone: what is asked for waits for the next one, also what was and has not begun."""
+        with self._lock:
+            self._held = True
+            self._guess = self._another_at = None
+
+    def release(self) -> None:
+        """There is another connection, over which what was under way has been sent again."""
+        at = now()
+        with self._lock:
+            self._held = False
+            for waiting in self._queue:
+                waiting.patience_until = at + PROBE_S
+            if self._sent is not None:
+                self._sent.patience_until = at + UNANSWERED_S
+        self._next()
+
+    def ask_again(self, run: Run) -> bool:
+        """Ask once more for a response that was lost with its connection; False when nobody here had asked for it."""
+        ack = self._begun.pop(run.asked_by or "", None)
+        if ack is None:
+            return False
+        run.asked_by = None
+        self._acks.reopen(ack)
+        waiting = _Waiting(ack, encode_event(ack.event))
+        if run.beside:
+            self._dispatch(waiting)
+            return True
+        waiting.patience_until = now() + PROBE_S
+        with self._lock:
+            self._queue.appendleft(waiting)
+        return True
 
     def fail_all(self, cause: RealtimeError) -> None:
         """The connection has ended: what waits will never be sent."""
@@ -232,6 +300,7 @@ class Sequencer:
             run = self._begin(event)
         if isinstance(event, ResponseDone):
             run = self._responses.end(event)
+            self._begun.pop(run.asked_by or "", None)
             self._acks.ended(event, run)
             self._next()
         return run
@@ -286,6 +355,8 @@ class Sequencer:
                     self._another_at = None
         ack, guessed = self._acks.begun(event)
         asked_by = ack.event_id if ack is not None else None
+        if ack is not None:
+            self._begun[ack.event_id] = ack
         run = self._responses.begin(event, asked_by=asked_by, beside=ack is not None and _out_of_band(ack.event))
         with self._lock:
             waiting = self._sent
@@ -326,6 +397,8 @@ class Sequencer:
         """Whether a claim on the conversation holds; one that has lapsed is given up."""
         at = now()
         sent, active = self._sent, self._responses.active
+        if self._held:  # what claims the conversation waits too
+            return True
         if sent is not None and at >= sent.patience_until:
             sent.ack._late = True
             self._another_at = at
@@ -344,7 +417,7 @@ class Sequencer:
     def _next(self) -> None:
         """Send the next create, if it is its turn."""
         with self._lock:
-            if not self._queue:
+            if self._held or not self._queue:
                 return
             waiting = self._first_locked()
             busy = self._busy_locked()
@@ -383,7 +456,7 @@ class Sequencer:
         try:
             for ack, text in (*before, (waiting.ack, waiting.text)):
                 self._acks.expect(ack)
-                self._send(text)
+                self._send(text, ack)
         except BaseException:
             self._acks.discard(ack)
             with self._lock:

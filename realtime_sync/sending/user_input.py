@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterable
 from typing import Any, Final
 
-from realtime_sync.errors import InvalidEvent
+from realtime_sync._containers import CONTAINER_HEAD_BYTES, container_of
+from realtime_sync.errors import ConfigurationError, InvalidEvent
 from realtime_sync.events import (
     InputImage,
     InputText,
@@ -34,9 +35,14 @@ def user_message(text: str | None, images: Iterable[str | os.PathLike[str] | byt
     content: list[Any] = [InputImage(image_url=_image_url(image)) for image in images]
     if text is not None:
         if not isinstance(text, str):
-            raise InvalidEvent(f"the text of a message must be str, not {type(text).__name__}")
+            raise _no_text(text)
         content.append(InputText(text=text))
     return UserMessage(content=content)
+
+
+def _no_text(given: object) -> InvalidEvent:
+    way_out = "; sound goes in as audio=" if isinstance(given, (bytes, bytearray, memoryview, os.PathLike)) else ""
+    return InvalidEvent(f"the text of a message must be str, not {type(given).__name__}{way_out}")
 
 
 def coded_audio(audio: Any, sound: Sound) -> bytes:
@@ -64,7 +70,11 @@ def _coded(audio: Any, sound: Sound) -> bytes:
     if isinstance(audio, (str, os.PathLike)) or hasattr(audio, "read") or (is_bytes and bytes(audio[:4]) == b"RIFF"):
         pcm = read_wav(audio, rate_hz=sound.rate_hz)
     elif is_bytes:
-        return bytes(audio)
+        coded = bytes(audio)
+        kind = container_of(coded[:CONTAINER_HEAD_BYTES])
+        if kind is not None:
+            raise ConfigurationError(f"audio= is {kind}: convert it to WAV first")
+        return coded
     else:
         pcm = pcm_bytes(audio)
     return code(pcm) if code else pcm

@@ -61,6 +61,7 @@ from realtime_sync.events import (
     SessionInputTranscriptDelta,
     SessionOutputAudioDelta,
     SessionOutputTranscriptDelta,
+    SessionResumed,
     SessionUpdated,
     TranscriptionSessionCreated,
     TranscriptionSessionUpdated,
@@ -330,6 +331,9 @@ class Keyed:
     def on(
         self, key: Literal["session.output_audio.delta"], *, replace: bool = ...
     ) -> Decorator[SessionOutputAudioDelta]: ...
+
+    @overload
+    def on(self, key: Literal["session.resumed"], *, replace: bool = ...) -> Decorator[SessionResumed]: ...
 
     @overload
     def on(self, key: Literal["*"], *, replace: bool = ...) -> Decorator[AnyServerEvent]: ...
@@ -783,6 +787,11 @@ class Keyed:
     ) -> None: ...
 
     @overload
+    def on(
+        self, key: Literal["session.resumed"], handler: Callable[[SessionResumed], object], *, replace: bool = ...
+    ) -> None: ...
+
+    @overload
     def on(self, key: Literal["*"], handler: Callable[[AnyServerEvent], object], *, replace: bool = ...) -> None: ...
 
     @overload
@@ -984,6 +993,9 @@ class Keyed:
 
     @overload
     def once(self, key: Literal["session.output_audio.delta"]) -> Decorator[SessionOutputAudioDelta]: ...
+
+    @overload
+    def once(self, key: Literal["session.resumed"]) -> Decorator[SessionResumed]: ...
 
     @overload
     def once(self, key: Literal["*"]) -> Decorator[AnyServerEvent]: ...
@@ -1271,6 +1283,9 @@ class Keyed:
     def once(
         self, key: Literal["session.output_audio.delta"], handler: Callable[[SessionOutputAudioDelta], object]
     ) -> None: ...
+
+    @overload
+    def once(self, key: Literal["session.resumed"], handler: Callable[[SessionResumed], object]) -> None: ...
 
     @overload
     def once(self, key: Literal["*"], handler: Callable[[AnyServerEvent], object]) -> None: ...
@@ -1697,6 +1712,14 @@ class Keyed:
         predicate: Callable[[SessionOutputAudioDelta], object] | None = ...,
         timeout: float | None = ...,
     ) -> SessionOutputAudioDelta: ...
+
+    @overload
+    def wait_for(
+        self,
+        key: Literal["session.resumed"],
+        predicate: Callable[[SessionResumed], object] | None = ...,
+        timeout: float | None = ...,
+    ) -> SessionResumed: ...
 
     @overload
     def wait_for(

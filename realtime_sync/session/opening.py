@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from realtime_sync import _limits
 from realtime_sync._arguments import answering
 from realtime_sync._deadline import Deadline
-from realtime_sync.codec import object_to_dict, watching_decoder
+from realtime_sync.codec import object_to_dict
 from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.ending import refusal
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import ConfigurationError, ConnectionClosed, ConnectionLost, RealtimeError, RealtimeTimeout
 from realtime_sync.events import REALTIME, TRANSLATION, ClientEvent, Family, SessionConfig
 from realtime_sync.events.family import content_field
+from realtime_sync.session.dialling import Dialling
 from realtime_sync.session.session import RealtimeSession
-from realtime_sync.transport import MAX_MESSAGE_BYTES, open_transport
-from realtime_sync.transport.endpoint import Endpoint, resolve_endpoint
+from realtime_sync.transport import MAX_MESSAGE_BYTES
+from realtime_sync.transport.endpoint import Endpoint
+from realtime_sync.transport.headers import SecretText, Unshown
 
 if TYPE_CHECKING:
     import ssl
 
+    from realtime_sync.delivery.line import Line
     from realtime_sync.recording import Recorder
+    from realtime_sync.session.resume.policy import Resume
     from realtime_sync.state.usage import CostLimit
     from realtime_sync.tools import Toolset
     from realtime_sync.transport import Transport
@@ -40,8 +44,10 @@ left of its limit, but never more than half."""
 
 _log = logging.getLogger("realtime_sync")
 
+_OF_TEXT: Final = "instructions= takes a text"
+
 INBOX_LIMIT_BYTES: Final = 256 * 2**20
-"""How much text of events may wait to be consumed when nothing else is said: over an hour of audio."""
+"""How much memory events may take that wait to be consumed when nothing else is said: over an hour of audio."""
 
 
 @answering
@@ -53,7 +59,7 @@ def connect(
     session: SessionConfig | Mapping[str, Any] | None = None,
     instructions: str | None = None,
     voice: str | None = None,
-    tools: Toolset | None = None,
+    tools: Toolset | Sequence[Callable[..., Any]] | None = None,
     timeout: float = CONNECT_TIMEOUT_S,
     intent: Literal["transcription", "translation"] | None = None,
     call_id: str | None = None,
@@ -78,6 +84,7 @@ def connect(
     endpoint: Endpoint | Callable[[], Endpoint] | None = None,
     family: Family | None = None,
     record: str | os.PathLike[str] | Recorder | None = None,
+    resume: bool | Resume | None = None,
 ) -> RealtimeSession:
     """Open a session and return it when the server has said ``session.created`` and, where ``session`` is given, has
     accepted that configuration. Nothing is dispatched before the first blocking call, so handlers that are added to
@@ -94,19 +101,23 @@ def connect(
     Limits: ``timeout`` seconds for everything until the session is returned. After ``ping_interval_s`` seconds of
     silence a ping is sent (``None``: never), and ``ping_timeout_s`` seconds later the connection counts as lost. One
     message must leave within ``send_timeout_s`` seconds. ``max_message_bytes`` bounds one received message,
-    ``inbox_limit_bytes`` the events that wait to be consumed. ``conversation_limit`` is how many items
-    `RealtimeSession.conversation` keeps, for sessions that last all day: of more, the oldest are dropped there, while
-    the server still holds them. ``None`` keeps all.
+    ``inbox_limit_bytes`` the memory of the events that wait to be consumed, within a factor of 3.
+    ``conversation_limit`` is how many items `RealtimeSession.conversation` keeps, for sessions that last all day: of
+    more, the oldest are dropped there, while the server still holds them. ``None`` keeps all.
 
     What: ``session`` is the configuration, as the protocol's JSON or typed: ``{"output_modalities": ["text"]}``.
-    ``instructions`` and ``voice`` are the two options of it that nearly everybody sets. ``tools`` are offered to the
-    model and run by themselves (`RealtimeSession.use_tools`). ``checks`` looks at what is sent and raises
-    `InvalidEvent` for what the server would refuse anyway. ``cost_limit`` refuses further responses once they have cost
-    too much, by your own prices. ``family`` is the family of the protocol that is spoken; ``None`` takes it from
-    ``intent``.
+    ``instructions`` and ``voice`` are the two options of it that nearly everybody sets. ``tools``, a `Toolset` or a
+    list of functions, are offered to the model and run by themselves (`RealtimeSession.use_tools`). ``checks`` looks at
+    what is sent and raises `InvalidEvent` for what the server would refuse anyway. ``cost_limit`` refuses further
+    responses once they have cost too much, by your own prices. ``family`` is the family of the protocol that is spoken;
+    ``None`` takes it from ``intent``.
 
     ``record`` is a file to write the whole talk to, from the first message on, or a `recording.Recorder`; keys and
     headers are never written.
+
+    ``resume=True``, or a `Resume` with options, lets the session outlive its connection: when that is lost, or its time
+    is up, another one is opened, with the configuration and the conversation. The functions that give a key or an
+    endpoint are called again for it.
 
     A server that never confirms a configuration does not hold up the session for ever: after a part of ``timeout`` it
     is returned all the same, with a warning in the log.
@@ -116,8 +127,28 @@ def connect(
     configuration, `ConnectionLost` when the connection ends before that, `RealtimeTimeout` when the time is up. Nothing
     stays open then.
     """
+    # A traceback with local variables shows what this frame holds.
+    where: dict[str, Any] = Unshown(
+        {
+            "model": model,
+            "api_key": api_key,
+            "base_url": base_url,
+            "organization": organization,
+            "project": project,
+            "call_id": call_id,
+            "intent": intent,
+            "azure_endpoint": azure_endpoint,
+            "azure_ad_token": azure_ad_token,
+            "azure_api_version": azure_api_version,
+            "headers": headers,
+            "query": query,
+            "allow_insecure": allow_insecure,
+        }
+    )
+    api_key = azure_ad_token = headers = query = base_url = azure_endpoint = None
+    proxy = SecretText(proxy) if isinstance(proxy, str) else proxy
     deadline = Deadline(_limits.seconds("timeout", timeout))
-    config = _with({} if session is None else object_to_dict(session), instructions, voice)
+    config = _with({} if session is None else object_to_dict(session, "session", of_text=_OF_TEXT), instructions, voice)
     inbox = Inbox(_limits.size("inbox_limit_bytes", inbox_limit_bytes))
     limits: dict[str, Any] = {
         "ping_interval_s": _limits.seconds("ping_interval_s", ping_interval_s, optional=True),
@@ -128,42 +159,32 @@ def connect(
     if conversation_limit is not None:
         conversation_limit = _limits.size("conversation_limit", conversation_limit, "items")
     spoken = family or (TRANSLATION if intent == "translation" else REALTIME)
-    where = {
-        "model": model,
-        "api_key": api_key,
-        "base_url": base_url,
-        "organization": organization,
-        "project": project,
-        "call_id": call_id,
-        "intent": intent,
-        "azure_endpoint": azure_endpoint,
-        "azure_ad_token": azure_ad_token,
-        "azure_api_version": azure_api_version,
-        "headers": headers,
-        "query": query,
-    }
-    target = _resolved(endpoint, where, allow_insecure)
-    where.clear()  # a traceback with local variables shows what this frame still holds
-    api_key = azure_ad_token = headers = query = None
-    transport = open_transport(
-        target.url,
-        target.headers,
-        deadline=deadline,
-        ssl_context=ssl_context,
-        proxy=proxy,
-        max_message_bytes=max_message_bytes,
-    )
+    if not isinstance(spoken, Family):
+        raise ConfigurationError(f"family must be an events.Family, not {family!r}")
+    if cost_limit is not None and not hasattr(cost_limit, "check"):
+        raise ConfigurationError(f"cost_limit must be a CostLimit, CostLimit(max_cost, prices), not {cost_limit!r}")
+    policy = _policy(resume)
+    if policy is not None and spoken not in (REALTIME, TRANSLATION):
+        raise ConfigurationError(f"a session of the family {spoken.name!r} cannot be resumed: leave resume= out")
+    if tools is not None:
+        from realtime_sync.tools import Toolset
+
+        tools = tools if isinstance(tools, Toolset) else Toolset(tools)
+    how = {"ssl_context": ssl_context, "proxy": proxy, "max_message_bytes": max_message_bytes}
+    dialling = Dialling(endpoint, where, how=how, limits=limits, family=spoken, inbox=inbox)
+    endpoint = None
+    try:
+        transport = dialling.open(deadline)
+    except ConfigurationError as error:
+        raise error.with_traceback(None) from error.__cause__  # its frames hold the credentials where they were read
+    finally:
+        where.clear()
+        if policy is None:
+            dialling.forget()
     connection: Connection | None = None
     recorded: _Recorded | None = None
     try:
-        connection = Connection(
-            transport,
-            inbox,
-            **limits,
-            decode=watching_decoder(spoken, inbox.remark),
-        )
-        if record is not None:
-            recorded = _Recorded(record, connection, target.url)
+        connection = dialling.connection(transport)
         opened = RealtimeSession(
             connection,
             inbox,
@@ -171,7 +192,12 @@ def connect(
             cost_limit=cost_limit,
             family=spoken,
             conversation_limit=conversation_limit,
+            resume=policy,
+            dialling=dialling,
+            timeout_s=timeout,
         )
+        if record is not None:
+            recorded = _Recorded(record, opened._line, dialling)
         try:
             connection.start()
         except RuntimeError as error:
@@ -188,6 +214,8 @@ def connect(
             config["tools"] = runner.announced_with(config.get("tools") or ())
         if config:
             _configure(opened, config, deadline)
+        if opened._resumption is not None:
+            opened._resumption.armed = True
     except RealtimeError as error:
         _give_up(transport, connection, recorded)
         refused = refusal(error)
@@ -198,26 +226,34 @@ def connect(
     return opened
 
 
-class _Recorded:
-    """The recording of one connection, up to its close."""
+def _policy(resume: bool | Resume | None) -> Resume | None:
+    if resume is None or resume is False:
+        return None
+    from realtime_sync.session.resume.policy import Resume
 
-    def __init__(self, record: str | os.PathLike[str] | Recorder, connection: Connection, url: str) -> None:
+    return Resume.of(resume)
+
+
+class _Recorded:
+    """The recording of one session, up to its close."""
+
+    def __init__(self, record: str | os.PathLike[str] | Recorder, line: Line, dialling: Dialling) -> None:
         from realtime_sync.recording import Recorder
 
-        self._connection = connection
+        self._line = line
         self._recorder = record if isinstance(record, Recorder) else Recorder(record)
         self._own = self._recorder is not record  # else its user closes it
-        self._tap = self._recorder.tap(url)
-        connection.add_tap(self._tap)
+        self._tap = self._recorder.tap(dialling.url)
+        line.add_tap(self._tap)
 
     def ended(self, told: RealtimeError) -> None:
         """All has been dispatched that came before the end."""
-        if isinstance(told, ConnectionClosed) and not self._connection.closing:
+        if isinstance(told, ConnectionClosed) and not self._line.closing:
             self._tap.close("in", told.code, told.reason)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """The session was closed like this, if the server was not faster."""
-        cause = self._connection.cause
+        cause = self._line.cause
         if isinstance(cause, ConnectionClosed):
             self._tap.close("in", cause.code, cause.reason)
         self._tap.close("out", code, reason)
@@ -247,22 +283,6 @@ def _give_up(transport: Transport, connection: Connection | None, recorded: _Rec
     transport.close()
     if recorded is not None:
         recorded.close()
-
-
-def _resolved(
-    endpoint: Endpoint | Callable[[], Endpoint] | None, where: dict[str, Any], allow_insecure: bool
-) -> Endpoint:
-    if endpoint is None:
-        return resolve_endpoint(**where, allow_insecure=allow_insecure)
-    both = [name for name, value in where.items() if value is not None and name != "intent"]
-    if both:
-        raise ConfigurationError(f"endpoint= says where to connect to: leave out {', '.join(both)}")
-    given = endpoint() if callable(endpoint) else endpoint
-    if not isinstance(given, Endpoint):
-        raise ConfigurationError(
-            f"endpoint= takes an Endpoint or a function that gives one, not {type(given).__name__}"
-        )
-    return given
 
 
 def _introduce(opened: RealtimeSession, cls: type[ClientEvent], config: dict[str, Any], deadline: Deadline) -> None:

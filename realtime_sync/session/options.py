@@ -44,4 +44,5 @@ class RunnerOptions(TypedDict, total=False):
     ignores: Callable[[str | None], bool] | None
     responses: Responses | None
     told: ToolsTold | None
+    undivided: Callable[[Callable[[], object]], object] | None
     replaces: ToolRunner | None

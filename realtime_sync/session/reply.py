@@ -6,7 +6,7 @@ import io
 import logging
 import os
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from realtime_sync._deadline import now
 from realtime_sync.errors import ConfigurationError, InvalidEvent, ResponseFailed
@@ -25,6 +25,7 @@ from realtime_sync.events import (
     ServerEvent,
     Usage,
 )
+from realtime_sync.events._other_names import OF_REPLIES, missing
 from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.record import whole_text
 from realtime_sync.state.facts import Sound
@@ -53,6 +54,7 @@ class Reply:
     """
 
     def __init__(self) -> None:
+        self._last_delta: ServerEvent | None = None  # the delta that was taken in last
         self._parts: dict[tuple[int, int], _Pieces] = {}
         self._items: dict[int, Any] = {}
         self._calls: dict[str, FunctionCall] = {}
@@ -69,6 +71,9 @@ class Reply:
         """Seconds from the request to the first piece of audio."""
         self.duration_s: float | None = None
         """Seconds from the request to the end."""
+
+    if not TYPE_CHECKING:
+        __getattr__ = missing(OF_REPLIES)
 
     @property
     def done(self) -> bool:
@@ -107,8 +112,12 @@ class Reply:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `wav` to a file, which is replaced.
 
-        Raises `ConfigurationError` when there is no audio and when the file cannot be written.
+        Raises `ConfigurationError` when there is no audio, when the file cannot be written, and for a name such as
+        ``answer.mp3``: it is a WAV file.
         """
+        from realtime_sync.audio.wav import check_target
+
+        check_target(path)
         content = self.wav
         if not content:
             raise ConfigurationError(f"there is no audio to save in {os.fspath(path)!r}: the reply is text")
@@ -196,6 +205,10 @@ class Reply:
         ]
         return display.panel("Reply", *parts, display.player(self.wav), notes=notes)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: without the event that came last."""
+        return {**self.__dict__, "_last_delta": None}
+
     def _begin(self, response_id: str | None, sound: Sound, heard: Heard, user_item_ids: tuple[str, ...]) -> None:
         """The response has begun: in which format its audio comes, and which audio of the user it answers."""
         self.response_id = response_id
@@ -208,9 +221,9 @@ class Reply:
         return self._heard.settled
 
     def apply(self, event: ServerEvent) -> None:
-        """Take in one event of this response."""
+        """Take in one event of this response. A delta that is told again, after an interrupt, changes nothing."""
         gather = _GATHER.get(type(event))
-        if gather is not None:
+        if gather is not None and event is not self._last_delta:
             gather(self, event)
 
     def end_unsent(self) -> None:
@@ -230,7 +243,9 @@ class Reply:
 
     def _text_delta(self, event: ResponseOutputTextDelta) -> None:
         self._mark()
-        self._part(event).text.append(event.delta or "")
+        pieces, piece = self._part(event).text, event.delta or ""
+        pieces += (piece,)  # by an operator: no interrupt comes between this and the note of it
+        self._last_delta = event
 
     def _text_done(self, event: ResponseOutputTextDone) -> None:
         if event.text is not None:
@@ -239,7 +254,9 @@ class Reply:
 
     def _transcript_delta(self, event: ResponseOutputAudioTranscriptDelta) -> None:
         self._mark()
-        self._part(event).transcript.append(event.delta or "")
+        pieces, piece = self._part(event).transcript, event.delta or ""
+        pieces += (piece,)
+        self._last_delta = event
 
     def _transcript_done(self, event: ResponseOutputAudioTranscriptDone) -> None:
         if event.transcript is not None:
@@ -251,7 +268,9 @@ class Reply:
         if self.first_audio_s is None:
             self.first_audio_s = now() - self._asked_at
         try:
-            self._part(event).audio.append(event.delta_bytes)
+            pieces, piece = self._part(event).audio, event.delta_bytes
+            pieces += (piece,)
+            self._last_delta = event
         except InvalidEvent as error:  # the event itself is still there for handlers
             _log.warning("a piece of audio of the response is left out: %s", error)
 

@@ -5,22 +5,31 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
-from realtime_sync._arguments import answered, unknown
+from realtime_sync._arguments import answered, check_function, unknown
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.codec import object_to_dict
 from realtime_sync.delivery.background import BackgroundPump
 from realtime_sync.delivery.connection import Connection, Tap
-from realtime_sync.delivery.dispatcher import STATE, VISITOR, WAITER, Dispatcher, Receiver
+from realtime_sync.delivery.dispatcher import STATE, VISITOR, WAITER, Dispatcher, Prepared, Receiver
 from realtime_sync.delivery.ending import explain
 from realtime_sync.delivery.handlers import Handlers, Key, decorating, key_of
 from realtime_sync.delivery.inbox import Inbox
-from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, RealtimeTimeout, ServerError
+from realtime_sync.delivery.line import Line
+from realtime_sync.errors import (
+    ConfigurationError,
+    InvalidEvent,
+    RealtimeError,
+    RealtimeTimeout,
+    ServerError,
+    check_process,
+)
 from realtime_sync.events import (
     REALTIME,
     Family,
@@ -32,15 +41,16 @@ from realtime_sync.events import (
     ResponseCreated,
     ResponseOutputItemDone,
     ServerEvent,
+    SessionResumed,
     SessionUpdated,
     TurnDetection,
     UnknownEvent,
 )
-from realtime_sync.events._other_names import OF_SESSIONS, no_attribute
+from realtime_sync.events._other_names import OF_SESSIONS, missing
 from realtime_sync.sending.acks import Ack, AckTable, answers, nothing_to_cancel, server_error
-from realtime_sync.sending.older_names import older_names
+from realtime_sync.sending.older_names import names_meant
 from realtime_sync.sending.outgoing import Outgoing, known_types
-from realtime_sync.sending.sequencer import RESPONDING, Sequencer
+from realtime_sync.sending.sequencer import RESPONDING, Place, Sequencer
 from realtime_sync.sending.user_input import coded_audio, user_message
 from realtime_sync.session.reply import Reply
 from realtime_sync.session.turn import TURN_TIMEOUT_S, Faults, Turn, Turns
@@ -54,10 +64,14 @@ if TYPE_CHECKING:
     from realtime_sync.events import RealtimeSessionConfig
     from realtime_sync.events.any import AnyServerEvent
     from realtime_sync.events.visitor import ServerEventVisitor
+    from realtime_sync.session.dialling import Dialling
     from realtime_sync.session.keyed import Keyed
     from realtime_sync.session.options import RunnerOptions, ToolOptions
+    from realtime_sync.session.resume.policy import Resume
+    from realtime_sync.session.resume.resumption import Resumption
     from realtime_sync.session.transcription import Segment, Transcription
     from realtime_sync.state.conversation import Conversation
+    from realtime_sync.state.responses import Run
     from realtime_sync.state.usage import CostLimit, RateLimits, UsageTally
     from realtime_sync.tools import ToolRunner, Toolset
 else:
@@ -89,16 +103,20 @@ class RealtimeSession(Sender, Keyed):
         cost_limit: CostLimit | None = None,
         family: Family = REALTIME,
         conversation_limit: int | None = None,
+        resume: Resume | None = None,
+        dialling: Dialling | None = None,
+        timeout_s: float = _WAIT_S,
     ) -> None:
-        self._connection = connection
+        self._line = line = Line(connection, inbox, None if resume is None else resume.survives(family))
         self._dispatcher = Dispatcher(inbox, weakly(self._find_cause))
         self._family = family
         self._opened = False
         self._acks = AckTable(self._dispatcher.wait, family)
         state = SessionState(self._dispatcher, conversation_limit)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
-        outgoing = Outgoing(connection.send, self._acks, state, checks=checks, before_response=limit, family=family)
-        sequencer = Sequencer(self._acks, state.responses, connection.send, weakly(self.cancel_response))
+        outgoing = Outgoing(line.send, self._acks, state, checks=checks, before_response=limit, family=family)
+        undivided = self._dispatcher.control.run
+        sequencer = Sequencer(self._acks, state.responses, line.send, weakly(self.cancel_response), undivided)
         super().__init__(outgoing, sequencer, state)
         server, client = known_types(family)
         self._key_of = partial(key_of, server=server, client=client)
@@ -107,6 +125,8 @@ class RealtimeSession(Sender, Keyed):
         self._tools_lock = threading.RLock()  # guards the change of the two
         self._own_tools: Toolset | None = None  # the functions of `tool`, whatever toolset is in use
         self._approval_warned = False
+        self._pid = os.getpid()
+        self._lock = threading.RLock()  # guards _interrupters, and the replacement of _background
         self._background: BackgroundPump | None = None
         self._turns = Turns(self._dispatcher)
         self._one_recording = threading.Lock()  # guards _transcribed_ms: held while a recording is transcribed
@@ -115,7 +135,7 @@ class RealtimeSession(Sender, Keyed):
         self._interrupters: tuple[Callable[[], Iterable[str | None]], ...] = ()
         self._last_error: ServerError | None = None
         self._dispatcher.at_end += [self._acks.fail_all, sequencer.fail_all]
-        self._dispatcher.at_idle.append(sequencer.tick)
+        self._dispatcher.at_idle.append(lambda: undivided(sequencer.tick) if sequencer.waits else None)
         # Weakly: a thread of `start` holds the dispatcher, and must not keep a session that nobody else holds any more.
         # First of all: what else keeps state asks which response an event belongs to.
         self._dispatcher.subscribe(STATE, weakly(self._answered), *answers(family))
@@ -125,15 +145,34 @@ class RealtimeSession(Sender, Keyed):
         self._dispatcher.subscribe(STATE, weakly(self._malformed), MalformedEvent)
         self._dispatcher.subscribe(STATE, weakly(self._approval_asked), ResponseOutputItemDone)
         state.follow()
+        self._resumption: Resumption | None = None
+        if resume is not None and dialling is not None:
+            from realtime_sync.session.resume.resumption import Resumption  # only who goes on pays for it
+
+            self._resumption = Resumption(
+                resume,
+                dialling,
+                line,
+                inbox,
+                self._dispatcher,
+                state,
+                self._acks,
+                outgoing,
+                sequencer,
+                timeout_s=timeout_s,
+                cause=weakly(self._find_cause),
+                lose_calls=weakly(self._lose_calls),
+                busy=self._one_recording.locked,
+            )
+            if resume.on_resumed is not None:
+                self._handlers.add(SessionResumed, resume.on_resumed)
         self._at_close: list[Callable[[int, str], object]] = []
-        self._abandon = weakref.finalize(self, connection.abandon)
+        self._abandon = weakref.finalize(self, line.abandon)
 
     # What it is
 
     if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name, OF_SESSIONS)
+        __getattr__ = missing(OF_SESSIONS)
 
     @property
     def config(self) -> RealtimeSessionConfig:
@@ -169,7 +208,20 @@ class RealtimeSession(Sender, Keyed):
     @property
     def closed(self) -> bool:
         """Whether nothing can be sent any more: this side or the server has ended the connection."""
-        return self._connection.closing or self._connection.ended
+        return self._line.closing or self._line.ended
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the server ends the session, in seconds since 1970 (UTC); ``None`` where it does not tell. With
+        ``connect(resume=)`` the session goes on after it."""
+        return self._state.facts.expires_at
+
+    @property
+    def remaining_s(self) -> float | None:
+        """How long that is from now, in seconds by the clock of this machine, never below 0; ``None`` where the server
+        does not tell."""
+        at = self._state.facts.expires_at
+        return None if at is None else max(0.0, at - time.time())
 
     def _repr_html_(self) -> str:
         from realtime_sync.state import display
@@ -211,11 +263,13 @@ class RealtimeSession(Sender, Keyed):
 
     def add_interrupter(self, hook: Callable[[], Iterable[str | None]]) -> None:
         """Let `interrupt` call ``hook``, which returns the ids of the responses that it has cancelled itself."""
-        self._interrupters = (*self._interrupters, hook)
+        with self._lock:
+            self._interrupters = (*self._interrupters, hook)
 
     def remove_interrupter(self, hook: Callable[[], Iterable[str | None]]) -> None:
         """Let `interrupt` call ``hook`` no more."""
-        self._interrupters = tuple(other for other in self._interrupters if other != hook)
+        with self._lock:
+            self._interrupters = tuple(other for other in self._interrupters if other != hook)
 
     def respond(
         self,
@@ -243,14 +297,16 @@ class RealtimeSession(Sender, Keyed):
         """
         deadline = Deadline(timeout)
         faults = Faults()
+        if self._resumption is not None:
+            self._resumption.look()  # a moment in which nothing is under way, where nobody pumps in others
         coded = None if audio is None else coded_audio(audio, self._state.facts.input)
         message = user_message(text, images)
         ack, sent = self._outgoing.response(config)
         before = [self._outgoing.item(message)] if message.content else []
-        place = None
+        place = None if coded is None else Place()
         try:
-            if coded is not None:
-                place = self._sequencer.line_up()
+            if coded is not None and place is not None:
+                self._sequencer.line_up(place)
                 self._dispatcher.wait(lambda: place.taken, deadline, "the end of another response", faults)
                 self._speak(coded, deadline, faults)
             turn = self._turn(ack, deadline, faults)  # before sending: another thread may dispatch the answer at once
@@ -431,6 +487,7 @@ class RealtimeSession(Sender, Keyed):
     def _offer(self, options: Mapping[str, Any], function: Callable[..., Any]) -> None:
         from realtime_sync.tools import Toolset
 
+        check_process(self._pid)
         with self._tools_lock:
             runner = self._tool_runner
             name = options.get("name") or getattr(function, "__name__", "")
@@ -444,11 +501,17 @@ class RealtimeSession(Sender, Keyed):
             elif not runner.announces:
                 runner.announce()
 
-    def use_tools(self, toolset: Toolset, *, announce: bool = True, **options: Unpack[RunnerOptions]) -> ToolRunner:
-        """Run the model's calls with the functions of ``toolset`` from now on, and tell the server of them (unless
-        ``announce=False``), beside the hosted tools that stand in the configuration and the functions of `tool`. `ask`
-        and `respond` then go on until the model has its last word. A function that is added to the toolset later is
-        announced too.
+    def use_tools(
+        self,
+        toolset: Toolset | Sequence[Callable[..., Any]],
+        *,
+        announce: bool = True,
+        **options: Unpack[RunnerOptions],
+    ) -> ToolRunner:
+        """Run the model's calls with the functions of ``toolset`` (or of a list) from now on, and tell the server of
+        them (unless ``announce=False``), beside the hosted tools that stand in the configuration and the functions of
+        `tool`. `ask` and `respond` then go on until the model has its last word. A function that is added to the
+        toolset later is announced too.
 
         ``options`` are those of `ToolRunner`: workers, time limits, approval, hooks. Replaces the toolset in use, and
         its options. Any thread. Raises `ConfigurationError` for impossible options and where a function of `tool` has
@@ -456,9 +519,11 @@ class RealtimeSession(Sender, Keyed):
         """
         from realtime_sync.tools import ToolRunner, Toolset
 
+        check_process(self._pid)
         options.setdefault("ignores", self._sequencer.beside)  # its calls are answered in the conversation alone
         options.setdefault("responses", self._state.responses)
         options.setdefault("told", self._tools_told)
+        options.setdefault("undivided", self._dispatcher.control.run)
         with self._tools_lock:
             if self._own_tools is None:
                 self._own_tools = Toolset()
@@ -483,7 +548,8 @@ class RealtimeSession(Sender, Keyed):
         """
         if others:  # told here: an `answering` frame around this one is a place where Ctrl-C could lose the event
             raise unknown(RealtimeSession.recv, others)
-        return cast("AnyServerEvent | None", self._dispatcher.next(Deadline(timeout)))
+        # At once, and nothing called in between: an interrupt would find nobody that has the event.
+        return self._dispatcher.next(Deadline(timeout))  # type: ignore[return-value]
 
     def poll(self) -> int:
         """Dispatch all that has arrived, and return how many events that were; never waits: for the timer of a GUI or
@@ -497,7 +563,10 @@ class RealtimeSession(Sender, Keyed):
 
     def __iter__(self) -> Iterator[AnyServerEvent]:
         """Each event as `recv` returns it, until a clean end."""
-        while (event := self.recv()) is not None:
+        while True:
+            event = self.recv()
+            if event is None:  # no loop condition: at its jump backwards an interrupt would find the event nowhere
+                return
             yield event
 
     # Handlers
@@ -531,19 +600,18 @@ class RealtimeSession(Sender, Keyed):
         return decorating(register) if handler is None else register(handler)
 
     def _await_event(self, key: Key, predicate: Receiver | None, timeout: float | None) -> ServerEvent:
+        if predicate is not None:
+            check_function(predicate, "a predicate", "the event")
         known = self._key_of(key)
-        found: list[ServerEvent] = []
-
-        def look(event: ServerEvent) -> None:
-            if not found and (predicate is None or predicate(event)):
-                found.append(event)
-
-        self._dispatcher.subscribe(WAITER, look, known)
+        wanted = _Wanted(predicate)
+        look = wanted.prepare if predicate is None else wanted
         try:
-            self._dispatcher.wait(lambda: bool(found), Deadline(timeout), f"an event {_name(key)}")
+            self._dispatcher.subscribe(WAITER, look, known)
+            self._dispatcher.wait(lambda: wanted.found is not None, Deadline(timeout), f"an event {_name(key)}")
         finally:
             self._dispatcher.unsubscribe(WAITER, look, known)
-        return found[0]
+        found: ServerEvent = wanted.found
+        return found
 
     def off(self, key: Key | None = None, handler: Callable[[Any], object] | None = None) -> bool:
         """Call ``handler`` no more for ``key``; without ``handler``, none that was registered for ``key``; without
@@ -565,11 +633,11 @@ class RealtimeSession(Sender, Keyed):
         can be called again. Raises `ConnectionLost` or its kin when the connection is lost.
         """
         this_run = self._runs
-        receive = None if visitor is None else _visiting(visitor, self._family)
-        if receive is not None:
-            self._dispatcher.subscribe(VISITOR, receive, ServerEvent)
+        receive = None if visitor is None else _Visiting(visitor, self._family)
         try:
-            self._dispatcher.run(lambda: self._runs != this_run or self._connection.closing)
+            if receive is not None:
+                self._dispatcher.subscribe(VISITOR, receive, ServerEvent)
+            self._dispatcher.run(lambda: self._runs != this_run or self._line.closing)
         finally:
             if receive is not None:
                 self._dispatcher.unsubscribe(VISITOR, receive, ServerEvent)
@@ -579,10 +647,16 @@ class RealtimeSession(Sender, Keyed):
 
         What a handler raises is logged, given to ``on_error`` and raised by `stop`. Starting twice changes nothing.
         """
-        if self._background is not None and self._background.alive:
-            return
-        self._background = BackgroundPump(self._dispatcher, on_error)
-        self._background.start()
+        if on_error is not None:
+            check_function(on_error, "on_error", "the exception")
+        check_process(self._pid)  # before any lock
+        self._dispatcher.control.run(partial(self._start, on_error))
+
+    def _start(self, on_error: Callable[[Exception], object] | None) -> None:
+        with self._lock:
+            if self._background is None or not self._background.alive:
+                self._background = BackgroundPump(self._dispatcher, on_error)
+                self._background.start()
 
     def stop(self, timeout: float = 2.0) -> None:
         """End `run` and the background dispatch; the connection stays open.
@@ -604,11 +678,12 @@ class RealtimeSession(Sender, Keyed):
         """Show every further text frame, as it is on the wire, to ``tap(direction, text)``: received ones (``"in"``,
         as bytes) on the reader's thread, sent ones (``"out"``, as a string) on the sender's. It must be quick and must
         not call the session. A tap that raises is logged and removed."""
-        self._connection.add_tap(tap)
+        check_function(tap, "a tap", "the direction", "the text")
+        self._line.add_tap(tap)
 
     def remove_tap(self, tap: Tap) -> None:
         """Show no further frame to ``tap``."""
-        self._connection.remove_tap(tap)
+        self._line.remove_tap(tap)
 
     # The end
 
@@ -618,8 +693,12 @@ class RealtimeSession(Sender, Keyed):
         self._abandon.detach()
         if self._background is not None:
             self._background.request_stop()
-        self._connection.close(code, reason, timeout)
+        deadline = Deadline(timeout)
+        self._line.close(code, reason, timeout)
+        if self._resumption is not None:
+            self._resumption.close(deadline.remaining())
         self._dispatcher.wake()
+        self._dispatcher.control.rest()
         for release in self._at_close:
             release(code, reason)
 
@@ -659,12 +738,17 @@ class RealtimeSession(Sender, Keyed):
                 event.item.server_label,
             )
 
+    def _lose_calls(self, run: Run) -> Set[str]:
+        return self._tool_runner.lose(run) if self._tool_runner is not None else frozenset()
+
     def _began(self, event: ServerEvent) -> None:
         self._opened = True
 
     def _refused(self, event: ServerEvent) -> None:
         self._last_error = error = server_error(event, self._family)
-        error.redact(self._connection.redact)
+        error.redact(self._line.redact)
+        if self._resumption is not None and self._resumption.expects(error):
+            return
         refused = self._acks.refusal_of(error)
         if self._sequencer.retries(error, refused):
             self._dispatcher.remarks.note(f"the server said: {error}")  # the other response may never end
@@ -673,7 +757,7 @@ class RealtimeSession(Sender, Keyed):
         if not error.event_id and not nothing_to_cancel(error):  # whom it is about is a guess at best
             self._dispatcher.remarks.note(f"the server said: {error}")
         if refused is not None:
-            error.add_hint(older_names(error, refused.event))
+            error.add_hint(names_meant(error, refused.event))
             self._acks.refuse(refused, error)
             self._sequencer.refused(refused)
             if isinstance(refused.event, ResponseCreate) and not error.event_id:
@@ -691,12 +775,36 @@ class RealtimeSession(Sender, Keyed):
                 _log.warning("the server reports an error: %s", error)
 
     def _find_cause(self) -> RealtimeError | None:
-        return explain(
-            self._connection.cause, self._last_error, last=isinstance(self._connection.last, self._family.error_class)
-        )
+        return explain(self._line.cause, self._last_error, last=isinstance(self._line.last, self._family.error_class))
 
 
-def _visiting(visitor: ServerEventVisitor[Any], family: Family) -> Callable[[ServerEvent], object]:
+class _Wanted(Prepared):
+    """Finds the first event that a predicate of the user accepts."""
+
+    def __init__(self, predicate: Callable[[Any], object] | None) -> None:
+        self.found: Any = None
+        self._predicate = predicate
+
+    def prepare(self, event: Any) -> None:
+        """Look at an event."""
+        if self.found is None and (self._predicate is None or self._predicate(event)):
+            self.found = event
+
+
+class _Visiting(Prepared):
+    """Finds the method of a visitor that an event is for."""
+
+    def __init__(self, visitor: ServerEventVisitor[Any], family: Family) -> None:
+        _check_visitor(visitor, family)
+        self._visitor = visitor
+
+    def prepare(self, event: Any) -> Receiver:
+        """The method."""
+        found: Receiver = getattr(self._visitor, event.VISIT)
+        return found
+
+
+def _check_visitor(visitor: ServerEventVisitor[Any], family: Family) -> None:
     if isinstance(visitor, type) or not hasattr(visitor, family.error_class.VISIT):
         raise ConfigurationError(f"run() wants a ServerEventVisitor, not {visitor!r}")
     classes: tuple[type[ServerEvent], ...] = (*family.server.values(), UnknownEvent, MalformedEvent)
@@ -707,7 +815,6 @@ def _visiting(visitor: ServerEventVisitor[Any], family: Family) -> Callable[[Ser
             + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
             + "; derive it from realtime_sync.ServerEventVisitor, or give it all of them"
         )
-    return lambda event: event.accept(visitor)
 
 
 def _name(key: Key) -> str:

@@ -9,9 +9,10 @@ from typing import Final, Protocol
 import attrs
 
 from realtime_sync import _limits
+from realtime_sync._arguments import check_function
 from realtime_sync._deadline import Deadline, now
 from realtime_sync.delivery.dispatcher import WAITER, Dispatcher
-from realtime_sync.errors import InvalidEvent, RealtimeError, RealtimeTimeout, ServerError
+from realtime_sync.errors import ConnectionLost, InvalidEvent, RealtimeError, RealtimeTimeout, ServerError
 from realtime_sync.events import (
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
@@ -21,6 +22,7 @@ from realtime_sync.events import (
     InputAudioBufferSpeechStopped,
     ServerEvent,
     ServerVad,
+    SessionResumed,
     SessionUpdated,
     TranscriptionError,
 )
@@ -43,6 +45,7 @@ _EVENTS: Final = (
     InputAudioBufferSpeechStopped,
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
+    SessionResumed,
 )
 
 
@@ -123,6 +126,8 @@ class Transcription:
         self._facts = facts
         self._coded = coded
         self._before_ms = before_ms  # what was sent in this session ahead of it: the server counts from the first byte
+        if progress is not None:
+            check_function(progress, "progress", "the milliseconds sent", "those of all")
         self._progress = progress
         self._pace = None if pace is None else _limits.seconds("pace", pace)
         self._segment_s = max(_limits.seconds("segment_s", segment_s), SHORTEST_MS / 1000)
@@ -133,6 +138,7 @@ class Transcription:
         self._nameless: list[str] = []  # keys of those whose confirmation named no item, until a transcript does
         self._cuts: list[tuple[Ack[InputAudioBufferCommitted], int, int]] = []  # our own commits, with their bounds
         self._speaking: set[str] = set()
+        self._replaced = False
         self.sent_ms = 0.0
         """How much audio was sent, silence included."""
 
@@ -213,7 +219,12 @@ class Transcription:
         self._cuts.append((self._session.commit_audio(), round(start_ms), round(end_ms)))
 
     def _wait(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None:
-        self._dispatcher.wait(done, deadline, what)
+        self._dispatcher.wait(lambda: self._replaced or done(), deadline, what)
+        if self._replaced:
+            raise ConnectionLost(
+                "the connection was replaced while a recording was transcribed: what had not come of it is lost; the"
+                " session goes on"
+            )
 
     @property
     def _refused(self) -> bool:
@@ -238,7 +249,9 @@ class Transcription:
 
     def _receive(self, event: ServerEvent) -> None:
         item_id: str = getattr(event, "item_id", None) or ""
-        if isinstance(event, InputAudioBufferCommitted):
+        if isinstance(event, SessionResumed):
+            self._replaced = True
+        elif isinstance(event, InputAudioBufferCommitted):
             if self._facts.manual:
                 self._confirmed(event)
             else:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import copy
 from enum import Enum
+from functools import partial
 from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -28,6 +29,7 @@ from realtime_sync.events import (
     ResponseOutputTextDelta,
     ServerEvent,
 )
+from realtime_sync.events._other_names import OF_TURNS, missing
 from realtime_sync.sending.acks import Ack
 from realtime_sync.sending.sequencer import RESPONDING, Sequencer
 from realtime_sync.session.reply import Reply
@@ -126,6 +128,8 @@ class Turns:
         number, turns = next(self._numbers), self._turns
         with self._lock:
             turns[number] = weakref.ref(turn, lambda _: turns.pop(number, None))
+            # Noted last here and first in `remove`: an interrupt may leave a subscription too many, which does no harm
+            # (a turn knows an event again), but never one too few.
             if not self._subscribed:
                 self._dispatcher.subscribe(WAITER, self._receive, *_OF_A_RESPONSE)
                 self._subscribed = True
@@ -136,8 +140,8 @@ class Turns:
         self._turns.pop(number, None)
         with self._lock:
             if self._subscribed and not self._turns:
-                self._dispatcher.unsubscribe(WAITER, self._receive, *_OF_A_RESPONSE)
                 self._subscribed = False
+                self._dispatcher.unsubscribe(WAITER, self._receive, *_OF_A_RESPONSE)
 
     def _receive(self, event: ServerEvent) -> None:
         numbered = list(self._turns.items())
@@ -195,11 +199,15 @@ class Turn:
         self._begun_before = self._responses.count
         self._heard_at = now()  # when its latest event came
         self._user_item_ids: tuple[str, ...] = ()  # the user's audio that it answers
+        self._last_event: ServerEvent | None = None  # the event that was taken in last
         self._events: deque[ServerEvent] = deque()
         self._keeps_events = True
         self._taken_by = ""  # what has taken the events, since each comes once
         self._faults = faults or Faults()
         self._number = turns.add(self)
+
+    if not TYPE_CHECKING:
+        __getattr__ = missing(OF_TURNS)
 
     def result(self, *, check: bool = True, timeout: float | Unset | None = UNSET, heard: bool = False) -> Reply:
         """Block until the response has ended and return the reply. After a timeout it can be called again.
@@ -280,17 +288,25 @@ class Turn:
         while True:
             over = self._finished()  # looked at first: the last event may come from another thread right now
             while self._events:
-                yield self._events.popleft()
+                event = self._events[0]
+                del self._events[0]  # by an operator, behind which no interrupt comes before the event is handed over
+                yield event
             if over:
                 self._raise_fault()
                 return
-            self._wait(lambda: bool(self._events) or self._finished(), self._deadline)
+            self._wait(lambda: len(self._events) > 0 or self._finished(), self._deadline)
 
     def cancel(self) -> None:
         """Ask the server to stop; the reply then ends as ``cancelled``. Nothing happens when it has ended. Any thread;
         never waits."""
         if self._finished():
             return
+        run = self._run
+        if self._phase is Phase.GROWING and run is not None and run.lost is not None:
+            self._end()
+            return
+        if self._phase is Phase.GROWING and self._was_anothers():
+            self._start_over()
         ack = self._asked()
         if self._phase is Phase.GROWING:
             self._cancel_response(self.reply.response_id)
@@ -373,7 +389,7 @@ class Turn:
             if calls is not None and calls.settled and calls.error is None and calls.follow_up is None:
                 self._end()
         elif self._phase is Phase.GROWING and self.reply.done and now() > self._heard_at + DOUBT_S:
-            self._go_on()  # no other response has begun: it was ours
+            self._dispatcher.control.run(self._go_on)  # no other response has begun: it was ours
         return self._phase is Phase.OVER
 
     def _doubts(self) -> bool:
@@ -385,6 +401,8 @@ class Turn:
         """Why the response that is waited for will not come, or not go on."""
         if self._phase is Phase.GROWING:
             run = self._run
+            if run is not None and run.lost is not None:
+                return run.lost
             error = run.error if run is not None else None
             silent = run is not None and now() - max(run.error_at, self._heard_at) > ERROR_PATIENCE_S
             return error if silent else None
@@ -408,31 +426,47 @@ class Turn:
         self._phase = phase
 
     def _receive(self, event: Any) -> None:
-        if self._phase is Phase.GROWING and self._was_anothers():
-            self._start_over()
-        if self._phase is Phase.GROWING:
-            if not self._belongs(event):
-                return
-        elif self._phase is Phase.OVER or not self._begins(event):
+        """Take in an event that may be of this response; nothing when it is told again, after an interrupt."""
+        if event is self._last_event or self._phase is Phase.OVER:
             return
+        if self._phase is Phase.GROWING and not self._was_anothers():
+            if self._belongs(event):
+                self._take_in(event)
+        elif not self._of_another(event):
+            self._dispatcher.undivided(partial(self._receive_first, event))
+
+    def _receive_first(self, event: Any) -> None:
+        if self._phase is Phase.GROWING:
+            self._start_over()
+        if self._phase is not Phase.OVER and self._begins(event):
+            self._take_in(event)
+
+    def _take_in(self, event: Any) -> None:
         self._heard_at = now()
         self.reply.apply(event)
         if self._keeps_events:
-            self._events.append(event)
-        if self.reply.done and not self._doubts():
+            self._events += (event,)  # by an operator: no interrupt comes between this and the note of it
+        self._last_event = event
+        if self.reply.response is not None and not self._doubts():
             self._go_on()
+
+    def _of_another(self, event: Any) -> bool:
+        """Whether this is of a response that is known and not the one that is waited for."""
+        run = self._responses.named(response_id_of(event) or "")
+        return run is not None and not run.over and not self._awaited(run)
+
+    def _awaited(self, run: Run) -> bool:
+        """Whether this is the response that is waited for."""
+        ack = self._asked()
+        if ack is not None:
+            return run.asked_by == ack.event_id
+        return self._round is None and run.number > self._begun_before
 
     def _begins(self, event: ServerEvent) -> bool:
         """Whether this is the first event of the response that is waited for."""
         # The delta of a response whose beginning the server did not tell is news to the session.
         run = self._responses.of(event) if isinstance(event, RESPONDING) else self._sequencer.apply(event)
-        if run is None:
-            return False
-        ack = self._asked()
-        if ack is not None:
-            if run.asked_by != ack.event_id:
-                return False
-        elif self._round is not None or run.number <= self._begun_before:
+        if run is None or not self._awaited(run):
             return False
         if self._phase is Phase.CALLING:
             self.reply = Reply()
@@ -451,8 +485,11 @@ class Turn:
         return self._responses.of(event) is self._run
 
     def _was_anothers(self) -> bool:
-        """Whether the server has shown that it began this response by itself, and refused ours because of it."""
+        """Whether the server has shown that it began this response by itself, and refused ours because of it; or it was
+        lost, and is asked for again."""
         ack = self._asked()
+        if self._run is not None and self._run.again:
+            return True
         return ack is not None and self._run is not None and self._run.asked_by != ack.event_id
 
     def _start_over(self) -> None:

@@ -87,7 +87,7 @@ class Sender:
         that was there; a warning is logged, once, when that takes tools away from the model which this session runs
         (`tool`, `use_tools`).
         """
-        ack = self._outgoing.update(object_to_dict(config))
+        ack = self._outgoing.update(object_to_dict(config, "config"))
         self._tools_told.note(ack)
         return ack
 
@@ -126,7 +126,8 @@ class Sender:
     ) -> Ack[ConversationItemAdded | ConversationItemCreated]:
         """Add an item after the one with ``previous_item_id`` (``"root"``: at the start; ``None``: at the end).
         ``conversation.item.create``."""
-        event: dict[str, Any] = {"type": ConversationItemCreate.TYPE, "item": object_to_dict(item)}
+        fields = object_to_dict(item, "item", of_text="send_text() takes a text")
+        event: dict[str, Any] = {"type": ConversationItemCreate.TYPE, "item": fields}
         if previous_item_id is not None:
             event["previous_item_id"] = previous_item_id
         return self.send(event)

@@ -12,6 +12,7 @@ from realtime_sync.events import (
     ConversationItemInputAudioTranscriptionFailed,
     InputAudioBufferCommitted,
     ServerEvent,
+    SessionResumed,
 )
 
 __all__ = ["Heard"]
@@ -39,23 +40,34 @@ class Heard:
         InputAudioBufferCommitted,
         ConversationItemInputAudioTranscriptionCompleted,
         ConversationItemInputAudioTranscriptionFailed,
+        SessionResumed,
     )
     """The events that `apply` needs."""
 
     def __init__(self) -> None:
         self._speeches: dict[str, _Speech] = Latest(_MOST_KEPT)
         self._unanswered: deque[str] = deque(maxlen=_MOST_KEPT)
+        self._latest: _Speech | None = None
+
+    @property
+    def awaits(self) -> bool:
+        """Whether the text of what was said last may still come, where it is written down."""
+        return self._latest is not None and not self._latest.settled
 
     def apply(self, event: ServerEvent) -> None:
         """Take in one event; others than those of `EVENTS` change nothing."""
         if isinstance(event, InputAudioBufferCommitted):
             if event.item_id:
                 self._unanswered.append(event.item_id)
+                self._latest = self._speech(event.item_id)
         elif isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
             speech = self._speech(event.item_id)
             speech.text, speech.settled = event.transcript, True
         elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
             self._speech(event.item_id).settled = True
+        elif isinstance(event, SessionResumed):  # whoever would have told it is gone
+            for speech in self._speeches.values():
+                speech.settled = True
 
     def take(self) -> tuple[str, ...]:
         """The items that a response which begins now answers: those that came since the one before."""

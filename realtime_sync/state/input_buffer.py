@@ -13,6 +13,7 @@ from realtime_sync.events import (
     ServerEvent,
     SessionConfig,
     SessionCreated,
+    SessionResumed,
     SessionUpdate,
     SessionUpdated,
     TranscriptionSessionUpdate,
@@ -30,7 +31,12 @@ class InputBuffer:
     `sent` follows what is sent, `apply` what is received. It never claims to hold less than it does.
     """
 
-    EVENTS: ClassVar[tuple[type[ServerEvent], ...]] = (SessionCreated, SessionUpdated, InputAudioBufferCommitted)
+    EVENTS: ClassVar[tuple[type[ServerEvent], ...]] = (
+        SessionCreated,
+        SessionUpdated,
+        SessionResumed,
+        InputAudioBufferCommitted,
+    )
     """The events that `apply` needs."""
 
     def __init__(self) -> None:
@@ -82,6 +88,10 @@ class InputBuffer:
         """Take in one event that was received; others than those of `EVENTS` change nothing."""
         if isinstance(event, (SessionCreated, SessionUpdated)):
             self._configure(event.session)
+        elif isinstance(event, SessionResumed):
+            if event.session is not None:
+                self._configure(event.session)
+            self._counted = self._counted and not self._bytes  # some of it may have been too old to be sent again
         elif isinstance(event, InputAudioBufferCommitted):
             if self._outdated:
                 self._outdated -= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from realtime_sync.errors import ServerError
+from realtime_sync.errors import ConnectionLost, ServerError
 from realtime_sync.events import Response, ResponseCreated, ResponseDone, ServerEvent
 from realtime_sync.state.facts import Sound, sound_of
 
@@ -30,6 +30,7 @@ class Run:
     """One response, from its first event on. Read it on any thread."""
 
     __slots__ = (
+        "again",
         "asked_by",
         "beside",
         "cancelled_at",
@@ -38,6 +39,7 @@ class Run:
         "id",
         "item_ids",
         "lasting",
+        "lost",
         "modalities",
         "number",
         "sound",
@@ -64,6 +66,10 @@ class Run:
         """What the server said while it was alive and named no message of ours for; ``None`` once it goes on."""
         self.error_at = 0.0
         """When, on the clock of `now`."""
+        self.lost: ConnectionLost | None = None
+        """Why it ended, where that was the end of its connection while the session goes on."""
+        self.again = False
+        """Whether it was lost in that way and is asked for again."""
         self.sound: Sound | None = None
         """The audio format of its own, where it has one."""
         self.modalities: list[str] | None = None
@@ -162,6 +168,18 @@ class Responses:
         run, self.active = self.active, None
         if run is not None:
             run.status = run.status or "lost"
+
+    @property
+    def alive(self) -> list[Run]:
+        """Those that have not ended, in the order in which they began."""
+        known = [*self._runs.values(), *([self.active] if self.active is not None else [])]
+        return sorted({run for run in known if not run.over}, key=lambda run: run.number)
+
+    def lose(self, run: Run) -> None:
+        """The connection is gone, and with it this response."""
+        run.status = "lost"
+        if self.active is run:
+            self.active = None
 
     def _learn(self, run: Run, event: ServerEvent) -> None:
         response: Response | None = getattr(event, "response", None)

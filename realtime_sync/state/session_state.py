@@ -10,6 +10,7 @@ from realtime_sync.events import (
     Item,
     SessionConfig,
     SessionCreated,
+    SessionResumed,
     SessionUpdated,
     TranscriptionSessionCreated,
     TranscriptionSessionUpdated,
@@ -57,6 +58,7 @@ class SessionState:
             TranscriptionSessionCreated,
             TranscriptionSessionUpdated,
         )
+        self._dispatcher.subscribe(STATE, self._resumed, SessionResumed)
         self._dispatcher.subscribe(STATE, self._conversation.apply, *Conversation.EVENTS)
         self._dispatcher.subscribe(STATE, self.usage.apply, *UsageTally.EVENTS)
         self._dispatcher.subscribe(STATE, self.buffer.apply, *InputBuffer.EVENTS)
@@ -86,6 +88,11 @@ class SessionState:
         """The server answers without having confirmed these items: they stand in the conversation, unconfirmed."""
         for item in items:
             self._conversation.assume(item)
+
+    def _resumed(self, event: SessionResumed) -> None:
+        # Another session of the server's: what was known of the one before says nothing about it.
+        self.facts = Facts.of(event.session)
+        self.config = event.session
 
     def _configured(self, event: _Configuring) -> None:
         # In this order: whoever reads the facts on another thread finds them no older than the configuration.

@@ -7,6 +7,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from threading import Condition
 from typing import Any, Final, Protocol
 
 from realtime_sync._arguments import answered
@@ -92,7 +93,8 @@ class ToolRunner:
     default it comes in the modalities of the one before. ``ignores`` is given the id of a response and says whether
     its calls are none of the runner's business: out of band, say. ``responses`` is what the session knows of its
     responses; without it the runner follows them by itself. ``told`` is what it knows of the tools that the server was
-    told of; without it the runner goes by the session's configuration. ``replaces`` is an earlier runner of the
+    told of; without it the runner goes by the session's configuration. ``undivided`` calls a function where no
+    interrupt (Ctrl-C) strikes; without it one may leave a call unanswered. ``replaces`` is an earlier runner of the
     session, which is closed before this one begins, but not where these options are impossible.
     """
 
@@ -115,6 +117,7 @@ class ToolRunner:
         ignores: Callable[[str | None], bool] | None = None,
         responses: Responses | None = None,
         told: ToolsTold | None = None,
+        undivided: Callable[[Callable[[], object]], object] | None = None,
         replaces: ToolRunner | None = None,
     ) -> None:
         if workers < 1 or queue_limit < 0 or (max_rounds is not None and max_rounds < 1):
@@ -136,9 +139,13 @@ class ToolRunner:
         self._folds_responses = responses is None
         self._responses = responses or Responses()
         self._told = told or ToolsTold(lambda: session.config, session.update_session)
+        self._undivided = undivided or (lambda work: work())
         self._watcher = weakref.WeakMethod(self._toolset_grew)
         self._workers = Workers(workers, queue_limit)
-        self._changed = threading.Condition()  # guards all below, and the state of rounds and calls
+        # Guards all below, and the state of rounds and calls. A plain lock, and the condition for the watch alone: to
+        # enter a condition is a call that an interrupt can leave with the lock held.
+        self._lock = threading.RLock()
+        self._changed = Condition(self._lock)
         self._rounds = Rounds()
         self._watched: set[RunningCall] = set()
         self._watch: threading.Thread | None = None
@@ -196,12 +203,23 @@ class ToolRunner:
         run = self._responses.find(response.id)
         if run is None and self._folds_responses:
             run = self._responses.begin(ResponseDone(response=response))
-        return self._end(response, None if run is None or self._is_ignored(run) else run)
+        due: list[Callable[[], object]] = []
+        found = self._end(response, None if run is None or self._is_ignored(run) else run, due)
+        for call in due:
+            call()
+        return found
+
+    def lose(self, run: Run) -> frozenset[str]:
+        """A response was lost with its connection: its calls are cancelled, as with any that ends unfinished. The ids
+        of those that have an answer, then."""
+        ended = Response(id=run.id, status="cancelled")
+        known = None if self._is_ignored(run) else self._end(ended, run, [])  # of which no call begins
+        return frozenset() if known is None else frozenset(known.call_ids)
 
     def close(self) -> None:
         """Answer no more calls. Those that run are cancelled and their results dropped. The end of the session does
         the same. Idempotent; any thread."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._watched.clear()
             cancelled = [running for known in self._rounds for running in known.running]
@@ -234,22 +252,29 @@ class ToolRunner:
         arguments = arguments_text(event)
         # This comes also for a call that was cut off. Text that is no whole object waits for the item to be done.
         if name is not None and call_id is not None and _is_whole(arguments):
-            self._offer(name, arguments, call_id, self._run_of(event))
+            self._take_in(lambda due: self._offer(name, arguments, call_id, self._run_of(event), due))
 
     def _item_done(self, event: ResponseOutputItemDone) -> None:
-        self._take(event.item, self._run_of(event))
+        self._take_in(lambda due: self._take(event.item, self._run_of(event), due))
 
     def _response_done(self, event: ResponseDone) -> None:
-        self._end(or_none(event.response), self._run_of(event))
+        self._take_in(lambda due: self._end(or_none(event.response), self._run_of(event), due))
 
-    def _take(self, item: Any, run: Run | None) -> None:
+    def _take_in(self, work: Callable[[list[Callable[[], object]]], object]) -> None:
+        """Take in an event, undivided; the calls of inline tools, which that collects, are then run here."""
+        due: list[Callable[[], object]] = []
+        self._undivided(lambda: work(due))
+        for call in due:
+            call()
+
+    def _take(self, item: Any, run: Run | None, due: list[Callable[[], object]]) -> None:
         if isinstance(item, McpApprovalRequest):
             self._offer_approval(item, run)
         elif isinstance(item, FunctionCall) and item.status != "incomplete":
             if item.call_id is None:
                 _log.warning("the model calls %s without a call_id: it cannot be answered", item.name)
             else:
-                self._offer(or_none(item.name) or "", arguments_text(item), item.call_id, run)
+                self._offer(or_none(item.name) or "", arguments_text(item), item.call_id, run, due)
 
     def _open_round_locked(self, run: Run, kind: str, new_id: str) -> ToolRound | None:
         """The round that something new belongs to; ``None`` when it is known already, or comes too late."""
@@ -263,12 +288,12 @@ class ToolRunner:
         found.open += 1
         return found
 
-    def _offer(self, name: str, arguments: str, call_id: str, run: Run | None) -> None:
-        """Begin a call, unless it has begun already."""
+    def _offer(self, name: str, arguments: str, call_id: str, run: Run | None, due: list[Callable[[], object]]) -> None:
+        """Begin a call, unless it has begun already; that of an inline tool is ``due``."""
         if run is None:
             return
         call = ToolCall(name, arguments, call_id, run.id)
-        with self._changed:
+        with self._lock:
             found = self._open_round_locked(run, "call", call.call_id)
             if found is None:
                 return
@@ -280,21 +305,21 @@ class ToolRunner:
             there = ", ".join(repr(known.name) for known in self._toolset) or "none"
             self._fail(running, "unknown_tool", f"there is no tool {call.name!r}; there are: {there}")
         elif spec.inline:
-            self._run(running, spec)
+            due.append(lambda: self._run(running, spec))
         else:
             self._watch_over(running, None if spec.approve or self._approve else self._limit(spec))
             if not self._workers.submit(lambda: self._run(running, spec)):
                 self._fail(running, "busy", "too many calls wait already; try again later")
 
-    def _end(self, response: Response | None, run: Run | None) -> ToolRound | None:
+    def _end(self, response: Response | None, run: Run | None, due: list[Callable[[], object]]) -> ToolRound | None:
         """Take in the end of a response, once."""
         if run is None:
             return None
         response = response or Response()
         completed = response.status in ("completed", None)
         for item in response.output if completed else ():
-            self._take(item, run)
-        with self._changed:
+            self._take(item, run, due)
+        with self._lock:
             found = self._rounds.find(run)
             if found is None:
                 return None
@@ -315,7 +340,7 @@ class ToolRunner:
 
     def _run(self, running: RunningCall, spec: FunctionSpec) -> None:
         """Run a call to its end, on this thread."""
-        with self._changed:
+        with self._lock:
             if running.settled:
                 return
             running.thread = threading.current_thread()
@@ -355,7 +380,7 @@ class ToolRunner:
 
     def _answer(self, running: RunningCall, output: str | ToolFailure) -> None:
         """Send the one answer of a call; a second one is dropped."""
-        with self._changed:
+        with self._lock:
             if running.settled:
                 return
             running.settled = True
@@ -384,7 +409,7 @@ class ToolRunner:
     def _offer_approval(self, request: McpApprovalRequest, run: Run | None) -> None:
         if self._on_mcp_approval is None or run is None:
             return
-        with self._changed:
+        with self._lock:
             found = self._open_round_locked(run, "approval", request.id)
         if found is None:
             return
@@ -412,13 +437,13 @@ class ToolRunner:
     # What follows
 
     def _close_one(self, found: ToolRound) -> None:
-        with self._changed:
+        with self._lock:
             found.open -= 1
         self._advance(found)
 
     def _advance(self, found: ToolRound) -> None:
         """Ask for the following response, if it is time."""
-        with self._changed:
+        with self._lock:
             if found.open or found.response is None or found.phase is not Phase.CALLING:
                 return
             found.move(Phase.ASKING)
@@ -469,7 +494,7 @@ class ToolRunner:
 
     def _watch_over(self, running: RunningCall, deadline: Deadline | None) -> None:
         """Give a call up at ``deadline``, or when the session ends."""
-        with self._changed:
+        with self._lock:
             if running.settled:
                 return
             running.deadline = deadline
@@ -481,7 +506,7 @@ class ToolRunner:
 
     def _watch_calls(self) -> None:
         while True:
-            with self._changed:
+            with self._lock:
                 if not self._watched:
                     self._watch = None
                     return

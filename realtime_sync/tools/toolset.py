@@ -7,7 +7,7 @@ import inspect
 import re
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar, get_args, get_type_hints, overload
 
@@ -119,17 +119,18 @@ class Toolset:
 
     ``@toolset.tool`` adds a function: its name, its docstring and its type hints are what the model is told. `add` is
     for a function whose JSON schema is there already. Methods are added bound to their object:
-    ``Toolset(cart.put, cart.total)``. Another `Toolset` may be given too: its tools, also later ones, are in this one.
+    ``Toolset(cart.put, cart.total)``; a list of functions will do. Another `Toolset` may be given too: its tools, also
+    later ones, are in this one.
 
     All methods may be called from any thread, also while sessions use it: they announce a tool that is added late.
     """
 
-    def __init__(self, *functions: Callable[..., Any] | Toolset) -> None:
+    def __init__(self, *functions: Callable[..., Any] | Toolset | Sequence[Callable[..., Any] | Toolset]) -> None:
         self._lock = threading.Lock()  # guards all below
         self._tools: dict[str, FunctionSpec] = {}
         self._parts: list[Toolset] = []
         self._watchers: list[weakref.WeakMethod[Callable[[], None]]] = []
-        for function in functions:
+        for function in _flat(functions):
             if isinstance(function, Toolset):
                 for spec in function:
                     if spec.name in self:
@@ -298,6 +299,14 @@ class Toolset:
         return f"<Toolset: {', '.join(spec.name for spec in self) or 'empty'}>"
 
 
+def _flat(functions: Iterable[Any]) -> Iterator[Any]:
+    for function in functions:
+        if isinstance(function, (list, tuple)):
+            yield from function
+        else:
+            yield function
+
+
 def _taken(name: str) -> ConfigurationError:
     return ConfigurationError(f"there is a tool {name!r} already")
 
@@ -362,10 +371,13 @@ def _check_function(name: str, function: Any, timeout_s: float | Unset | None) -
         )
     if not callable(function):
         kind = type(function).__name__
-        raise ConfigurationError(
-            f"{f'tool {name}: ' if name else ''}{kind} cannot be called; of an object with methods add the methods,"
-            " bound: toolset.tool(thing.method)"
-        )
+        way_out = "of an object with methods add the methods, bound: toolset.tool(thing.method)"
+        if isinstance(function, Mapping):
+            way_out = (
+                "for a ready JSON schema there is toolset.add(name, description, parameters, function), for a hosted"
+                ' tool the configuration: session={"tools": [...]}'
+            )
+        raise ConfigurationError(f"{f'tool {name}: ' if name else ''}{kind} cannot be called; {way_out}")
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
             f"a tool cannot be called {name!r}: give it a name of 1 to 64 letters, digits, underscores and hyphens,"

@@ -17,7 +17,7 @@ from realtime_sync._secrets import is_secret
 from realtime_sync._version import __version__
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.transport import headers as grammar
-from realtime_sync.transport.headers import Headers
+from realtime_sync.transport.headers import Headers, Unshown
 from realtime_sync.transport.target import ascii_host
 
 __all__ = ["Endpoint", "Intent", "Secret", "resolve_endpoint"]
@@ -94,6 +94,7 @@ def resolve_endpoint(
 
     Raises `ConfigurationError`, which never shows a credential, for whatever is missing or cannot work.
     """
+    environ = Unshown(environ)  # in a traceback with local variables
     for name, value in (("model", model), ("base_url", base_url), ("azure_endpoint", azure_endpoint)):
         if value is not None and not isinstance(value, str):
             raise ConfigurationError(f"{name} must be str, not {type(value).__name__}")

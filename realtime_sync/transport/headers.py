@@ -8,29 +8,66 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from realtime_sync._secrets import is_secret
 from realtime_sync.errors import ConfigurationError
 
-__all__ = ["HEADER_NAME", "Headers", "SecretBytes", "Secrets", "checked", "header_lines"]
+__all__ = [
+    "HEADER_NAME",
+    "Headers",
+    "SecretBuffer",
+    "SecretBytes",
+    "SecretText",
+    "Secrets",
+    "Unshown",
+    "checked",
+    "header_lines",
+    "in_one_line",
+]
 
+V = TypeVar("V")
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
 _SHORTEST: Final = 8
 """What is shorter is no credential, but a word such as "Bearer"."""
+_SHORTEST_IN_MESSAGES: Final = 16
+"""What is shorter may be a word of the protocol: a server that wants no key is often given ``realtime`` or the like."""
+_MARK: Final = 24
+"""So many bytes of a credential are searched for first, which is faster than a long search."""
+_INSTEAD: Final = "<redacted>"
 
 
-class Headers(dict[str, str]):
-    """Headers by name; the repr shows the names only."""
+class Unshown(dict[str, V]):
+    """A mapping whose repr shows the names only."""
 
     def __repr__(self) -> str:
         return f"<{', '.join(self)}>"
 
 
+class Headers(Unshown[str]):
+    """Headers by name."""
+
+
+class SecretText(str):
+    """A credential, or a text with one in it; the repr shows nothing of it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} characters>"
+
+
 class SecretBytes(bytes):
     """Bytes with a credential in them; the repr shows their number only."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
+class SecretBuffer(bytearray):
+    """The same, for bytes that grow."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} bytes>"
@@ -41,6 +78,8 @@ class Secrets:
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._texts = sorted(set(filter(None, texts)), key=len, reverse=True)  # one may hold another
+        long = (text.encode() for text in self._texts if len(text) >= _SHORTEST_IN_MESSAGES)
+        self._in_messages = [(whole[:_MARK], whole) for whole in long]
 
     @classmethod
     def of(cls, headers: Mapping[str, str], query: str = "") -> Secrets:
@@ -50,8 +89,19 @@ class Secrets:
     def redact(self, text: str) -> str:
         """The text without them."""
         for secret in self._texts:
-            text = text.replace(secret, "<redacted>")
+            text = text.replace(secret, _INSTEAD)
         return text
+
+    def clean(self, messages: list[bytes]) -> list[bytes]:
+        """The messages without them, but for those that are short enough to be words of the protocol."""
+        for mark, whole in self._in_messages:
+            messages = [text.replace(whole, _INSTEAD.encode()) if mark in text else text for text in messages]
+        return messages
+
+
+def in_one_line(said: str) -> str:
+    """What a peer said, as a text that can be printed: without line breaks and what steers a terminal, and not long."""
+    return " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in said[:2000]).split())[:500]
 
 
 def _texts_of(headers: Mapping[str, str], query: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import AuthenticationError, HandshakeError, RealtimeError
-from realtime_sync.transport.headers import HEADER_NAME, Secrets
+from realtime_sync.transport.headers import HEADER_NAME, SecretBuffer, SecretBytes, Secrets, in_one_line
 from realtime_sync.transport.stream import Stream
 
 __all__ = ["Head", "read_body", "read_head", "refusal", "retry_after_s"]
@@ -29,7 +29,8 @@ _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 
 class Head(NamedTuple):
-    """Status line and header of an HTTP answer; header names in lower case, values that repeat joined by commas."""
+    """Status line and header of an HTTP answer, without the credentials that the peer repeats; header names in lower
+    case, values that repeat joined by commas."""
 
     status: int
     reason: str
@@ -38,11 +39,11 @@ class Head(NamedTuple):
     @classmethod
     def parse(cls, raw: bytes, who: str, secrets: Secrets) -> Head:
         """Read a head. Raises `HandshakeError`, without the ``secrets``, when it is none."""
-        first, *lines = raw.decode("latin-1").rstrip("\r\n").split("\r\n")
+        first, *lines = secrets.redact(raw.decode("latin-1")).rstrip("\r\n").split("\r\n")
         version, _, rest = first.partition(" ")
         status, _, reason = rest.partition(" ")
         if not version.startswith("HTTP/1.") or not _STATUS.fullmatch(status):
-            raise HandshakeError(f"{who} does not answer in HTTP; it begins with {secrets.redact(first)[:40]!r}")
+            raise HandshakeError(f"{who} does not answer in HTTP; it begins with {first[:40]!r}")
         values: dict[str, list[str]] = {}
         for line in lines:
             name, colon, value = line.partition(":")
@@ -54,9 +55,9 @@ class Head(NamedTuple):
 
 def read_head(stream: Stream, deadline: Deadline, who: str, doing: str, secrets: Secrets) -> tuple[Head, bytes]:
     """Read the head of an answer, and what was received after it. Raises `HandshakeError` and `RealtimeTimeout`."""
-    received = bytearray()
+    received = SecretBuffer()  # a traceback shows what this frame holds
     while True:
-        data = stream.receive(deadline, doing)
+        data = SecretBytes(stream.receive(deadline, doing))
         if not data:
             raise HandshakeError(f"{who} closed the connection {'within' if received else 'before'} its answer")
         at = max(0, len(received) - 3)
@@ -65,7 +66,7 @@ def read_head(stream: Stream, deadline: Deadline, who: str, doing: str, secrets:
         if (end if end >= 0 else len(received)) > _MOST_HEAD_BYTES:
             raise HandshakeError(f"{who} sent a header of more than {_MOST_HEAD_BYTES} bytes")
         if end >= 0:
-            return Head.parse(bytes(received[:end]), who, secrets), bytes(received[end + 4 :])
+            return Head.parse(SecretBytes(received[:end]), who, secrets), SecretBytes(received[end + 4 :])
 
 
 def read_body(stream: Stream, head: Head, received: bytes, deadline: Deadline) -> str:
@@ -105,7 +106,7 @@ def _unchunk(raw: bytes) -> bytes:
 def refusal(who: str, head: Head, body: str, secrets: Secrets, *, by_proxy: bool = False) -> HandshakeError:
     """The error for an answer that is not the wanted one, without the ``secrets`` that the peer may repeat."""
     body = secrets.redact(body)
-    said = secrets.redact(_message_of(body) or head.reason)
+    said = in_one_line(secrets.redact(_message_of(body) or head.reason))
     request_id = head.headers.get("x-request-id") or head.headers.get("apim-request-id")
     kind = AuthenticationError if head.status in (401, 403) and not by_proxy else HandshakeError
     return kind(
@@ -118,17 +119,14 @@ def refusal(who: str, head: Head, body: str, secrets: Secrets, *, by_proxy: bool
 
 
 def _message_of(body: str) -> str:
-    """What an error body of the usual shapes says, in one line."""
+    """What an error body of the usual shapes says."""
     try:
         error: Any = json.loads(body)
     except (ValueError, RecursionError):
         return ""
     for key in ("error", "message"):
         error = error.get(key, error) if isinstance(error, dict) else error
-    if not isinstance(error, str):
-        return ""
-    said = " ".join(error.split())[:500]
-    return said.encode(errors="replace").decode()  # JSON may hold half a character, which could not be printed
+    return error if isinstance(error, str) else ""
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -147,6 +147,10 @@ def socks_connect(proxy: Proxy, target: Target, deadline: Deadline) -> socket.so
     rdns = proxy.scheme in ("socks4a", "socks5h")
 
     def failure(error: Exception) -> RealtimeError:
+        cause: BaseException | None = error
+        while cause is not None:
+            cause.__traceback__ = None  # whose frames hold the password
+            cause = cause.__cause__ or cause.__context__
         if isinstance(error, TimeoutError):
             doing = f"connecting to {target.address} through {proxy}"
             return RealtimeTimeout(f"{doing}: not done within {deadline.timeout_s:g} s")

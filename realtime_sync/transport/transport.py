@@ -123,6 +123,8 @@ class Transport:
     def receive(self, timeout_s: float = _HOUR_S) -> list[bytes]:
         """The payloads of the messages that have come whole, in order; the reader thread only.
 
+        What the peer repeats of the credentials that were sent to it is left out of them.
+
         Waits for bytes for at most ``timeout_s`` seconds, or until the keepalive has something to do. Empty when no
         message is whole yet. Pings and the peer's close are answered here. At the end, when all messages before it have
         been returned, raises `ConnectionLost`, or a plain `ConnectionClosed` when the peer said goodbye with code 1000
@@ -143,7 +145,7 @@ class Transport:
                 data = stream.read()
                 if data == b"":
                     raise self._lost(None)
-            messages = websocket.feed(data, now()) if data else []
+            messages = self._secrets.clean(websocket.feed(data, now())) if data else []
             if websocket.staged:
                 with suppress(OSError):  # what was received comes first; the next read meets the failure
                     self._push()

@@ -94,8 +94,8 @@ class _UpgradeSocket:
         who = self._target.address
         head, self.received = read_head(self._stream, self._deadline, who, f"the upgrade at {who}", self._secrets)
         if head.status != 101:
-            body = read_body(self._stream, head, self.received, self._deadline)
-            raise refusal(who, head, body, self._secrets)
+            # Not by way of a name: a traceback would show the body as it is.
+            raise refusal(who, head, read_body(self._stream, head, self.received, self._deadline), self._secrets)
         return head
 
     def gettimeout(self) -> int:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from realtime_sync.errors import ConnectionClosed, ConnectionLost
 from realtime_sync.transport.frames import CLOSE, PING, PONG, TEXT, Closed, FrameParser, Violation, close_payload
+from realtime_sync.transport.headers import in_one_line
 from realtime_sync.transport.masking import client_frame
 
 __all__ = ["End", "Silence", "WebSocket", "error_of"]
@@ -149,5 +150,5 @@ def error_of(end: End, peer: str) -> ConnectionClosed:
         error.__cause__ = end
         return error
     kind = ConnectionClosed if end.code == _NORMAL else ConnectionLost
-    said = f": {end.reason}" if end.reason else ""
+    said = f": {in_one_line(end.reason)}" if end.reason else ""
     return kind(f"the server closed the connection with code {end.code}{said}", code=end.code, reason=end.reason)

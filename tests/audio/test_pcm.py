@@ -5,9 +5,10 @@ from array import array
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from realtime_sync._containers import container_of
 from realtime_sync._deadline import now
 from realtime_sync.audio import chunks, duration_ms
 from realtime_sync.audio.pcm import pcm_bytes
@@ -63,6 +64,7 @@ def test_the_borders_of_the_input_do_not_matter(buffers: list[bytes], chunk_ms: 
     whole = b"".join(buffers)
     if len(whole) % 2:
         buffers, whole = [*buffers, b"\0"], whole + b"\0"
+    assume(container_of(whole) is None)
     assert list(chunks(buffers, chunk_ms=chunk_ms)) == list(chunks(whole, chunk_ms=chunk_ms))
 
 

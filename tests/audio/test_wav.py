@@ -12,8 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_sync.audio import encode_pcma, encode_pcmu, read_wav, write_wav
-from realtime_sync.errors import ConfigurationError, RealtimeError
+from realtime_sync.audio import chunks, encode_pcma, encode_pcmu, read_wav, write_wav
+from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError
+from realtime_sync.sending.audio_pieces import pcm_pieces
+from realtime_sync.sending.user_input import coded_audio
+from realtime_sync.state.facts import Sound
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SAMPLES = [0, 256, -256, 32512, -32768, 12800]
@@ -197,3 +200,46 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     wrong: Any = closed
     with pytest.raises(ConfigurationError, match="cannot write the WAV"):
         write_wav(wrong, PCM)
+
+
+HEADS = {
+    "an MP3 file": b"ID3\x04\x00\x00\x00\x00\x02\x00",
+    "an Ogg file": b"OggS\x00\x02",
+    "a FLAC file": b"fLaC\x00\x00\x00\x22",
+    "an MP4 or M4A file": b"\x00\x00\x00\x20ftypM4A ",
+    "a WebM or Matroska file": b"\x1aE\xdf\xa3\x9fB\x86\x81\x01",
+    "an AIFF file": b"FORM\x00\x00\x10\x00AIFF",
+    "an RF64 file": b"RF64\xff\xff\xff\xffWAVE",
+    "an AMR file": b"#!AMR\n",
+}
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_other_files_of_sound_are_named(kind: str, tmp_path: Path) -> None:
+    content = HEADS[kind] + bytes(100)
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=f"is not a WAV file .{kind}, which has to be converted first"):
+        read_wav(tmp_path / "x")
+    for call in (lambda: chunks(content), lambda: write_wav(tmp_path / "y.wav", content)):
+        with pytest.raises(ConfigurationError, match=f"this is {kind}, not raw audio: convert it to WAV first"):
+            call()
+    with pytest.raises(ConfigurationError, match=f"audio= is {kind}: convert"):
+        coded_audio(content, Sound())
+    with pytest.raises(InvalidEvent, match=f"this is {kind}, .*: convert it to WAV first"):
+        list(pcm_pieces(content))
+
+
+def test_a_wav_is_no_raw_audio(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    write_wav(file, PCM)
+    with pytest.raises(ConfigurationError, match=r"a WAV file, not raw audio: read_wav\(\) reads it"):
+        chunks(file.getvalue())
+
+
+def test_a_wav_has_the_name_of_a_wav(tmp_path: Path) -> None:
+    for name in ("a.mp3", "b.OGG"):
+        with pytest.raises(ConfigurationError, match=r"what is written is a WAV file, call it \.wav"):
+            write_wav(tmp_path / name, PCM)
+    with pytest.raises(ConfigurationError, match="not to NoneType"):
+        write_wav(None, PCM)  # type: ignore[arg-type]
+    write_wav(tmp_path / "without.a.suffix", PCM)

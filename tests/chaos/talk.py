@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import random
 import threading
@@ -11,6 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import isclose
 from time import monotonic
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from realtime_sync import events as e
 from realtime_sync.conversation import ConversationEntry
 from realtime_sync.local import LocalServer, ToolCall, Turn
 from realtime_sync.tools import ToolContext, Toolset
+from realtime_sync.usage import PriceTable, UsageTally, Used
 
 from .proxy import DOWN, UP, ChaosProxy, Fault
 
@@ -35,6 +36,13 @@ _MOST_UP_BYTES: Final = 3_000  # about what a turn sends
 _MOST_DOWN_BYTES: Final = 60_000
 _CONFIG: Final = {"audio": {"input": {"transcription": {"model": "gpt-4o-mini-transcribe"}}}}
 _OPTIONS: Final[dict[str, Any]] = {"session": _CONFIG, "ping_interval_s": 0.5, "ping_timeout_s": 0.7, "timeout": 6}
+_PRICE: Final = {
+    "input": {"text": 4.0, "audio": 32.0},
+    "cached": {"text": 0.4, "audio": 0.4},
+    "output": {"text": 16.0, "audio": 64.0},
+}
+_PRICES: Final = PriceTable({"gpt-realtime": _PRICE, "gpt-4o-mini-transcribe": _PRICE})
+_MODELS: Final = {"model": "gpt-realtime", "transcription_model": "gpt-4o-mini-transcribe"}
 _MOST_WITHOUT_AUDIO: Final = 10_000
 _SAMPLES: Final = 4_800  # 200 ms
 
@@ -64,7 +72,7 @@ class Figures:
             f"{self.connections} connections, {self.resumed} of them taken over; faults: {_counted(self.faults)}\n"
             f"errors that were raised: {_counted(self.errors)}\n"
             f"{self.items} items as at the server, {self.left_out} left out, as told; {self.calls} tool calls, each"
-            f" answered once; {self.tokens} tokens, all counted"
+            f" answered once; {self.tokens} tokens, all counted and priced"
         )
 
 
@@ -148,8 +156,10 @@ class _Talker:
         self._questions: list[str] = []
         self._left_out: list[Any] = []  # items
         self._called: Counter[str] = Counter()
-        self._seen_tokens = 0  # in the frames of all connections
-        self._counted_tokens = 0  # by the sessions that have ended
+        self._lock = threading.Lock()  # guards _seen
+        self._seen = UsageTally()  # by the frames of all connections
+        self._counted = self._transcribed = Used()  # by the sessions that have ended
+        self._cost = 0.0
         self._tools = Toolset(self.note)
         self._session = self._connect()
 
@@ -159,10 +169,10 @@ class _Talker:
         return f"noted {number}.{part}"
 
     def _tap(self, direction: str, frame: bytes | str) -> None:
-        message = json.loads(frame) if direction == "in" and len(frame) < _MOST_WITHOUT_AUDIO else {}
-        if message.get("type") == "response.done":
-            usage = message["response"].get("usage")
-            self._seen_tokens += usage["total_tokens"] if usage else 0
+        event = rt.decode_server_event(frame) if direction == "in" and len(frame) < _MOST_WITHOUT_AUDIO else None
+        if isinstance(event, (e.ResponseDone, e.ConversationItemInputAudioTranscriptionCompleted)):
+            with self._lock:
+                self._seen.apply(event)
 
     def _connect(self) -> rt.RealtimeSession:
         session = rt.connect(
@@ -275,7 +285,9 @@ class _Talker:
 
     def _end(self, session: rt.RealtimeSession) -> None:
         session.close()
-        self._counted_tokens += session.usage.total.total_tokens
+        self._counted += session.usage.total
+        self._transcribed += session.usage.transcription
+        self._cost += session.usage.cost(_PRICES, **_MODELS)
 
     def close(self) -> None:
         self._session.close()
@@ -304,8 +316,12 @@ class _Talker:
         hold(set(calls) <= set(self._called), "a call is answered and was never made")
         hold(max(self._called.values(), default=1) == 1, f"called twice: {self._called}")
         self._end(self._session)
-        hold(self._counted_tokens == self._seen_tokens, f"{self._counted_tokens} tokens of {self._seen_tokens}")
-        figures.items, figures.calls, figures.tokens = len(entries), len(calls), self._counted_tokens
+        used = (self._counted, self._transcribed)
+        seen = (self._seen.total, self._seen.transcription)
+        hold(used == seen, f"used {seen}, counted {used}")
+        cost = self._seen.cost(_PRICES, **_MODELS)
+        hold(isclose(self._cost, cost), f"it cost {cost}, not {self._cost}")
+        figures.items, figures.calls, figures.tokens = len(entries), len(calls), self._counted.total_tokens
         figures.connections, figures.faults = self._proxy.connections, self._proxy.happened
 
 

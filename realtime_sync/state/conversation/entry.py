@@ -67,7 +67,8 @@ class ConversationEntry:
 
 @attrs.frozen(kw_only=True)
 class ConversationSnapshot:
-    """A conversation at one moment: iterate it for its entries in order, or look one up by its item's id."""
+    """A conversation at one moment: iterate it for its entries in order, or look one up by its item's id or its place
+    (``[-1]``: the last)."""
 
     entries: Mapping[str, ConversationEntry]
     """The entries in order, by id."""
@@ -96,8 +97,8 @@ class ConversationSnapshot:
 
         return chat(self)
 
-    def __getitem__(self, item_id: str) -> ConversationEntry:
-        return self.entries[item_id]
+    def __getitem__(self, key: str | int) -> ConversationEntry:
+        return tuple(self)[key] if isinstance(key, int) else self.entries[key]
 
     def __contains__(self, item_id: object) -> bool:
         return item_id in self.entries

@@ -84,28 +84,37 @@ class History:
     """Ids that the protocol does not take from a client, and those in ``items`` for them."""
 
     @classmethod
-    def of(cls, source: Source, facts: Facts = Facts()) -> History:  # noqa: B008  immutable
+    def of(
+        cls,
+        source: Source,
+        facts: Facts = Facts(),  # noqa: B008  immutable
+        *,
+        goes_on: bool = False,
+    ) -> History:
         """What a session with the configuration ``facts`` is to be told of a conversation.
 
         Text and images stay as they are, speech of the user too where the item holds its audio in the session's format;
         other speech becomes its transcript, that of the model in any case. A function call goes with its output or not
-        at all, and what the model had not ended is left out. Pure; any thread. Raises `InvalidEvent` for what is no
-        conversation.
+        at all, and what the model had not ended is left out. ``goes_on``: it goes on with the server that it comes
+        from, so that calls may still get their outputs, and ids stay as they are. Pure; any thread. Raises
+        `InvalidEvent` for what is no conversation.
         """
-        return _Writer(facts).history(_items_of(source))
+        return _Writer(facts, goes_on).history(_items_of(source))
 
 
 class _Writer:
     """Writes the items of one history. What cannot be written is a text: the reason."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, goes_on: bool) -> None:
+        self._goes_on = goes_on
+        self._fitting = _same if goes_on else _fitting
         self._sound = facts.input
         self._answer_type = "text" if facts.flat else "output_text"
         self._left_out: list[LeftOut] = []
         self._as_text: dict[str, None] = {}
 
     def history(self, items: list[Item]) -> History:
-        alone = _unpaired(items)
+        alone = _unpaired(items, self._goes_on)
         written: list[Item] = []
         renamed: dict[str, str] = {}
         for place, item in enumerate(items):
@@ -124,12 +133,12 @@ class _Writer:
     def _item(self, item: Item) -> Item | str:
         if isinstance(item, Message):
             return self._message(item)
-        item_id = _fitting(item_id_of(item))
+        item_id = self._fitting(item_id_of(item))
         if isinstance(item, FunctionCall):
             arguments = json_text(item, "arguments")
-            return FunctionCall(id=item_id, call_id=_fitting(item.call_id), name=item.name, arguments=arguments)
+            return FunctionCall(id=item_id, call_id=self._fitting(item.call_id), name=item.name, arguments=arguments)
         if isinstance(item, FunctionCallOutput):
-            call_id = _fitting(item.call_id) or ""
+            call_id = self._fitting(item.call_id) or ""
             return FunctionCallOutput(id=item_id, call_id=call_id, output=json_text(item, "output"))
         if isinstance(item, McpCall):
             if item.output is None and item.error is None:
@@ -154,7 +163,7 @@ class _Writer:
             return "the model had not ended it"
         parts: list[ContentPart] = []
         lost: list[LeftOut] = []
-        item_id = _fitting(item.id)
+        item_id = self._fitting(item.id)
         for index, old in enumerate(item.content or ()):
             new = self._part(old, cls)
             if isinstance(new, str):
@@ -223,7 +232,7 @@ def _item_of(entry: Any, place: int) -> Item:
     raise InvalidEvent(f"item {place} of the conversation is no item but {type(entry).__name__}")
 
 
-def _unpaired(items: list[Item]) -> Mapping[int, str]:
+def _unpaired(items: list[Item], goes_on: bool) -> Mapping[int, str]:
     """The places of calls without an output behind them, and of outputs without a call before them, with the reason."""
     named = [(item.call_id, place) for place, item in _of(FunctionCall, items) if item.call_id and item.name]
     calls = dict(reversed(named))  # the first of each id
@@ -232,7 +241,9 @@ def _unpaired(items: list[Item]) -> Mapping[int, str]:
     }
     alone: dict[int, str] = {}
     for place, item in enumerate(items):
-        if isinstance(item, FunctionCall) and not (item.name and item.call_id in answered):
+        if isinstance(item, FunctionCall) and not (
+            item.name and (item.call_id in answered or (goes_on and item.call_id))
+        ):
             alone[place] = "a function call without its output"
         elif isinstance(item, FunctionCallOutput) and (item.call_id not in answered or calls[item.call_id] > place):
             alone[place] = "the output of a function call that is not there"
@@ -241,6 +252,10 @@ def _unpaired(items: list[Item]) -> Mapping[int, str]:
 
 def _of(cls: type[Any], items: list[Item]) -> Iterator[tuple[int, Any]]:
     return ((place, item) for place, item in enumerate(items) if isinstance(item, cls))
+
+
+def _same(given: str | None) -> str | None:
+    return given or None
 
 
 def _fitting(given: str | None) -> str | None:

@@ -43,14 +43,15 @@ from realtime_sync.events import (
     ResponseOutputTextDone,
     ServerEvent,
     SessionConfig,
+    SessionResumed,
     SessionUpdated,
 )
-from realtime_sync.events._other_names import OF_CONVERSATIONS, no_attribute
+from realtime_sync.events._other_names import OF_CONVERSATIONS, missing
 from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot
 from realtime_sync.state.conversation.lengths import base64_bytes
 from realtime_sync.state.conversation.order import ROOT, ItemOrder
-from realtime_sync.state.conversation.record import ARGUMENTS, ENDED, Record, item_id_of, status_of
+from realtime_sync.state.conversation.record import ARGUMENTS, ENDED, Record, item_id_of, renamed, status_of
 from realtime_sync.state.facts import Facts
 from realtime_sync.state.responses import Responses, Run
 
@@ -95,6 +96,7 @@ class Conversation:
         self._open: dict[tuple[str, int], list[str]] = {}  # where the deltas of a part go, for speed
         self._counts = False
         self._bytes_per_ms: float | None = None
+        self._last_delta: ServerEvent | None = None  # the delta that was taken in last
         self._counted: dict[str, float] = Latest(_MOST_COUNTED)  # bytes a millisecond of the responses that are counted
         self.has_spoken = False
         """Whether the model has answered with audio, beside the conversation included: the voice is locked then."""
@@ -136,11 +138,13 @@ class Conversation:
         """The items in order as a JSON array, each as it is on the wire, without audio."""
         return self.snapshot().to_json(indent=indent)
 
-    def __getitem__(self, item_id: str) -> ConversationEntry:
-        entry = self.get(item_id)
+    def __getitem__(self, key: str | int) -> ConversationEntry:
+        if isinstance(key, int):
+            return self.snapshot()[key]
+        entry = self.get(key)
         if entry is None:
             older = f" (not among the latest {self._limit}: {self.dropped} older items were dropped)"
-            raise KeyError(item_id + older if self.dropped else item_id)
+            raise KeyError(key + older if self.dropped else key)
         return entry
 
     def __contains__(self, item_id: object) -> bool:
@@ -156,9 +160,7 @@ class Conversation:
         return self.render()
 
     if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name, OF_CONVERSATIONS)
+        __getattr__ = missing(OF_CONVERSATIONS)
 
     def _repr_html_(self) -> str:
         return self.snapshot()._repr_html_()
@@ -169,9 +171,10 @@ class Conversation:
     # Growing
 
     def apply(self, event: ServerEvent) -> None:
-        """Take in one event; others than those of `EVENTS`, `DELTAS` and `AUDIO` change nothing."""
+        """Take in one event; others than those of `EVENTS`, `DELTAS` and `AUDIO` change nothing, nor does a
+        delta that is told again."""
         fold = _FOLDS.get(type(event))
-        if fold is not None:
+        if fold is not None and event is not self._last_delta:
             fold(self, event)
 
     def assume(self, item: Item) -> None:
@@ -215,8 +218,8 @@ class Conversation:
             return None
         record = self._record(item_id)
         if record is not None and record.run is None and run is not None:
+            run.item_ids.append(record.id)  # first, or an interrupt in between would lose it
             record.run = run
-            run.item_ids.append(record.id)
         return record
 
     def _learn(self, record: Record, item: Item, *, final: bool, anew: bool = False) -> None:
@@ -282,11 +285,13 @@ class Conversation:
             self._place(record)
 
     def _item_deleted(self, event: ConversationItemDeleted) -> None:
-        if not event.item_id:
-            return
-        self._gone[event.item_id] = None
-        self._dropped.pop(event.item_id, None)
-        self._forget(event.item_id)
+        if event.item_id:
+            self._delete(event.item_id)
+
+    def _delete(self, item_id: str) -> None:
+        self._gone[item_id] = None
+        self._dropped.pop(item_id, None)
+        self._forget(item_id)
         if len(self._gone) > _MOST_GONE:
             oldest = next(iter(self._gone))
             del self._gone[oldest]
@@ -386,43 +391,50 @@ class Conversation:
         if record is not None:
             record.part(event.content_index).spoken = True
 
-    # Deltas: the list of pieces is found at once when the part has grown before
+    # Deltas: the list of pieces is found at once when the part has grown before. It grows by an operator: no interrupt
+    # comes between this and the note of the event, which is ignored when it is told again (see `Route`).
 
     def _text_delta(self, event: ResponseOutputTextDelta | ConversationItemInputAudioTranscriptionDelta) -> None:
         delta = event.delta
         if delta:
             try:
-                self._open[event.item_id, event.content_index].append(delta)  # type: ignore[index]
+                pieces = self._open[event.item_id, event.content_index]  # type: ignore[index]
             except KeyError:
-                self._begin(event, event.content_index)
+                pieces = self._begin(event, event.content_index)
+            pieces += (delta,)
+            self._last_delta = event
 
     def _transcript_delta(self, event: ResponseOutputAudioTranscriptDelta) -> None:
         delta = event.delta
         if delta:
             try:
-                self._open[event.item_id, event.content_index].append(delta)
+                pieces = self._open[event.item_id, event.content_index]
             except KeyError:
                 self.has_spoken = True
-                self._begin(event, event.content_index)
+                pieces = self._begin(event, event.content_index)
                 self._spoken(event)
+            pieces += (delta,)
+            self._last_delta = event
 
     def _arguments_delta(self, event: ResponseFunctionCallArgumentsDelta | ResponseMcpCallArgumentsDelta) -> None:
         delta = event.delta
         if delta:
             try:
-                self._open[event.item_id, ARGUMENTS].append(delta)
+                pieces = self._open[event.item_id, ARGUMENTS]
             except KeyError:
-                self._begin(event, ARGUMENTS)
+                pieces = self._begin(event, ARGUMENTS)
+            pieces += (delta,)
+            self._last_delta = event
 
-    def _begin(self, event: Any, index: int | None) -> None:
+    def _begin(self, event: Any, index: int | None) -> list[str]:
+        """Where the deltas of a part go from now on."""
         record = self._of_response(event.item_id, self._run_of(event))
-        if record is None:
-            return
-        part = record.part(index)
-        if part.open:
-            part.pieces.append(event.delta)
-            if index is not None:
-                self._open[record.id, index] = part.pieces
+        part = record.part(index) if record is not None else None
+        if record is None or part is None or not part.open:
+            return []
+        if index is not None:
+            self._open[record.id, index] = part.pieces
+        return part.pieces
 
     def _audio_delta(self, event: ResponseOutputAudioDelta) -> None:
         self.has_spoken = True
@@ -432,10 +444,11 @@ class Conversation:
             return  # not counted from its beginning, or of unknown format
         part = record.part(event.content_index)
         if part.size_bytes is None:
-            part.size_bytes = 0
             part.bytes_per_ms = rate
             part.spoken = True
-        part.size_bytes += base64_bytes(event.delta or "")
+        size_bytes = base64_bytes(event.delta or "")
+        part.size_bytes = (part.size_bytes or 0) + size_bytes
+        self._last_delta = event
 
     def _reconfigured(self, event: SessionUpdated) -> None:
         if self._counts:
@@ -455,6 +468,28 @@ class Conversation:
         record = self._record(event.item_id)
         if record is not None:
             record.segments[event.id or (event.start, event.end)] = event
+
+    # Another connection
+
+    def _resumed(self, event: SessionResumed) -> None:
+        for old_id, new_id in event.renamed.items():
+            self._rename(old_id, new_id)
+        for item_id in event.as_text:
+            if item_id in self._records:
+                self._records[item_id].turn_into_text()
+        for lost_id in filter(None, map(item_id_of, event.lost)):
+            self._delete(lost_id)
+        self._open.clear()
+        self.has_spoken = False  # as far as the server knows
+
+    def _rename(self, old_id: str, new_id: str) -> None:
+        record = self._records.pop(old_id, None)
+        if record is None:
+            return
+        record.id = new_id
+        record.item = record.item if record.item is None else renamed(record.item, new_id)
+        self._records[new_id] = record
+        self._order.rename(old_id, new_id)
 
     # MCP
 
@@ -496,6 +531,7 @@ _OF_EVENTS: Final[_Folds] = {
     ResponseOutputAudioTranscriptDone: Conversation._transcript_done,
     ResponseFunctionCallArgumentsDone: Conversation._arguments_done,
     ResponseMcpCallArgumentsDone: Conversation._arguments_done,
+    SessionResumed: Conversation._resumed,
     **dict.fromkeys(_OUTCOMES, Conversation._mcp),
 }
 

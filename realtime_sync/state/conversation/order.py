@@ -31,6 +31,16 @@ class ItemOrder:
         """All ids in order."""
         return list(self._ids)
 
+    def rename(self, old_id: str, new_id: str) -> None:
+        """The item has another id now."""
+        ids = {old_id: new_id}
+        self._ids = [ids.get(known, known) for known in self._ids]
+        for kept in (self._previous, self._waiting):
+            renamed = {ids.get(known, known): ids.get(previous, previous) for known, previous in kept.items()}
+            kept.clear()
+            kept.update(renamed)
+        self._unplaced = {ids.get(known, known): may_lead for known, may_lead in self._unplaced.items()}
+
     def place(self, item_id: str, previous_id: str | None, *, may_lead: bool) -> None:
         """Put ``item_id`` behind ``previous_id`` (``root``: at the beginning), or leave it where it is when its place
         is known. Without a previous id it goes to the end; ``may_lead`` says that it can be the beginning instead."""

@@ -10,6 +10,7 @@ from realtime_sync.events import (
     ConversationItemInputAudioTranscriptionSegment,
     FunctionCall,
     InputAudio,
+    InputText,
     Item,
     McpCall,
     Message,
@@ -22,7 +23,7 @@ from realtime_sync.events import (
 from realtime_sync.state.conversation.entry import ConversationEntry
 from realtime_sync.state.responses import Run
 
-__all__ = ["ARGUMENTS", "ENDED", "Part", "Record", "item_id_of", "status_of", "whole_text"]
+__all__ = ["ARGUMENTS", "ENDED", "Part", "Record", "item_id_of", "renamed", "status_of", "whole_text"]
 
 ENDED: Final = frozenset({"completed", "incomplete"})
 """The statuses of an item that will not grow any more."""
@@ -170,6 +171,14 @@ class Record:
             segments=tuple(sorted(self.segments.values(), key=lambda segment: segment.start or 0.0)),
         )
 
+    def turn_into_text(self) -> None:
+        """Its speech stands there as its transcript from now on."""
+        item = self.entry(None).item
+        content = [_as_text(part) for part in getattr(item, "content", None) or ()]
+        self.item = _changed(item, content=content)
+        self.final = self.whole = True
+        self.parts = {}
+
     def _status(self, response_status: str | None) -> str:
         own = status_of(self.item)
         if self.outcome in ("completed", "failed"):
@@ -206,6 +215,17 @@ def item_id_of(item: Any) -> str | None:
     """The id of any item, also of one whose type is not known; ``None`` when it has none."""
     found = item.extra.get("id") if isinstance(item, UnknownObject) else getattr(item, "id", None)
     return found if isinstance(found, str) and found else None
+
+
+def _as_text(part: ContentPart) -> ContentPart:
+    if isinstance(part, OutputAudio):
+        return OutputText(text=part.transcript or "")
+    return InputText(text=part.transcript or "") if isinstance(part, InputAudio) else part
+
+
+def renamed(item: Item, item_id: str) -> Item:
+    """The item under another id."""
+    return _changed(item, id=item_id)
 
 
 def status_of(item: Any) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from realtime_sync._latest import Latest
 from realtime_sync.events import (
@@ -18,6 +18,7 @@ from realtime_sync.events import (
     SessionUpdated,
     Usage,
 )
+from realtime_sync.events._other_names import OF_USAGE, missing
 from realtime_sync.state.facts import Facts
 from realtime_sync.state.usage.limits import RateLimits
 from realtime_sync.state.usage.prices import PriceTable
@@ -60,6 +61,9 @@ class UsageTally:
         self._transcribed: dict[tuple[str, int], None] = Latest(_MOST_KEPT)
         self._by_model: dict[str | None, Used] = {}
         self._transcription_by_model: dict[str | None, Used] = {}
+
+    if not TYPE_CHECKING:
+        __getattr__ = missing(OF_USAGE)
 
     @property
     def total(self) -> Used:

@@ -324,6 +324,8 @@ class Shapes:
             shape = self._class(hint, where)
             if shape is not None:
                 return shape
+        if _name(hint) == "RealtimeSession":
+            raise ConfigurationError(f"{where}: the session comes with the context: annotate it with ToolContext")
         raise ConfigurationError(
             f"{where}: {_name(hint)} cannot be expressed in JSON; use str, int, float, bool, None, lists, sets, tuples,"
             " dicts with str keys, Literal, enums, attrs classes, dataclasses, TypedDict, pydantic models, dates, UUID,"

@@ -1,0 +1,213 @@
+"""What becomes of a session, on its dispatching thread, when its connection ends and another one follows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Set
+from typing import TYPE_CHECKING, Any, Final
+
+from realtime_sync._deadline import now
+from realtime_sync.delivery.dispatcher import STATE, Dispatcher
+from realtime_sync.delivery.line import Line
+from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeError, ServerError
+from realtime_sync.events import AssistantMessage, FunctionCall, SessionCreated, SessionResumed, SessionUpdated
+from realtime_sync.sending.acks import AckTable
+from realtime_sync.sending.asked_for import AskedFor
+from realtime_sync.sending.outgoing import Outgoing
+from realtime_sync.sending.sequencer import Sequencer
+from realtime_sync.sending.spoken import Piece, Spoken
+from realtime_sync.session.resume.policy import Resume, survives
+from realtime_sync.session.resume.worker import Talk, Worker
+from realtime_sync.session.weak import weakly
+from realtime_sync.state.conversation import ConversationSnapshot, History
+from realtime_sync.state.responses import Run
+from realtime_sync.state.session_state import SessionState
+
+if TYPE_CHECKING:
+    from realtime_sync.delivery.inbox import Inbox
+    from realtime_sync.session.dialling import Dialling
+    from realtime_sync.state.conversation import ConversationEntry
+
+__all__ = ["Resumption"]
+
+_HALF: Final = 0.5  # of the life of a session is what `rollover_s` may be at most
+
+
+class Resumption:
+    """Decides whether the session goes on, settles what was under way, and has the worker find another connection.
+
+    ``armed`` once the session is open; before that no connection follows. ``cause`` gives the reason of the end as the
+    user is told it, ``lose_calls`` cancels the tool calls of a response, ``busy`` says that something else goes on
+    which a change of the connection would spoil.
+    """
+
+    def __init__(
+        self,
+        policy: Resume,
+        dialling: Dialling,
+        line: Line,
+        inbox: Inbox,
+        dispatcher: Dispatcher,
+        state: SessionState,
+        acks: AckTable,
+        outgoing: Outgoing,
+        sequencer: Sequencer,
+        *,
+        timeout_s: float,
+        cause: Callable[[], RealtimeError | None],
+        lose_calls: Callable[[Run], Set[str]],
+        busy: Callable[[], bool],
+    ) -> None:
+        self.armed = False
+        self._policy = policy
+        self._family = dialling.family
+        self._keeps_conversation = dialling.of_a_call
+        self._line = line
+        self._state = state
+        self._acks = acks
+        self._outgoing = outgoing
+        self._sequencer = sequencer
+        self._cause = cause
+        self._lose_calls = lose_calls
+        self._busy = busy
+        self._asked_for = outgoing.asked_for = AskedFor(self._family)
+        self._spoken = outgoing.spoken = Spoken(policy.keep_audio_s, lambda: state.facts)
+        self._worker = Worker(policy, dialling, line, inbox, timeout_s, weakly(self._spoken.leave))
+        self._between = False  # no connection serves: another one is awaited
+        self._planned = False  # this side has ended the connection, to go on over the one that is prepared
+        self._expires_at: float | None = None
+        state.conversation  # noqa: B018  a look: what a reply that is lost had said is to be kept
+        dispatcher.survives = self.survives
+        dispatcher.at_idle.append(self.look)
+        dispatcher.subscribe(STATE, self._spoken.apply, *Spoken.EVENTS)
+        dispatcher.subscribe(STATE, self._plan, SessionCreated, SessionUpdated, SessionResumed)
+        dispatcher.subscribe(STATE, self._resumed, SessionResumed)
+
+    def survives(self) -> bool:
+        """Whether the session goes on. Called where the events of a connection end: all of them were dispatched."""
+        line = self._line
+        if self._between:
+            return not (line.closing or line.ended)
+        cause, last = line.cause, line.last
+        if not self.armed or line.closing or not (self._planned or survives(self._family, cause, last)):
+            return False
+        line.hold()
+        self._spoken.hold()
+        told = None if self._planned else self._cause()
+        lively = line.received > (1 if isinstance(last, self._family.error_class) else 0)
+        kept = self._settle(told)
+        self._worker.resume(
+            Talk(
+                cause=told,
+                lively=lively,
+                ended_at=now(),
+                update=self._asked_for.update(),
+                conversation=self._state.mirror.snapshot(),
+                history=History.of(kept, self._state.facts, goes_on=True),
+            )
+        )
+        self._between = True
+        return True
+
+    def expects(self, error: ServerError) -> bool:
+        """Whether an error is only the end of a connection that another one follows: it is about no message."""
+        return self.armed and not error.event_id and "session_expired" in (error.code, error.type)
+
+    def look(self) -> None:
+        """Change to the connection that is prepared, if there is one and nothing is under way. Any thread."""
+        held = self._planned or self._between or not self.armed or self._line.ended
+        if held or not self._worker.ready or not self._quiet():
+            return
+        self._line.hold()  # from now on nothing leaves: what was faster shows in the second look
+        if not self._quiet():
+            self._line.flush()
+            return
+        self._planned = True
+        self._worker.end(self._line.drop())
+
+    def close(self, timeout_s: float | None) -> None:
+        """The line is closed: wait, at most so many seconds, until nobody looks for another one. Any thread."""
+        if not self._line.forked:  # the thread is the parent's
+            self._worker.close(timeout_s)
+
+    def _quiet(self) -> bool:
+        """Whether nothing is lost by a change of the connection now."""
+        state = self._state
+        transcribing = state.facts.transcribes and state.heard.awaits
+        busy = state.responses.alive or self._acks.waits or self._spoken.waits or transcribing or self._busy()
+        return self._sequencer.idle and not busy
+
+    def _settle(self, cause: RealtimeError | None) -> list[ConversationEntry]:
+        """Decide what becomes of all that was under way; what of the conversation the server is to be told."""
+        self._sequencer.hold()
+        error = _lost(cause)
+        again: list[Run] = []
+        answered: set[str] = set()
+        responses = self._state.responses
+        lost = responses.alive
+        for run in lost:
+            answered |= self._lose_calls(run)
+            if (cause is None or self._policy.in_flight == "ask_again") and self._asks_again(run):
+                run.again = True
+                again.append(run)
+            else:
+                run.lost = error
+            responses.lose(run)
+        if cause is None and not self._spoken.speaking:
+            self._line.settle(Piece)  # the other connection had it, and nobody speaks
+        snapshot = self._state.mirror.snapshot()
+        self._acks.survive(snapshot.entries.keys(), error)
+        return self._kept(snapshot, lost, again, answered)
+
+    def _asks_again(self, run: Run) -> bool:
+        if self._sequencer.ask_again(run):
+            return True
+        try:
+            ack, text = self._outgoing.response(None)  # the server had begun it by itself
+        except RealtimeError:
+            return False
+        self._sequencer.submit(ack, text)
+        return True
+
+    def _kept(
+        self, snapshot: ConversationSnapshot, lost: list[Run], again: list[Run], answered: Set[str]
+    ) -> list[ConversationEntry]:
+        """What the server is to be told: of lost responses no call that nobody has answered, and no message of those
+        that are asked for again."""
+        if self._keeps_conversation or self._state.facts.kind not in ("realtime", None):
+            return []
+        said_anew = {item_id for run in again for item_id in run.item_ids}
+        unfinished = {item_id for run in lost for item_id in run.item_ids}
+
+        def told(entry: ConversationEntry) -> bool:
+            if isinstance(entry.item, FunctionCall):
+                return entry.id not in unfinished or entry.item.call_id in answered
+            return not (isinstance(entry.item, AssistantMessage) and entry.id in said_anew)
+
+        kept = [entry for entry in snapshot if told(entry)]
+        count = self._policy.history
+        return kept if count is None else kept[len(kept) - min(count, len(kept)) :]
+
+    def _resumed(self, event: SessionResumed) -> None:
+        self._between = self._planned = False
+        self._sequencer.release()
+
+    def _plan(self, event: Any) -> None:
+        """Prepare a connection before the server ends the session."""
+        expires_at, rollover_s = self._state.facts.expires_at, self._policy.rollover_s
+        if rollover_s is None or not expires_at or expires_at == self._expires_at:
+            return
+        self._expires_at = expires_at
+        left_s = max(0.0, expires_at - time.time())
+        self._worker.plan(now() + left_s - min(rollover_s, left_s * _HALF))
+
+
+def _lost(cause: RealtimeError | None) -> ConnectionLost:
+    """What whoever waits for what was under way is told."""
+    text = "the connection was lost meanwhile" if cause is None else str(cause)
+    code, reason, error = 1006, "", None
+    if isinstance(cause, ConnectionClosed):
+        code, reason, error = cause.code, cause.reason, cause.error
+    told = ConnectionLost(f"{text}; the session goes on over another connection", code=code, reason=reason, error=error)
+    told.__cause__ = cause
+    return told

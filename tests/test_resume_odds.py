@@ -1,0 +1,478 @@
+"""Resuming in less usual places: what the server begins or refuses, forks, recordings, dropped sessions."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import logging
+import os
+import signal
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_resume import (
+    MANUAL,
+    SPEECH,
+    TEXT,
+    WAIT_S,
+    _nothing_is_left,  # noqa: F401
+    connect,
+    connections,
+    cut_after,
+    cut_in,
+    on_server,
+    resumed,
+    until,
+)
+
+import realtime_sync as rt
+from realtime_sync import events as e
+from realtime_sync.local import LocalServer, ToolCall
+
+AGAIN = resumed(in_flight="ask_again")
+
+
+def audio_of(server: LocalServer, nth: int = -1) -> bytes:
+    """All that was appended over a connection."""
+    return b"".join(
+        base64.b64decode(event["audio"])
+        for event in connections(server)[nth].received
+        if event["type"] == "input_audio_buffer.append"
+    )
+
+
+# Begun by the server
+
+
+def test_a_user_who_speaks_while_the_connection_is_lost_is_heard_whole() -> None:
+    with LocalServer(["I heard you."]) as server, connect(server) as session:
+        turn = session.next_reply()
+        session.append_audio_bytes(SPEECH * 5)
+        session.wait_for("input_audio_buffer.speech_started")
+        server.drop()
+        session.append_audio_bytes(SPEECH * 3)
+        session.append_audio_bytes(bytes(48_000))
+        assert turn.result().text == "I heard you."
+        assert audio_of(server) == SPEECH * 8 + bytes(48_000)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_reply_that_the_server_began_by_itself_is_lost(again: bool) -> None:
+    transcribed = {**TEXT, "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+    replies = ["one two three", "one two four"]
+    policy = AGAIN if again else resumed()
+    with (
+        LocalServer(replies, transcripts=["Count!"]) as server,
+        connect(server, session=transcribed, resume=policy) as session,
+    ):
+        cut_after(server, session, "response.output_text.delta", 2)
+        turn = session.next_reply()
+        session.append_audio_bytes(SPEECH * 5 + bytes(48_000))
+        if again:
+            assert turn.result().text == "one two four"
+            assert [entry.text for entry in session.conversation] == ["Count!", "one two four"]
+        else:
+            with pytest.raises(rt.ConnectionLost, match="goes on"):
+                turn.result()
+            turn.cancel()
+            assert session.ask("Go on.").text == "one two four"
+
+
+def test_a_reply_beside_the_conversation_is_asked_for_again() -> None:
+    with LocalServer(["one two three", "four five six"]) as server, connect(server, resume=AGAIN) as session:
+        cut_after(server, session, "response.output_text.delta", 2)
+        reply = session.ask(config={"conversation": "none", "input": []})
+        assert reply.text == "four five six"
+        assert len(session.conversation) == 0
+
+
+def test_a_turn_that_is_asked_again_can_be_cancelled() -> None:
+    with LocalServer() as server, connect(server, resume=AGAIN) as session:
+        cut_after(server, session, "response.output_text.delta", 2)
+        turn = session.respond("count to a hundred")
+        until(lambda: turn._run is not None and turn._run.again, session)
+        turn.cancel()
+        assert session.ask("and now?").text == "You said: and now?"
+
+
+def test_a_budget_refuses_what_the_server_had_begun() -> None:
+    from realtime_sync.usage import CostLimit, PriceTable
+
+    class Limit(CostLimit):
+        reached = False
+
+        def check(self, tally: Any) -> None:
+            if self.reached:
+                raise rt.BudgetExceeded("full", cost=2.0, max_cost=1.0)
+
+    limit = Limit(1.0, PriceTable({}))
+    with LocalServer(["one two three"]) as server, connect(server, resume=AGAIN, cost_limit=limit) as session:
+        cut_after(server, session, "response.output_text.delta", 2)
+        turn = session.next_reply()
+        session.append_audio_bytes(SPEECH * 5 + bytes(48_000))
+        limit.reached = True
+        with pytest.raises(rt.ConnectionLost, match="goes on"):
+            turn.result()
+
+
+# Sent and not confirmed
+
+
+def test_an_item_that_was_not_confirmed_is_sent_again_under_its_id() -> None:
+    with LocalServer() as server, connect(server) as session:
+        cut_in(server, "conversation.item.added")
+        ack = session.send_text("hello")
+        assert ack.result() is not None
+        assert [entry.id for entry in session.conversation] == [ack.item_id]
+        assert on_server(server) == [(ack.item_id, "user")]
+
+
+def test_unconfirmed_changes_of_the_configuration_are_sent_again() -> None:
+    with LocalServer() as server, connect(server) as session:
+        cut_in(server, "session.updated", 1)
+        session.update_session({"instructions": "Be brief."}).result()
+        assert session.config.instructions == "Be brief."
+        server.drop()
+        session.ask("x")
+        assert session.config.instructions == "Be brief.", "and asked for with all the rest the next time"
+
+
+def test_a_cancellation_of_a_reply_that_is_lost_counts_as_done() -> None:
+    with LocalServer(["one two three"]) as server, connect(server) as session:
+        gate = server.gate("response.output_text.delta", 2)
+        turn = session.respond("count")
+        gate.wait_reached()
+        until(lambda: turn.reply.response_id is not None, session)
+        server.drop()
+        until(lambda: not connections(server)[0].is_open)
+        cancelled = session.cancel_response(turn.reply.response_id)
+        with pytest.raises(rt.ConnectionLost):
+            turn.result()
+        assert cancelled.result() is None
+        gate.open()
+
+
+# What the new connection is told
+
+
+@pytest.mark.parametrize(("history", "told"), [(0, 0), (1, 1), (3, 3), (None, 4)])
+def test_so_much_of_the_conversation_is_told(history: int | None, told: int) -> None:
+    notices: list[e.SessionResumed] = []
+    policy = resumed(history=history, on_resumed=notices.append)
+    with LocalServer() as server, connect(server, resume=policy) as session:
+        session.ask("one")
+        session.ask("two")
+        before = [entry.id for entry in session.conversation]
+        server.drop()
+        session.ask("three")
+        assert notices[0].restored == before[4 - told :]
+        assert [item.id for item in notices[0].lost] == before[: 4 - told]
+        assert len(session.conversation) == told + 2
+        assert [item_id for item_id, _ in on_server(server)] == [entry.id for entry in session.conversation]
+
+
+def test_an_item_that_the_server_refuses_is_lost_and_one_whose_id_it_refuses_is_renamed() -> None:
+    notices: list[e.SessionResumed] = []
+    with LocalServer() as server, connect(server, resume=resumed(on_resumed=notices.append)) as session:
+        first = session.send_text("one").result().item.id
+        second = session.send_text("two").result().item.id
+        third = session.send_text("three").result().item.id
+        server.fail_next("conversation.item.create", "invalid_value", "not this id", param="item.id")
+        server.drop()
+        session.ask("four")
+        assert notices[0].renamed == {first: session.conversation.items[0].id}
+        assert [entry.text for entry in session.conversation][:3] == ["one", "two", "three"]
+        assert [entry.id for entry in session.conversation][1:3] == [second, third]
+        assert [item_id for item_id, _ in on_server(server)] == [entry.id for entry in session.conversation]
+
+
+def test_speech_is_told_as_text_and_cannot_be_truncated_any_more() -> None:
+    notices: list[e.SessionResumed] = []
+    with (
+        LocalServer(["Spoken."]) as server,
+        connect(server, session={}, resume=resumed(on_resumed=notices.append)) as session,
+    ):
+        reply = session.ask("Say it.")
+        item_id = reply.items[0].id
+        assert session.conversation[item_id].text == "Spoken."
+        server.drop()
+        session.send_text("x").result()
+        assert notices[0].as_text == [item_id]
+        assert session.conversation[item_id].text == "Spoken."
+        with pytest.raises(rt.InvalidEvent, match="is text, not speech"):
+            session.truncate_item(item_id, 0, 100)
+
+
+def test_tools_are_told_again() -> None:
+    with LocalServer() as server, connect(server) as session:
+
+        @session.tool
+        def noon() -> str:
+            """The time."""
+            return "12:00"
+
+        session.ask("x")
+        server.drop()
+        session.ask("y")
+        assert [tool.name for tool in session.config.tools or ()] == ["noon"]
+
+
+# The search
+
+
+def test_a_connection_over_which_nothing_happens_does_not_renew_the_budget() -> None:
+    with LocalServer() as server, connect(server, resume=resumed(attempts=3)) as session:
+        session.ask("one")
+        session.on("session.resumed", lambda event: server.drop())
+        server.drop()
+        with pytest.raises(rt.ConnectionLost):
+            session.wait_for("response.done")
+        assert session.closed
+        assert len(connections(server)) == 4
+
+
+def test_a_connection_that_ends_before_it_serves_costs_an_attempt() -> None:
+    notices: list[e.SessionResumed] = []
+    with LocalServer() as server, connect(server, resume=resumed(on_resumed=notices.append)) as session:
+        session.ask("one")
+        server.refuse(None, times=2)
+        server.drop()
+        assert session.ask("two").text == "You said: two"
+        assert notices[0].attempts == 3
+
+
+def test_a_function_of_the_user_that_fails_costs_an_attempt() -> None:
+    calls: list[int] = []
+
+    def key() -> str:
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError("the vault is shut")
+        return "sk-x"
+
+    with LocalServer() as server, connect(server, api_key=key) as session:
+        session.ask("one")
+        server.drop()
+        assert session.ask("two").text == "You said: two"
+        assert len(calls) == 3
+
+
+def test_when_nobody_pumps_nothing_is_resumed_until_somebody_does() -> None:
+    with LocalServer() as server, connect(server) as session:
+        session.ask("one")
+        server.drop()
+        until(lambda: not connections(server)[0].is_open)
+        session.send_text("two")
+        assert not session.closed
+        assert len(connections(server)) == 1
+        session.start()
+        until(lambda: len(connections(server)) == 2)
+        connections(server)[1].wait_received("conversation.item.create", 3)
+        session.stop()
+
+
+def test_ctrl_c_ends_the_wait_and_the_session_still_goes_on() -> None:
+    with LocalServer() as server, connect(server, resume=resumed(attempts=50, backoff_s=0.05, jitter=0.0)) as session:
+        session.ask("one")
+        server.refuse(503, times=3)
+        server.drop()
+
+        def interrupt() -> None:
+            until(lambda: any(request.status == 503 for request in server.requests))
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            session.wait_for("response.done", timeout=WAIT_S)
+        assert session.ask("two").text == "You said: two"
+
+
+def test_a_prepared_connection_that_ends_is_replaced() -> None:
+    notices: list[e.SessionResumed] = []
+    policy = resumed(rollover_s=60.0, on_resumed=notices.append)
+    with (
+        LocalServer(["one two three", "after"], expires_after_s=6.0) as server,
+        connect(server, resume=policy) as session,
+    ):
+        gate = server.gate("response.done")
+        turn = session.respond("count")
+        until(lambda: len(connections(server)) == 2, session)
+        connections(server)[1].drop()
+        until(lambda: len(connections(server)) == 3, session)
+        gate.open()
+        turn.result()
+        until(lambda: bool(notices), session)
+        assert notices[0].planned
+        assert session.ask("and now?").text == "after"
+
+
+def test_a_connection_that_cannot_be_prepared_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    notices: list[e.SessionResumed] = []
+    policy = resumed(rollover_s=60.0, on_resumed=notices.append)
+    with LocalServer(expires_after_s=4.0) as server, connect(server, resume=policy) as session:
+        server.refuse(503, times=1)
+        until(lambda: bool(notices), session)
+        assert "could be prepared ahead" in caplog.text
+
+
+# Around it
+
+
+def test_a_recording_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    with LocalServer() as server, connect(server, record=path) as session:
+        session.ask("one")
+        server.drop()
+        session.ask("two")
+    text = path.read_text(encoding="utf-8")
+    assert text.count('"response.done') == 2
+    assert text.count('"session.created') == 1
+
+
+def test_a_dropped_session_leaves_no_thread() -> None:
+    with LocalServer(expires_after_s=30.0) as server:
+        session: Any = connect(server, resume=resumed(rollover_s=1.0))
+        session.on("*", lambda event, session=session: None)
+        session.ask("one")
+        assert any(thread.name == "realtime_sync-resume" for thread in threading.enumerate())
+        known = weakref.ref(session)
+        del session
+        gc.collect()
+        assert known() is None
+        until(lambda: not any(thread.name == "realtime_sync-resume" for thread in threading.enumerate()))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_closes_its_copy_only() -> None:
+    with LocalServer() as server, connect(server, resume=resumed(rollover_s=60.0)) as session:
+        session.ask("one")
+        pid = os.fork()
+        if not pid:
+            code = 1
+            try:
+                try:
+                    session.ask("x", timeout=5)
+                except rt.ConnectionClosed:
+                    session.close()
+                    code = 0
+            finally:
+                os._exit(code)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert session.ask("two").text == "You said: two"
+
+
+def test_no_key_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with LocalServer(api_key="sk-of-the-test") as server, connect(server, api_key="sk-of-the-test") as session:
+        session.ask("one")
+        server.drop()
+        session.ask("two")
+    assert "-> " in caplog.text
+    assert caplog.text.count('<- {"type": "session.created"') == 2
+    assert "sk-of-the-test" not in caplog.text
+
+
+def test_a_recording_that_is_transcribed_is_told_of_the_change() -> None:
+    config = {"type": "transcription", "audio": {"input": {"transcription": {"model": "x"}, "turn_detection": None}}}
+    with (
+        LocalServer(transcripts=["one", "two"]) as server,
+        rt.connect(base_url=server.base_url, session=config, intent="transcription", resume=resumed()) as session,
+    ):
+        gate = server.gate("conversation.item.input_audio_transcription.completed")
+        found = session.transcribe(SPEECH * 20)
+
+        def cut() -> None:
+            gate.wait_reached(WAIT_S)
+            server.drop()
+            gate.open()
+
+        threading.Thread(target=cut).start()
+        with pytest.raises(rt.ConnectionLost, match="while a recording was transcribed"):
+            list(found)
+        assert not session.closed
+
+
+def test_other_families_cannot_be_resumed() -> None:
+    family = rt.events.Family("other")
+    with pytest.raises(rt.ConfigurationError, match="'other' cannot be resumed"):
+        rt.connect("m", base_url="http://127.0.0.1:1", family=family, resume=True)
+
+
+def test_the_event_never_goes_over_the_wire() -> None:
+    assert isinstance(rt.decode_server_event('{"type": "session.resumed"}'), e.UnknownEvent)
+    with LocalServer() as server, connect(server) as session, pytest.raises(rt.InvalidEvent, match="never goes over"):
+        session.send({"type": "session.resumed"})
+
+
+def test_the_visitor_is_told() -> None:
+    seen: list[str] = []
+    with LocalServer() as server, connect(server) as session:
+
+        class Visitor(rt.ServerEventVisitor[None]):
+            def visit_session_resumed(self, event: e.SessionResumed) -> None:
+                seen.append(event.type)
+                session.stop()
+
+        session.ask("one")
+        server.drop()
+        session.run(Visitor())
+        assert seen == ["session.resumed"]
+
+
+def test_manual_speech_waits_for_its_commit_before_a_change() -> None:
+    policy = resumed(rollover_s=60.0)
+    with LocalServer(expires_after_s=6.0) as server, connect(server, session=MANUAL, resume=policy) as session:
+        session.append_audio_bytes(SPEECH * 2)
+        until(lambda: len(connections(server)) == 2, session)
+        begun = time.monotonic()
+        until(lambda: time.monotonic() > begun + 0.5, session)
+        assert connections(server)[0].is_open
+        session.commit_audio().result()
+        until(lambda: not connections(server)[0].is_open, session)
+        assert audio_of(server, 0) == SPEECH * 2
+        assert audio_of(server, 1) == b""
+
+
+@pytest.mark.slow
+def test_a_talk_of_thirty_seconds_over_sessions_of_two() -> None:
+    """Asked, answered, with tools and a microphone that never stops: nothing is lost, nothing comes twice."""
+    notices: list[e.SessionResumed] = []
+    calls: list[int] = []
+    policy = resumed(rollover_s=60.0, in_flight="ask_again", on_resumed=notices.append)
+
+    def reply(turn: Any) -> Any:
+        if turn.tool_outputs:
+            return f"It is {turn.tool_outputs[-1]['output']}."
+        return ToolCall("double", {"number": int(turn.text.rpartition(" ")[2])})
+
+    with LocalServer(reply, expires_after_s=2.0) as server, connect(server, resume=policy) as session:
+
+        @session.tool
+        def double(number: int) -> int:
+            """Twice as much."""
+            calls.append(number)
+            return 2 * number
+
+        ends = time.monotonic() + 30
+        number = 0
+        while time.monotonic() < ends:
+            number += 1
+            assert session.ask(f"Double {number}").text == f"It is {2 * number}."
+            until_s = time.monotonic() + 0.1
+            while time.monotonic() < until_s:
+                session.poll()
+                time.sleep(0.01)
+        assert calls == list(range(1, number + 1)), "each call is run once"
+        assert len(notices) >= 10
+        assert sum(notice.planned for notice in notices) >= len(notices) - 2
+        assert [entry.text for entry in session.conversation if entry.role == "user"] == [
+            f"Double {asked}" for asked in range(1, number + 1)
+        ]
+        assert [item for notice in notices for item in notice.lost] == []
+        assert len(session.usage.responses) >= 2 * number
+        assert server.refusals == []
