@@ -3,7 +3,6 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import suppress
-from threading import current_thread
 from typing import Any
 
 import pytest
