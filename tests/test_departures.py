@@ -500,6 +500,22 @@ def test_a_timeout_ends_with_what_the_server_said_meanwhile(wait: str, backgroun
         assert_usable(session, server)
 
 
+def test_a_timeout_tells_what_was_said_between_asking_and_waiting() -> None:
+    departures = (
+        Departure("input_audio_buffer.clear", say(refusal(BUSY))),
+        Departure("conversation.item.retrieve", say()),
+    )
+    with ScriptedServer(*departures) as server, connect(server, checks=False) as session:
+        session.start()
+        told = threading.Event()
+        session.on("error", lambda _: told.set())
+        ack = _two_wait_in_vain(session)
+        assert told.wait(TURN_S), "the other thread has dispatched it"
+        with pytest.raises(rt.RealtimeTimeout, match=BUSY):
+            ack.result(0)
+        assert_usable(session, server)
+
+
 def test_a_timeout_says_nothing_of_what_the_server_said_before_the_wait() -> None:
     with opened(Departure("input_audio_buffer.append", say(refusal(BUSY)))) as (server, session):
         session.append_audio_bytes(SOUND)

@@ -54,6 +54,11 @@ class Watch:
         names: list[str] = self._held.names
         return names
 
+    def against_the_order(self) -> set[tuple[str, str]]:
+        """What was taken while something below it was held."""
+        place = {name: number for number, name in enumerate(ORDER)}
+        return {pair for pair in self.pairs if place[pair[0]] > place[pair[1]]}
+
     def takes(self, name: str) -> None:
         self.pairs |= {(outer, name) for outer in self.held if outer != name}
         self.held.append(name)
@@ -134,7 +139,31 @@ def test_locks_are_taken_in_the_order_of_the_page(watch: Watch, background: bool
         session.interrupt()
         barge_in.close()
         session.stop()
-    place = {name: number for number, name in enumerate(ORDER)}
     assert {"dispatcher._pump", "acks._lock", "sequencer._lock", "runner._lock"} <= watch.names
     assert len(watch.pairs) > 10
-    assert {pair for pair in watch.pairs if place[pair[0]] > place[pair[1]]} == set()
+    assert watch.against_the_order() == set()
+
+
+def test_locks_are_taken_in_the_order_of_the_page_while_connections_change(watch: Watch) -> None:
+    resume = rt.Resume(backoff_s=0, in_flight="ask_again")
+    with (
+        LocalServer([ToolCall("noon", {}), "Noon.", *["Again."] * 9], expires_after_s=2.0) as server,
+        rt.connect("m", base_url=server.base_url, resume=resume) as session,
+    ):
+
+        @session.tool
+        def noon() -> str:
+            """The time."""
+            server.drop()
+            return "12:00"
+
+        session.start()
+        session.ask("What time is it?")
+        session.append_audio_bytes(bytes(4800))
+        server.drop()
+        assert session.ask("Really?").transcript
+        session.wait_for("session.resumed", lambda event: event.planned)
+        assert session.ask("And now?").transcript
+        session.stop()
+    assert {"line._lock", "resumption._deciding", "worker._changed", "spoken._lock"} <= watch.names
+    assert watch.against_the_order() == set()

@@ -25,7 +25,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTransport]:
     monkeypatch.setattr(dialling, "open_transport", lambda *_, **__: made)
     yield made
     for thread in threading.enumerate():
-        assert "realtime_sync" not in thread.name, "a reader is left"
+        assert thread.name != "realtime_sync-reader", "a reader is left"
 
 
 @pytest.fixture

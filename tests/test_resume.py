@@ -103,9 +103,12 @@ def cut_in(server: LocalServer, event_type: str, nth: int = 1) -> None:
     threading.Thread(target=cut).start()
 
 
-def cut_after(server: LocalServer, session: rt.RealtimeSession, event_type: str, nth: int = 1) -> None:
-    """Cut the connection when so many of these have arrived, while the server holds the next one back."""
-    gate = server.gate(event_type, nth + 1)
+def cut_after(
+    server: LocalServer, session: rt.RealtimeSession, event_type: str, nth: int = 1, held: str | None = None
+) -> None:
+    """Cut the connection when so many of these have arrived, while the server holds the next one back, or the first of
+    the type ``held``."""
+    gate = server.gate(event_type, nth + 1) if held is None else server.gate(held)
     seen: list[Any] = []
 
     def count(event: Any) -> None:
@@ -196,7 +199,9 @@ def test_a_call_that_was_not_done_is_not_told_to_the_new_connection() -> None:
             """Add."""
             return a
 
-        cut_in(server, "response.function_call_arguments.done")
+        cut_after(
+            server, session, "response.function_call_arguments.delta", held="response.function_call_arguments.done"
+        )
         with pytest.raises(rt.ConnectionLost):
             session.ask("1?")
         assert session.ask().text == "One."

@@ -32,6 +32,7 @@ from test_resume import (
 import realtime_sync as rt
 from realtime_sync import events as e
 from realtime_sync.local import LocalServer, ToolCall
+from realtime_sync.playback import BargeIn, PlaybackTracker
 
 AGAIN = resumed(in_flight="ask_again")
 
@@ -476,3 +477,54 @@ def test_a_talk_of_thirty_seconds_over_sessions_of_two() -> None:
         assert [item for notice in notices for item in notice.lost] == []
         assert len(session.usage.responses) >= 2 * number
         assert server.refusals == []
+
+
+def test_what_is_played_is_whole_when_the_rest_of_it_is_lost() -> None:
+    tracker = PlaybackTracker()
+    with LocalServer(["one two three"]) as server, connect(server, session={}) as session:
+        tracker.attach(session)
+        barge_in = BargeIn(session, tracker)
+        cut_after(server, session, "response.output_audio.delta", 1)
+        with pytest.raises(rt.ConnectionLost):
+            session.ask("count")
+        session.wait_for("session.resumed")
+        (part,) = tracker.parts
+        assert part.complete
+        chunk = tracker.take(0)
+        assert chunk is not None
+        tracker.played(len(chunk.audio) // 2)
+        interruption = barge_in.interrupt()
+        assert interruption.response_ids == []
+        assert [cut.action for cut in interruption.cuts] == ["truncated"]
+        assert interruption.cuts[0].ack is None, "it is text now"
+        tracker.close()
+
+
+def test_a_call_keeps_its_conversation() -> None:
+    from realtime_sync.session.dialling import Dialling
+
+    class OfACall(Dialling):
+        of_a_call = True
+
+    notices: list[e.SessionResumed] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("realtime_sync.session.opening.Dialling", OfACall)
+        with LocalServer() as server, connect(server, resume=resumed(on_resumed=notices.append)) as session:
+            session.ask("one")
+            server.drop()
+            session.ask("two")
+            assert notices[0].restored == []
+            assert notices[0].lost == []
+            assert len(session.conversation) == 4
+
+
+def test_a_later_loss_is_not_told_as_the_time_limit_of_before() -> None:
+    with LocalServer() as server, connect(server, resume=resumed(attempts=1)) as session:
+        session.ask("one")
+        server.expire()
+        until(lambda: not connections(server)[0].is_open)
+        session.ask("two")
+        server.refuse(503)
+        server.drop()
+        with pytest.raises(rt.ConnectionLost):
+            session.ask("three")

@@ -16,6 +16,7 @@ from realtime_sync.events import (
     InputAudioBufferSpeechStarted,
     ResponseCreated,
     ResponseDone,
+    SessionResumed,
 )
 from realtime_sync.events.base import or_none
 from realtime_sync.playback.tracker import HeardPart, PlaybackTracker
@@ -84,6 +85,7 @@ class BargeIn:
         session.on(ResponseCreated, self._response_created)
         session.on(ResponseDone, self._response_done)
         session.on(InputAudioBufferSpeechStarted, self._speech_started)
+        session.on(SessionResumed, self._resumed)
         session.add_interrupter(self._interrupted)
 
     def interrupt(self) -> Interruption:
@@ -95,6 +97,7 @@ class BargeIn:
         self._session.off(ResponseCreated, self._response_created)
         self._session.off(ResponseDone, self._response_done)
         self._session.off(InputAudioBufferSpeechStarted, self._speech_started)
+        self._session.off(SessionResumed, self._resumed)
         self._session.remove_interrupter(self._interrupted)
 
     def _interrupted(self) -> list[str | None]:
@@ -110,6 +113,10 @@ class BargeIn:
     def _response_done(self, event: ResponseDone) -> None:
         with self._lock:
             self._speaking.pop(id_of(event.response), None)
+
+    def _resumed(self, event: SessionResumed) -> None:
+        with self._lock:  # what spoke over the connection before is gone
+            self._speaking.clear()
 
     def _speech_started(self, event: InputAudioBufferSpeechStarted) -> None:
         interrupts = self._server_interrupts

@@ -21,6 +21,7 @@ from realtime_sync.events import (
     ResponseDone,
     ResponseOutputAudioDelta,
     ResponseOutputAudioDone,
+    SessionResumed,
 )
 from realtime_sync.events.base import or_none
 from realtime_sync.state.facts import Facts, Sound, sound_of
@@ -150,6 +151,7 @@ class PlaybackTracker:
         session.on(ResponseOutputAudioDelta, self._receive)
         session.on(ResponseOutputAudioDone, self._audio_done)
         session.on(ResponseDone, self._response_done)
+        session.on(SessionResumed, self._resumed)
 
     def close(self) -> None:
         """Follow the session no more; `take` gives what is left, then nothing."""
@@ -159,6 +161,7 @@ class PlaybackTracker:
             session.off(ResponseOutputAudioDelta, self._receive)
             session.off(ResponseOutputAudioDone, self._audio_done)
             session.off(ResponseDone, self._response_done)
+            session.off(SessionResumed, self._resumed)
         with self._lock:
             self._closed = True
             self._changed.notify_all()
@@ -202,6 +205,13 @@ class PlaybackTracker:
             for known in (response_id, None):  # None: a server that leaves the id out of its deltas
                 self._dropped.pop(known, None)
             self._sounds.pop(response_id, None)
+
+    def _resumed(self, event: SessionResumed) -> None:
+        with self._lock:  # what spoke over the connection before is gone
+            for part in self._parts:
+                part.complete = True
+            self._dropped.clear()
+            self._sounds.clear()
 
     def _part_locked(self, event: ResponseOutputAudioDelta, config: Any) -> _Part:
         item_id, content_index = _place(event)

@@ -111,7 +111,7 @@ class RealtimeSession(Sender, Keyed):
         self._dispatcher = Dispatcher(inbox, weakly(self._find_cause))
         self._family = family
         self._opened = False
-        self._acks = AckTable(self._dispatcher.wait, family)
+        self._acks = AckTable(self._dispatcher.waiting, family)
         state = SessionState(self._dispatcher, conversation_limit)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
         outgoing = Outgoing(line.send, self._acks, state, checks=checks, before_response=limit, family=family)
@@ -164,6 +164,7 @@ class RealtimeSession(Sender, Keyed):
                 lose_calls=weakly(self._lose_calls),
                 busy=self._one_recording.locked,
             )
+            self._dispatcher.subscribe(STATE, weakly(self._resumed), SessionResumed)
             if resume.on_resumed is not None:
                 self._handlers.add(SessionResumed, resume.on_resumed)
         self._at_close: list[Callable[[int, str], object]] = []
@@ -737,6 +738,9 @@ class RealtimeSession(Sender, Keyed):
                 event.item.name,
                 event.item.server_label,
             )
+
+    def _resumed(self, event: SessionResumed) -> None:
+        self._last_error = None  # it was about the connection before
 
     def _lose_calls(self, run: Run) -> Set[str]:
         return self._tool_runner.lose(run) if self._tool_runner is not None else frozenset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Set
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,14 @@ from realtime_sync._deadline import now
 from realtime_sync.delivery.dispatcher import STATE, Dispatcher
 from realtime_sync.delivery.line import Line
 from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeError, ServerError
-from realtime_sync.events import AssistantMessage, FunctionCall, SessionCreated, SessionResumed, SessionUpdated
+from realtime_sync.events import (
+    AssistantMessage,
+    FunctionCall,
+    SessionCreated,
+    SessionResumed,
+    SessionUpdated,
+    UserMessage,
+)
 from realtime_sync.sending.acks import AckTable
 from realtime_sync.sending.asked_for import AskedFor
 from realtime_sync.sending.outgoing import Outgoing
@@ -73,6 +81,8 @@ class Resumption:
         self._asked_for = outgoing.asked_for = AskedFor(self._family)
         self._spoken = outgoing.spoken = Spoken(policy.keep_audio_s, lambda: state.facts)
         self._worker = Worker(policy, dialling, line, inbox, timeout_s, weakly(self._spoken.leave))
+        # Held while it is decided whether the connection is changed; tried only, where that can be left to others.
+        self._deciding = threading.RLock()
         self._between = False  # no connection serves: another one is awaited
         self._planned = False  # this side has ended the connection, to go on over the one that is prepared
         self._expires_at: float | None = None
@@ -85,6 +95,10 @@ class Resumption:
 
     def survives(self) -> bool:
         """Whether the session goes on. Called where the events of a connection end: all of them were dispatched."""
+        with self._deciding:
+            return self._survives()
+
+    def _survives(self) -> bool:
         line = self._line
         if self._between:
             return not (line.closing or line.ended)
@@ -95,14 +109,14 @@ class Resumption:
         self._spoken.hold()
         told = None if self._planned else self._cause()
         lively = line.received > (1 if isinstance(last, self._family.error_class) else 0)
-        kept = self._settle(told)
+        conversation, kept = self._settle(told)
         self._worker.resume(
             Talk(
                 cause=told,
                 lively=lively,
                 ended_at=now(),
                 update=self._asked_for.update(),
-                conversation=self._state.mirror.snapshot(),
+                conversation=conversation,
                 history=History.of(kept, self._state.facts, goes_on=True),
             )
         )
@@ -115,8 +129,15 @@ class Resumption:
 
     def look(self) -> None:
         """Change to the connection that is prepared, if there is one and nothing is under way. Any thread."""
-        held = self._planned or self._between or not self.armed or self._line.ended
-        if held or not self._worker.ready or not self._quiet():
+        if not (self.armed and self._worker.ready) or self._line.ended or not self._deciding.acquire(blocking=False):
+            return
+        try:
+            self._change()
+        finally:
+            self._deciding.release()
+
+    def _change(self) -> None:
+        if self._planned or self._between or not self._quiet():
             return
         self._line.hold()  # from now on nothing leaves: what was faster shows in the second look
         if not self._quiet():
@@ -137,27 +158,38 @@ class Resumption:
         busy = state.responses.alive or self._acks.waits or self._spoken.waits or transcribing or self._busy()
         return self._sequencer.idle and not busy
 
-    def _settle(self, cause: RealtimeError | None) -> list[ConversationEntry]:
-        """Decide what becomes of all that was under way; what of the conversation the server is to be told."""
+    def _settle(self, cause: RealtimeError | None) -> tuple[ConversationSnapshot, list[ConversationEntry]]:
+        """Decide what becomes of all that was under way; the conversation, and what the server is to be told of it."""
         self._sequencer.hold()
         error = _lost(cause)
         again: list[Run] = []
         answered: set[str] = set()
         responses = self._state.responses
         lost = responses.alive
+        unheard = self._unheard()
+        wanted = cause is None or self._policy.in_flight == "ask_again"
         for run in lost:
             answered |= self._lose_calls(run)
-            if (cause is None or self._policy.in_flight == "ask_again") and self._asks_again(run):
+            if wanted and unheard.isdisjoint(run.user_item_ids or ()) and self._asks_again(run):
                 run.again = True
                 again.append(run)
             else:
                 run.lost = error
             responses.lose(run)
+        if not unheard.isdisjoint(self._state.heard.unanswered):
+            self._sequencer.lose(error)  # without the question it would answer another one
         if cause is None and not self._spoken.speaking:
             self._line.settle(Piece)  # the other connection had it, and nobody speaks
-        snapshot = self._state.mirror.snapshot()
-        self._acks.survive(snapshot.entries.keys(), error)
-        return self._kept(snapshot, lost, again, answered)
+        self._acks.survive(self._state.mirror, error)
+        conversation = self._conversation()
+        return conversation, self._kept(conversation, lost, again, answered)
+
+    def _unheard(self) -> set[str | None]:
+        """The items of the user's speech that the server cannot be told again."""
+        if self._keeps_conversation:
+            return set()
+        history = History.of(self._state.mirror, self._state.facts, goes_on=True)
+        return {left.item_id for left in history.left_out if isinstance(left.item, UserMessage)}
 
     def _asks_again(self, run: Run) -> bool:
         if self._sequencer.ask_again(run):
@@ -169,13 +201,16 @@ class Resumption:
         self._sequencer.submit(ack, text)
         return True
 
+    def _conversation(self) -> ConversationSnapshot:
+        """The conversation that goes on: there is none where the server keeps it, or does not converse."""
+        converses = self._state.facts.kind in ("realtime", None) and not self._keeps_conversation
+        return self._state.mirror.snapshot() if converses else ConversationSnapshot(entries={}, gone=frozenset())
+
     def _kept(
-        self, snapshot: ConversationSnapshot, lost: list[Run], again: list[Run], answered: Set[str]
+        self, conversation: ConversationSnapshot, lost: list[Run], again: list[Run], answered: Set[str]
     ) -> list[ConversationEntry]:
         """What the server is to be told: of lost responses no call that nobody has answered, and no message of those
         that are asked for again."""
-        if self._keeps_conversation or self._state.facts.kind not in ("realtime", None):
-            return []
         said_anew = {item_id for run in again for item_id in run.item_ids}
         unfinished = {item_id for run in lost for item_id in run.item_ids}
 
@@ -184,7 +219,7 @@ class Resumption:
                 return entry.id not in unfinished or entry.item.call_id in answered
             return not (isinstance(entry.item, AssistantMessage) and entry.id in said_anew)
 
-        kept = [entry for entry in snapshot if told(entry)]
+        kept = [entry for entry in conversation if told(entry)]
         count = self._policy.history
         return kept if count is None else kept[len(kept) - min(count, len(kept)) :]
 

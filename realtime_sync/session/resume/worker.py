@@ -161,22 +161,24 @@ class Worker:
         """Open a connection ahead of time. A failure costs nothing yet."""
         try:
             self._successor = self._opened()
-            self._failures = 0
         except Exception as error:
-            self._failures += 1
-            again = not is_final(error)
-            pause_s = self._policy.pause_s(self._failures, random.random(), _asked_s(error))
             if not self._line.closing:
                 _log.warning("no connection could be prepared ahead of the time limit of the session: %s", error)
-            with self._changed:
-                self._due = now() + max(pause_s, SLICE_S) if again else None
+            self._later(error)
+
+    def _later(self, error: Exception) -> None:
+        """What was to be prepared has failed: try again after a pause, if that is of any use."""
+        self._failures += 1
+        pause_s = self._policy.pause_s(self._failures, random.random(), _asked_s(error))
+        with self._changed:
+            self._due = None if is_final(error) else now() + max(pause_s, SLICE_S)
 
     def _keep(self, successor: Successor) -> None:
         try:
             successor.idle(_GLANCE_S)
         except RealtimeError as error:
-            _log.info("the connection that was prepared has ended: %s", error)
             self._discard()
+            self._later(error)
 
     def _go_on(self, talk: Talk) -> None:
         """Try until a connection has taken over, or no further attempt is left."""
@@ -226,6 +228,8 @@ class Worker:
         if not self._line.attach(connection):
             raise ConnectionClosed("the session was closed while it was being resumed", code=1000)
         self._successor = None
+        self._failures = 0
+        self.plan(None)  # until it is known how long this one lasts
         there = {*restored.item_ids, *restored.renamed}
         event = SessionResumed(
             attempts=tried,
@@ -292,5 +296,5 @@ def _not_resumed(cause: RealtimeError | None, failure: BaseException | None, tri
         told = type(cause)(f"{cause}; {how}", code=cause.code, reason=cause.reason, error=cause.error)
     else:
         return cause
-    told.__cause__ = failure or cause.__cause__ if cause is not None else failure
+    told.__cause__ = failure or getattr(cause, "__cause__", None)
     return told
