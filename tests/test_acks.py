@@ -51,7 +51,7 @@ def never(done: Callable[[], bool], deadline: Deadline, what: str) -> None:
 
 @pytest.fixture
 def table() -> AckTable:
-    return AckTable(never)
+    return AckTable(lambda: never)
 
 
 def sent(table: AckTable, event: Any, event_id: str) -> Ack[Any]:

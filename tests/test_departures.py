@@ -500,6 +500,22 @@ def test_a_timeout_ends_with_what_the_server_said_meanwhile(wait: str, backgroun
         assert_usable(session, server)
 
 
+def test_a_timeout_tells_what_was_said_between_asking_and_waiting() -> None:
+    departures = (
+        Departure("input_audio_buffer.clear", say(refusal(BUSY))),
+        Departure("conversation.item.retrieve", say()),
+    )
+    with ScriptedServer(*departures) as server, connect(server, checks=False) as session:
+        session.start()
+        told = threading.Event()
+        session.on("error", lambda _: told.set())
+        ack = _two_wait_in_vain(session)
+        assert told.wait(TURN_S), "the other thread has dispatched it"
+        with pytest.raises(rt.RealtimeTimeout, match=BUSY):
+            ack.result(0)
+        assert_usable(session, server)
+
+
 def test_a_timeout_says_nothing_of_what_the_server_said_before_the_wait() -> None:
     with opened(Departure("input_audio_buffer.append", say(refusal(BUSY)))) as (server, session):
         session.append_audio_bytes(SOUND)
@@ -896,3 +912,18 @@ def test_a_session_answers_whatever_the_server_did_before(
             assert isinstance(outcome, rt.RealtimeError) or said(outcome) in ("", answer_to(f"question {number}"))
         mad.clear()
         assert_usable(session, server)
+
+
+def test_a_response_that_the_server_never_ends_is_told_of() -> None:
+    """As one does that begins a response for output that was left over from the last."""
+    code = "conversation_already_has_active_response"
+    stray = {"type": "response.created", "response": {"id": "resp_stray", "status": "in_progress", "output": []}}
+
+    def collide(exchange: Exchange) -> list[Frame]:
+        event_id = exchange.request["event_id"]
+        return [stray, refusal("another one is in progress", event_id=event_id, code=None, type=code)]
+
+    told = "meanwhile the server said: another one is in progress"
+    departure = Departure("response.create", collide)
+    with opened(departure) as (_, session), pytest.raises(rt.RealtimeTimeout, match=told):
+        session.ask("hello", timeout=SHORT_S)

@@ -51,7 +51,7 @@ class Way:
         self.dispatcher = Dispatcher(self.inbox, lambda: None)
         self.state = SessionState(self.dispatcher)
         self.state.follow()
-        self.acks = AckTable(NOTHING, family)
+        self.acks = AckTable(lambda: NOTHING, family)
         self.out = Outgoing(
             self.send, self.acks, self.state, checks=checks, before_response=before_response, family=family
         )
@@ -168,7 +168,7 @@ def test_a_message_is_expected_to_be_confirmed_before_it_is_sent() -> None:
     seen: list[Ack[Any] | None] = []
     transmit = way.send
 
-    def answer_at_once(text: str | bytes) -> None:
+    def answer_at_once(text: str | bytes, _: object) -> None:
         transmit(text)
         seen.append(way.acks.apply(e.InputAudioBufferCleared()))
 
@@ -181,7 +181,7 @@ def test_a_message_is_expected_to_be_confirmed_before_it_is_sent() -> None:
 def test_a_commit_counts_before_it_is_sent() -> None:
     way = Way(config=MANUAL)
     way.out.append([memoryview(bytes(9600))])
-    way.out._transmit = lambda text: way.hear(e.InputAudioBufferCommitted(item_id="i"))
+    way.out._transmit = lambda *_: way.hear(e.InputAudioBufferCommitted(item_id="i"))
     way.out.send(e.InputAudioBufferCommit())
     assert way.state.buffer.ms == 0
 

@@ -38,7 +38,7 @@ class Table:
         self.cancelled: list[str | None] = []
         self.send_fault: BaseException | None = None
         self.responses = Responses()
-        self.acks = AckTable(NOTHING)
+        self.acks = AckTable(lambda: NOTHING)
         self.sequencer = Sequencer(self.acks, self.responses, self.send, self.cancelled.append)
 
     def send(self, text: str, owner: object = None) -> None:

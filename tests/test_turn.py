@@ -37,7 +37,7 @@ class Rig:
         self.turns = Turns(self.dispatcher)
         self.state = SessionState(self.dispatcher)
         self.responses = self.state.responses
-        self.acks = AckTable(self.dispatcher.wait)
+        self.acks = AckTable(self.dispatcher.waiting)
         self.sequencer = Sequencer(self.acks, self.responses, self.send, self.cancelled.append)
         self.dispatcher.subscribe(STATE, self.sequencer.apply, *RESPONDING)
 

@@ -110,20 +110,28 @@ class Dispatcher:
         deadline: Deadline,
         what: str,
         tell: Callable[[Exception], object] | None = None,
+        *,
+        since: int | None = None,
     ) -> None:
         """Dispatch events until ``done()``, here or on the thread that is dispatching already. At the deadline, also
         one that has passed already, what has arrived is dispatched once more.
 
         Raises `RealtimeTimeout` at the deadline, the cause of the end when the events end first, and whatever a
-        handler raised if this thread ran it; with ``tell`` that is told instead, and the waiting goes on.
+        handler raised if this thread ran it; with ``tell`` that is told instead, and the waiting goes on. A timeout
+        tells the remarks after the first ``since``; ``None`` means those that come from now on.
         """
         check_process(self._pid)  # before the pump, whose owner may not be there in a fork
-        mark = self.remarks.count
+        mark = self.remarks.count if since is None else since
         while not done():
             if not self._with_pump(lambda: self._pump_until(done, deadline, what, mark, tell)):
                 self._sleep(done, deadline)
                 if not done():
                     self._check(deadline, what, mark)
+
+    def waiting(self) -> Callable[[Callable[[], bool], Deadline, str], None]:
+        """`wait` for somebody who asks now, and waits later: a timeout tells what another thread dispatched meanwhile,
+        too."""
+        return partial(self.wait, since=self.remarks.count)
 
     def poll(self) -> int:
         """Dispatch what has arrived by now and return how many events that were; never waits.
@@ -308,7 +316,7 @@ class Dispatcher:
                 delivery = _Delivery()
                 delivery.event = event
                 delivery.route = route
-                delivery.fault = fault = None
+                delivery.fault = None
                 delivery.outer = serving = self._serving
                 served = 0
                 kept = self._kept
@@ -328,9 +336,10 @@ class Dispatcher:
                     try:
                         receiver(event)
                     except Exception as raised:
-                        delivery.fault = fault = _first(delivery.fault, raised, event)
+                        delivery.fault = _first(delivery.fault, raised, event)
                     if self._delivery is not delivery or self._task is not None:
                         self._finish_inner(delivery)
+                fault = delivery.fault
                 self._serving = self._delivery = serving
                 if self._sleepers:
                     self._wake_sleepers()
@@ -466,7 +475,11 @@ class Dispatcher:
 
     def _finish(self, task: Task) -> None:
         self._task = task
-        self.control.finish(task)
+        try:
+            self.control.finish(task)
+        except BaseException:
+            task.left = True  # whoever pumps next waits for its end
+            raise
         self._task = None
 
     def _end_task(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Container, Iterable
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
@@ -48,10 +48,8 @@ _log = logging.getLogger("realtime_sync")
 E_co = TypeVar("E_co", covariant=True)
 
 
-class Wait(Protocol):
-    """Blocks until ``done()`` or the deadline; `Dispatcher.wait` is one."""
-
-    def __call__(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None: ...
+Wait = Callable[[Callable[[], bool], Deadline, str], None]
+"""Blocks until a condition holds, or the deadline; the text says what is waited for. `Dispatcher.wait` is one."""
 
 
 @answered
@@ -138,7 +136,8 @@ class Ack(Generic[E_co]):
         return f"<Ack of {self.event.type} {self.event_id}: {state}>"
 
     def __del__(self) -> None:
-        if not self._asked and isinstance(self._error, ServerError):
+        asked = getattr(self, "_asked", True)  # an interrupt may have left it half made
+        if not asked and isinstance(self._error, ServerError):
             _log.warning("%s was refused and nobody asked: %s", self.event.type, self._error)
 
     def _settle(self, confirmation: ServerEvent | None, error: RealtimeError | None = None) -> None:
@@ -176,8 +175,8 @@ class AckTable:
     ``expect`` and ``discard`` may be called from any thread; what takes in events, from the dispatching one.
     """
 
-    def __init__(self, wait: Wait, *families: Family) -> None:
-        self._wait = wait
+    def __init__(self, waiting: Callable[[], Wait], *families: Family) -> None:
+        self._waiting = waiting  # how a message that is prepared now will be waited for
         self._codes: Final = {
             _short(cls.TYPE) for family in families or (REALTIME,) for cls in family.client.values() if cls.CONFIRMED_BY
         }
@@ -191,7 +190,7 @@ class AckTable:
 
     def prepare(self, event: ClientEvent, event_id: str) -> Ack[Any]:
         """The handle of ``event``, which will be sent under ``event_id``; it does not count as sent yet."""
-        return Ack(event, event_id, self._wait)
+        return Ack(event, event_id, self._waiting())
 
     def expect(self, ack: Ack[Any]) -> None:
         """Its message is about to be sent."""

@@ -249,6 +249,16 @@ class Sequencer:
                 self._sent.patience_until = at + UNANSWERED_S
         self._next()
 
+    def lose(self, error: RealtimeError) -> None:
+        """What the create under way was to answer is gone: it fails, unless it has a message of its own."""
+        with self._lock:
+            waiting = self._sent
+            if waiting is None or waiting.before:
+                return
+            self._sent = None
+        self._acks.discard(waiting.ack)
+        waiting.ack._settle(None, error)
+
     def ask_again(self, run: Run) -> bool:
         """Ask once more for a response that was lost with its connection; False when nobody here had asked for it."""
         ack = self._begun.pop(run.asked_by or "", None)

@@ -184,6 +184,7 @@ class Turn:
         self.replies = [self.reply]
         """The replies of all its responses: one, and a further one after each round of tool calls."""
         self._dispatcher = dispatcher
+        self._mark = dispatcher.remarks.count  # what is said from now on explains a timeout
         self._turns = turns
         self._state = state
         self._responses = state.responses
@@ -348,7 +349,9 @@ class Turn:
 
     def _wait(self, done: Callable[[], bool], deadline: Deadline) -> None:
         try:
-            self._dispatcher.wait(lambda: done() or self._stuck() is not None, deadline, "the response", self._faults)
+            self._dispatcher.wait(
+                lambda: done() or self._stuck() is not None, deadline, "the response", self._faults, since=self._mark
+            )
         except RealtimeError as error:
             raise self._told(error) from error.__cause__
         stuck = self._stuck()

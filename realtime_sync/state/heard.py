@@ -69,6 +69,11 @@ class Heard:
             for speech in self._speeches.values():
                 speech.settled = True
 
+    @property
+    def unanswered(self) -> tuple[str, ...]:
+        """The items that no response has answered yet."""
+        return tuple(self._unanswered)
+
     def take(self) -> tuple[str, ...]:
         """The items that a response which begins now answers: those that came since the one before."""
         taken = tuple(self._unanswered)

@@ -21,6 +21,7 @@ from realtime_sync.events import (
     SessionCreated,
     SessionResumed,
     SessionUpdated,
+    UserMessage,
 )
 from realtime_sync.sending.acks import AckTable
 from realtime_sync.sending.asked_for import AskedFor
@@ -160,9 +161,11 @@ class Resumption:
     def _quiet(self) -> bool:
         """Whether nothing is lost by a change of the connection now."""
         state = self._state
-        transcribing = state.facts.transcribes and state.heard.awaits
-        busy = state.responses.alive or self._acks.waits or self._spoken.waits or transcribing or self._busy()
-        return self._sequencer.idle and not busy
+        facts, heard = state.facts, state.heard
+        speech = (
+            self._spoken.waits or (facts.transcribes and heard.awaits) or (facts.server_answers and heard.unanswered)
+        )
+        return self._sequencer.idle and not (state.responses.alive or self._acks.waits or speech or self._busy())
 
     def _settle(self, cause: RealtimeError | None) -> tuple[ConversationSnapshot, list[ConversationEntry]]:
         """Decide what becomes of all that was under way; the conversation, and what the server is to be told of it."""
@@ -172,19 +175,30 @@ class Resumption:
         answered: set[str] = set()
         responses = self._state.responses
         lost = responses.alive
+        unheard = self._unheard()
+        wanted = cause is None or self._policy.in_flight == "ask_again"
         for run in lost:
             answered |= self._lose_calls(run)
-            if (cause is None or self._policy.in_flight == "ask_again") and self._asks_again(run):
+            if wanted and unheard.isdisjoint(run.user_item_ids or ()) and self._asks_again(run):
                 run.again = True
                 again.append(run)
             else:
                 run.lost = error
             responses.lose(run)
+        if not unheard.isdisjoint(self._state.heard.unanswered):
+            self._sequencer.lose(error)  # without the question it would answer another one
         if cause is None and not self._spoken.speaking:
             self._line.settle(Piece)  # the other connection had it, and nobody speaks
         self._acks.survive(self._state.mirror, error)
         conversation = self._conversation()
         return conversation, self._kept(conversation, lost, again, answered)
+
+    def _unheard(self) -> set[str | None]:
+        """The items of the user's speech that the server cannot be told again."""
+        if self._keeps_conversation:
+            return set()
+        history = History.of(self._state.mirror, self._state.facts, goes_on=True)
+        return {left.item_id for left in history.left_out if isinstance(left.item, UserMessage)}
 
     def _asks_again(self, run: Run) -> bool:
         if self._sequencer.ask_again(run):

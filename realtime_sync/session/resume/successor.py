@@ -58,7 +58,7 @@ class Successor:
         self._inbox = Inbox(2**62)
         self._dispatcher = Dispatcher(self._inbox, lambda: None)
         self._state = SessionState(self._dispatcher)
-        self._acks = AckTable(self._wait, family)
+        self._acks = AckTable(lambda: self._wait, family)
         self._outgoing = Outgoing(
             self._send, self._acks, self._state, checks=False, before_response=None, family=family
         )
