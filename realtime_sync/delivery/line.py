@@ -105,11 +105,6 @@ class Line:
         """The latest event that arrived over this connection, dispatched or not."""
         return self._connection.last
 
-    @property
-    def received(self) -> int:
-        """How many events have arrived over this connection."""
-        return self._connection.received
-
     def redact(self, text: str) -> str:
         """What the server said, without the credentials that were sent to it."""
         return self._connection.redact(text)
