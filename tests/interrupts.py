@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from realtime_sync.delivery import control
 
-SAMPLE: Final = os.environ.get("REALTIME_SYNC_INTERRUPTS", "25")
+SAMPLE: Final = os.environ.get("REALTIME_SYNC_INTERRUPTS", "12")
 HANG_S: Final = 25.0
 _LIBRARY: Final = "/realtime_sync/"
 _TESTS: Final = str(Path(__file__).parent)
@@ -40,6 +40,8 @@ _EXEMPT: Final = (
     "/_pytest/",
     "/json/",
     "_weakrefset.py",
+    "traceback.py",
+    "linecache.py",
 )
 _WAITS: Final = frozenset({"acquire", "get", "poll", "__enter__"})
 

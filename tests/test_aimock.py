@@ -133,6 +133,8 @@ def test_a_transcription_session(base_url: str) -> None:
         session.commit_audio().result()
         done = session.wait_for(rt.events.ConversationItemInputAudioTranscriptionCompleted)
         assert done.transcript == TRANSCRIPT
+        (segment,) = session.transcribe(bytes(48_000))  # which item a commit makes is not said there
+        assert (segment.text, segment.item_id[:5]) == (TRANSCRIPT, "item_")
 
 
 def test_an_abrupt_disconnect_keeps_what_came(base_url: str) -> None:

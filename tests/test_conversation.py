@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_sync import events as e
+from realtime_sync.events._media import hold_sound
 from realtime_sync.state.conversation import Conversation
 from realtime_sync.state.conversation.lengths import base64_bytes
 from realtime_sync.state.conversation.order import ItemOrder
@@ -707,7 +708,9 @@ def test_audio_is_counted_from_the_next_response_on() -> None:
     conversation.count_audio(session())
     for event in (audio_delta("a", 4800, "r0"), begun(), added(assistant("b"), "a"), audio_delta("b", 4800)):
         conversation.apply(event)
-    conversation.apply(audio_delta("b", 2401))
+    bytes_only = audio_delta("b", 0)
+    hold_sound(bytes_only, bytes(2401))  # as the decoder makes them of a frame
+    conversation.apply(bytes_only)
     conversation.apply(audio_delta("unknown", 10))
     assert conversation["a"].audio_ms == {}
     assert conversation["b"].audio_ms == {0: 150}

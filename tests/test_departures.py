@@ -912,3 +912,18 @@ def test_a_session_answers_whatever_the_server_did_before(
             assert isinstance(outcome, rt.RealtimeError) or said(outcome) in ("", answer_to(f"question {number}"))
         mad.clear()
         assert_usable(session, server)
+
+
+def test_a_response_that_the_server_never_ends_is_told_of() -> None:
+    """As one does that begins a response for output that was left over from the last."""
+    code = "conversation_already_has_active_response"
+    stray = {"type": "response.created", "response": {"id": "resp_stray", "status": "in_progress", "output": []}}
+
+    def collide(exchange: Exchange) -> list[Frame]:
+        event_id = exchange.request["event_id"]
+        return [stray, refusal("another one is in progress", event_id=event_id, code=None, type=code)]
+
+    told = "meanwhile the server said: another one is in progress"
+    departure = Departure("response.create", collide)
+    with opened(departure) as (_, session), pytest.raises(rt.RealtimeTimeout, match=told):
+        session.ask("hello", timeout=SHORT_S)

@@ -492,6 +492,7 @@ def test_tools() -> None:
 
 def test_connect() -> None:
     with ScriptedServer() as server:
+        rt.connect("m", base_url=server.base_url, api_key="x").close()  # imports what it needs, which is no place
 
         def once(at: int | None) -> Places:
             known = set(threading.enumerate())

@@ -138,11 +138,14 @@ def test_a_configuration_that_is_refused_is_raised(wire: FakeTransport) -> None:
     assert wire.closed.is_set()
 
 
-def test_an_error_in_the_place_of_the_session_is_raised(wire: FakeTransport) -> None:
+def test_an_error_in_the_place_of_the_session_is_raised_and_not_logged(
+    wire: FakeTransport, caplog: pytest.LogCaptureFixture
+) -> None:
     wire.say(error(None, "insufficient_quota", "pay first"))
     with pytest.raises(rt.ServerError, match="pay first"):
         connect()
     assert wire.closed.is_set()
+    assert caplog.text == ""
 
 
 def test_an_error_after_the_session_was_created_is_none_of_the_opening(wire: FakeTransport) -> None:

@@ -13,6 +13,7 @@ from scripted_server import Departure, ScriptedServer, say
 
 import realtime_sync as rt
 from realtime_sync.audio import duration_ms, read_wav
+from realtime_sync.delivery.dispatcher import STATE
 from realtime_sync.local import Failure, LocalServer
 
 ROOT = Path(__file__).parent.parent
@@ -67,6 +68,18 @@ def test_without_turn_detection_the_recording_is_cut() -> None:
         assert [segment.end_ms for segment in tail] == [2050], "a tail that is too short for a commit goes along"
         short = list(session.transcribe(bytes(960)))
         assert [(segment.text, segment.end_ms) for segment in short] == [("100 ms", 20)]
+
+
+def test_a_server_that_does_not_name_the_item_of_a_commit() -> None:
+    def forget(event: rt.events.InputAudioBufferCommitted) -> None:
+        event.item_id = None  # type: ignore[assignment]
+
+    with opened(MANUAL, transcripts=["one", "two", "three", "four"]) as (_, session):
+        session._dispatcher.subscribe(STATE, forget, rt.events.InputAudioBufferCommitted)
+        found = list(session.transcribe(SPEECH, segment_s=1))
+        assert [segment.text for segment in found] == ["one", "two", "three", "four"]
+        assert [segment.start_ms for segment in found] == [0, 1000, 2000, 3000]
+        assert all(segment.item_id.startswith("item_") for segment in found)
 
 
 @pytest.mark.parametrize("code", ["audio/pcmu", "audio/pcma"])

@@ -12,8 +12,10 @@ from typing import Any, Final, get_args
 import attrs
 
 from realtime_sync._unset import Unset
+from realtime_sync.codec.lenient import lenient
 from realtime_sync.codec.shapes import Hook, HookOf, typed_fields
 from realtime_sync.events import Event, WireObject
+from realtime_sync.events._later import Unread
 
 __all__ = ["compiled"]
 
@@ -33,9 +35,10 @@ def _share(text: str) -> str:
     return text
 
 
-def compiled(cls: type[WireObject], hook_of: HookOf) -> Hook:
+def compiled(cls: type[WireObject], hook_of: HookOf, *, later: bool = False) -> Hook:
     """A function that makes a ``cls`` of a dict, or raises when a required field is missing or anything has the wrong
-    class. ``hook_of`` gives the functions for the types of nested objects."""
+    class. ``hook_of`` gives the functions for the types of nested objects. ``later`` leaves the fields that are `LATER`
+    to be read when somebody looks: what is of the wrong kind inside them is read leniently then."""
     attributes = typed_fields(cls)
     names: dict[str, Any] = {"cls": cls, "new": cls.__new__, "known": frozenset(a.name for a in attributes)}
     names |= {"seen": _seen, "share": _share}
@@ -45,7 +48,7 @@ def compiled(cls: type[WireObject], hook_of: HookOf) -> Hook:
     lines.append(" made = new(cls)")
     lines.append(f" unknown = len(o) - {len(attributes)}")
     for attribute in attributes:
-        lines += _filling(attribute, hook_of, names)
+        lines += _filling(attribute, hook_of, names, later=later and "later" in attribute.metadata)
     # Without fields that the class does not know, `extra` is left to be made when it is asked for.
     lines.append(" if unknown: made.extra = {k: v for k, v in o.items() if k not in known}")
     lines.append(" return made")
@@ -56,14 +59,32 @@ def compiled(cls: type[WireObject], hook_of: HookOf) -> Hook:
     return made
 
 
-def _filling(attribute: attrs.Attribute[Any], hook_of: HookOf, names: dict[str, Any]) -> list[str]:
+def _reading(kind: Any, hook_of: HookOf) -> Hook:
+    """The function that reads a list of objects late: never raises."""
+    fast = hook_of(kind)
+
+    def read(value: Any, _: Any) -> Any:
+        try:
+            return fast(value, None)
+        except Exception:
+            return lenient(kind)(value, None)
+
+    return read
+
+
+def _filling(attribute: attrs.Attribute[Any], hook_of: HookOf, names: dict[str, Any], *, later: bool) -> list[str]:
     """The lines that check and set one field; what they refer to is added to ``names``."""
     name = attribute.name
     arms = [arm for arm in get_args(attribute.type) if arm not in (NoneType, Unset)]
     optional = NoneType in get_args(attribute.type)
     kind = arms[0] if optional and len(arms) == 1 else attribute.type
     shared = name in _SHARED and kind is str and not optional
-    if kind is Any:
+    if later:
+        names |= {f"hook_{name}": hook_of(kind), f"read_{name}": _reading(kind, hook_of), "Unread": Unread}
+        names["objects"] = {dict}
+        unread = f"Unread(v, read_{name}) if {{*map(type, v)}} == objects else hook_{name}(v, None)"
+        filling = [f"made.{name} = {unread}"]
+    elif kind is Any:
         filling = [f"made.{name} = v"]
     elif kind in _CLASSES or kind is float:
         wrong = f"v.__class__ is not {_CLASSES.get(kind, 'float')}"

@@ -151,7 +151,7 @@ def _decoder(hooks: _Hooks, odd: Callable[[str], object] | None) -> Decoder[Any]
             forgiving[kind] = lenient(cls)
         seen[kind] = times = seen.get(kind, 0) + 1
         if times >= _TIMES_SEEN and kind not in ready:
-            hook = strict(cls)
+            hook = strict(cls, later=True)
             if issubclass(cls, AudioDelta):
                 sounding[kind] = hook
             ready[kind] = hook
@@ -173,7 +173,8 @@ def server_decoder(family: Family) -> Decoder[ServerEvent]:
 
 def watching_decoder(family: Family, odd: Callable[[str], object]) -> Decoder[ServerEvent]:
     """The function that decodes what arrives in a session of this family, and tells ``odd``, on the decoding thread, of
-    each event with fields of the wrong kind. The two families of OpenAI are read alike: each has the other's types."""
+    each event with fields of the wrong kind, as far as it has read it: the items of a response are read later. The two
+    families of OpenAI are read alike: each has the other's types."""
     return _decoder(_hooks_of(None if family in (REALTIME, TRANSLATION) else family), odd)
 
 

@@ -87,7 +87,6 @@ def oddities(event: Event) -> str:
 class _Field(NamedTuple):
     """How one field is read."""
 
-    name: str
     hook: Hook
     default: Callable[[], Any]  # when it is left out
     empty: Callable[[], Any]  # when it is null
@@ -113,7 +112,7 @@ def _field(cls: type[WireObject], attribute: attrs.Attribute[Any]) -> _Field:
     else:
         absent = default.factory if isinstance(default, _FACTORY) else lambda: default
     hook = _code if cls in _ERRORS and attribute.name == "code" else lenient(attribute.type)
-    return _Field(attribute.name, hook, absent, empty, odd)
+    return _Field(hook, absent, empty, odd)
 
 
 def _none() -> Any:
@@ -125,8 +124,6 @@ def _unset() -> Any:
 
 
 def _wire(cls: type[WireObject]) -> Hook:
-    fields = tuple(_fields(cls).values())
-    known = frozenset(_fields(cls))
     new: Any = cls.__new__
     is_error = cls in _ERRORS
 
@@ -136,11 +133,9 @@ def _wire(cls: type[WireObject]) -> Hook:
             kept = read_object({"message": value}, None) if is_error and value.__class__ is str else NOTHING_KEPT
             raise Mismatch("an object", value, kept=kept)
         made = new(cls)
-        extra = {}
-        if not known.issuperset(value):
-            extra = {name: came for name, came in value.items() if name not in known}
-        for field in fields:
-            name = field.name
+        fields = _fields(cls)  # only now: most of what may be nested in an object never comes
+        extra = {name: came for name, came in value.items() if name not in fields}
+        for name, field in fields.items():
             if name not in value:
                 read = field.default()
             else:

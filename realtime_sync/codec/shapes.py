@@ -11,6 +11,7 @@ import attrs
 
 from realtime_sync._unset import Unset
 from realtime_sync.events import AssistantMessage, SystemMessage, UnknownObject, UserMessage, WireObject
+from realtime_sync.events._making import declared
 from realtime_sync.events.base import fields_of
 from realtime_sync.events.config import untagged_session
 
@@ -67,14 +68,20 @@ def shape_of(kind: Any) -> Shape:
 
 def variants(classes: list[type[WireObject]], hook_of: HookOf) -> Hook:
     """Classes that ``type`` tells apart; any other is an `UnknownObject`."""
-    hooks = {tag: hook_of(cls) for cls in classes if cls is not UnknownObject for tag in _tags(cls)}
-    unknown = hook_of(UnknownObject)
-    untagged = hooks.get(None, unknown)
+    by_tag = {tag: cls for cls in classes if cls is not UnknownObject for tag in _tags(cls)}
+    hooks: dict[str | None, Hook] = {}  # those of `by_tag`, as they come: most variants never do
 
     def structure_variant(value: Any, _: Any) -> Any:
         tag = value.get("type")
-        # A `type` that is no text goes to a class, whose check of the field then says so.
-        return (hooks.get(tag, unknown) if tag.__class__ is str else untagged)(value, None)
+        if tag.__class__ is not str:
+            tag = None  # one that is no text goes to a class, whose check of the field then says so
+        return (hooks.get(tag) or hook_for(tag))(value, None)
+
+    def hook_for(tag: str | None) -> Hook:
+        hook = hook_of(by_tag.get(tag, UnknownObject))
+        if tag in by_tag:
+            hooks[tag] = hook
+        return hook
 
     return structure_variant
 
@@ -104,4 +111,5 @@ def message(whole: Hook, hook_of: HookOf) -> Hook:
 
 def _tags(cls: type[WireObject]) -> tuple[str | None, ...]:
     """The values of ``type`` that select a class."""
-    return cls.TAGS or tuple(a.default for a in fields_of(cls) if a.name == "type" and isinstance(a.default, str))
+    _, default = declared(cls).get("type", (None, None))
+    return cls.TAGS or ((default,) if isinstance(default, str) else ())

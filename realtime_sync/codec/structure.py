@@ -37,10 +37,11 @@ def structure(raw: Mapping[str, Any], cls: Any) -> Any:
         raise InvalidEvent(f"{name}: {explain(fields, cls)}") from None
 
 
-def strict(cls: Any, *, explaining: bool = False) -> Hook:
+def strict(cls: Any, *, explaining: bool = False, later: bool = False) -> Hook:
     """The structure function of a class or a union of classes, built on first use. It raises when a required field is
-    missing or anything has the wrong kind, without telling what unless it is the ``explaining`` one, which is slow."""
-    return _builder(explaining).hook(cls)
+    missing or anything has the wrong kind, without telling what unless it is the ``explaining`` one, which is slow.
+    ``later`` is for what a server sends: see `compiled`."""
+    return _builder(explaining, later).hook(cls)
 
 
 def explain(raw: Any, cls: Any) -> str:
@@ -70,9 +71,9 @@ def _faults(error: Any, path: str) -> list[tuple[str, str]]:
 
 
 @cache
-def _builder(explaining: bool) -> _Builder:
+def _builder(explaining: bool, later: bool) -> _Builder:
     """One builder for each way of reading: fast, or with the places of the faults."""
-    return _Builder(explaining)
+    return _Builder(explaining, later)
 
 
 def _scalar(kind: type[Any]) -> Hook:
@@ -99,8 +100,9 @@ def _is_ours(kind: Any) -> bool:
 class _Builder:
     """Builds the structure functions of one way of reading."""
 
-    def __init__(self, explaining: bool) -> None:
+    def __init__(self, explaining: bool, later: bool) -> None:
         self.explaining = explaining
+        self._later = later
         self._built: dict[Any, Hook] = {}
         if explaining:
             from cattrs import Converter
@@ -204,7 +206,7 @@ class _Builder:
     def wire(self, kind: type[WireObject]) -> Hook:
         """A wire class; fields that it does not know go to ``extra``."""
         if not self.explaining:
-            return compiled(kind, self.hook)
+            return compiled(kind, self.hook, later=self._later)
         from cattrs.gen import make_dict_structure_fn, override
 
         known = frozenset(a.name for a in typed_fields(kind))

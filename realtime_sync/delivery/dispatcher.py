@@ -316,7 +316,7 @@ class Dispatcher:
                 delivery = _Delivery()
                 delivery.event = event
                 delivery.route = route
-                delivery.fault = fault = None
+                delivery.fault = None
                 delivery.outer = serving = self._serving
                 served = 0
                 kept = self._kept
@@ -336,9 +336,10 @@ class Dispatcher:
                     try:
                         receiver(event)
                     except Exception as raised:
-                        delivery.fault = fault = _first(delivery.fault, raised, event)
+                        delivery.fault = _first(delivery.fault, raised, event)
                     if self._delivery is not delivery or self._task is not None:
                         self._finish_inner(delivery)
+                fault = delivery.fault
                 self._serving = self._delivery = serving
                 if self._sleepers:
                     self._wake_sleepers()
@@ -474,7 +475,11 @@ class Dispatcher:
 
     def _finish(self, task: Task) -> None:
         self._task = task
-        self.control.finish(task)
+        try:
+            self.control.finish(task)
+        except BaseException:
+            task.left = True  # whoever pumps next waits for its end
+            raise
         self._task = None
 
     def _end_task(self) -> None:

@@ -59,7 +59,7 @@ class Routes:
     """The receivers, in stages. Any thread; a change applies from the next event on."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards _receivers and the replacement of known
+        self._lock = threading.Lock()  # guards the replacement of both, in this order; who reads needs none
         self._receivers: list[tuple[int, type[ServerEvent] | str, Receiver]] = []
         self.known: dict[type[ServerEvent], Route] = {}
         """The routes of the classes that have come."""
@@ -106,8 +106,7 @@ class Routes:
         return _route(event, [(stage, receiver) for stage, receiver in self._chosen(event) if stage != STATE])
 
     def _find(self, event: ServerEvent) -> Route:
-        with self._lock:
-            routes = self.known  # a change of the receivers meanwhile replaces it: what is stored then is forgotten
+        routes = self.known  # a change of the receivers meanwhile replaces it: what is stored then is forgotten
         route = _route(event, self._chosen(event))
         if type(event) is not UnknownEvent:  # whose receivers depend on the type of each event
             routes[type(event)] = route
@@ -117,10 +116,9 @@ class Routes:
         """Who receives an event, with the stage, in order."""
         mro = type(event).__mro__
         kind = event.type if isinstance(event, UnknownEvent) else None
-        with self._lock:
-            entries = [
-                (stage, r) for stage, key, r in self._receivers if (key == kind if key.__class__ is str else key in mro)
-            ]
+        entries = [
+            (stage, r) for stage, key, r in self._receivers if (key == kind if key.__class__ is str else key in mro)
+        ]
         return sorted(entries, key=lambda entry: entry[0])
 
 

@@ -12,7 +12,7 @@ from pybase64 import b64decode, b64encode_as_string
 from realtime_sync.errors import InvalidEvent
 from realtime_sync.events.base import ServerEvent
 
-__all__ = ["AudioDelta", "decoded", "hold_sound", "text_on_demand"]
+__all__ = ["AudioDelta", "decoded", "held_sound", "hold_sound", "text_on_demand"]
 
 D = TypeVar("D", bound=type[Any])
 
@@ -46,6 +46,9 @@ class AudioDelta(ServerEvent):
 
 hold_sound: Final[Callable[[Any, bytes], None]] = AudioDelta._pcm.__set__  # type: ignore[attr-defined]
 """Gives an `AudioDelta` the bytes that its ``delta`` stands for."""
+
+held_sound: Final[Callable[[Any], bytes | None]] = AudioDelta._pcm.__get__  # type: ignore[attr-defined]
+"""These bytes; ``None`` of an event that has its text only."""
 
 
 def text_on_demand(cls: D) -> D:

@@ -10,6 +10,7 @@ from attrs import field
 
 from realtime_sync._secrets import SECRET_FIELDS
 from realtime_sync._unset import UNSET
+from realtime_sync.events._making import slotted
 from realtime_sync.events._other_names import OF_EVENTS, missing
 
 if TYPE_CHECKING:
@@ -56,9 +57,8 @@ _LONGEST_SHOWN: Final = 200
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 def wire(cls: C) -> C:
-    """Make a slotted, keyword-only attrs class. Equality and repr come from `WireObject`: generating both for every
-    class would double the time of the import."""
-    return attrs.define(cls, slots=True, kw_only=True, eq=False, repr=False)
+    """Make a slotted, keyword-only attrs class. Equality and repr come from `WireObject`."""
+    return slotted(cls)
 
 
 def fields_of(cls: type[WireObject]) -> tuple[attrs.Attribute[Any], ...]:
@@ -165,6 +165,10 @@ class WireObject:
         if other.__class__ is not self.__class__:
             return NotImplemented
         return all(getattr(self, a.name) == getattr(other, a.name) for a in fields_of(type(self)))
+
+    def __replace__(self: T, **changes: Any) -> T:
+        """For `copy.replace`."""
+        return attrs.evolve(self, **changes)  # type: ignore[misc]
 
     def __repr__(self) -> str:
         shown = []

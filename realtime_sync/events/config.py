@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import field
 
 from realtime_sync._unset import UNSET, Unset
+from realtime_sync.events._making import declared
 from realtime_sync.events._other_names import OF_CONFIGURATIONS, missing
-from realtime_sync.events.base import SECRET, WireObject, fields_of, wire
+from realtime_sync.events.base import SECRET, WireObject, wire
 from realtime_sync.events.facts import MOST_TOKENS, at_least, between, one_of, reported, required
 from realtime_sync.events.items import InputFile, InputImage, InputText
 from realtime_sync.events.tools import Tool, ToolChoice
@@ -354,9 +355,7 @@ SessionConfig = (
 """The configuration of any kind of session."""
 
 # What says that a session is no translation: fields of the others, and of their audio.
-_NOT_TRANSLATED: Final = {a.name for a in fields_of(RealtimeSessionConfig)} - {
-    a.name for a in fields_of(TranslationSessionConfig)
-}
+_NOT_TRANSLATED: Final = declared(RealtimeSessionConfig).keys() - declared(TranslationSessionConfig).keys()
 _AUDIO_NOT_TRANSLATED: Final = frozenset({"format", "turn_detection", "voice", "speed"})
 
 

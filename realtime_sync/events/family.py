@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from attrs import field
-
 from realtime_sync.events.base import ClientEvent, Event, ServerEvent, fields_of, wire
 
 __all__ = ["REALTIME", "TRANSLATION", "Family"]
@@ -153,7 +151,7 @@ def _named(cls: type[Any], wire_type: str) -> Any:
     cls.VISIT = "visit_" + wire_type.replace(".", "_")
     cls.__annotations__.pop("type", None)  # for type checkers a class says which strings it may be: any is taken
     cls.__annotations__["type"] = "str"
-    cls.type = field(default=wire_type)
+    cls.type = wire_type
     return wire(cls)
 
 

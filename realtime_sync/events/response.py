@@ -7,6 +7,7 @@ from typing import Any
 from attrs import field
 
 from realtime_sync._unset import UNSET, Unset
+from realtime_sync.events._later import LATER, later
 from realtime_sync.events.base import WireObject, wire
 from realtime_sync.events.config import AudioFormat, CustomVoice, Prompt, Reasoning
 from realtime_sync.events.facts import MOST_TOKENS, between, one_of
@@ -159,6 +160,7 @@ class Usage(WireObject):
     output_token_details: OutputTokenDetails | None = None
 
 
+@later("output")
 @wire
 class Response(WireObject):
     """One answer of the model.
@@ -172,7 +174,7 @@ class Response(WireObject):
     object: str | None = None
     status: str | None = None
     status_details: ResponseStatusDetails | None = None
-    output: list[Item] = field(factory=list)
+    output: list[Item] = field(factory=list, metadata=LATER)
     conversation_id: str | None = None
     output_modalities: list[str] | None = None
     audio: ResponseAudio | None = None

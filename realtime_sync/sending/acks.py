@@ -136,7 +136,8 @@ class Ack(Generic[E_co]):
         return f"<Ack of {self.event.type} {self.event_id}: {state}>"
 
     def __del__(self) -> None:
-        if not self._asked and isinstance(self._error, ServerError):
+        asked = getattr(self, "_asked", True)  # an interrupt may have left it half made
+        if not asked and isinstance(self._error, ServerError):
             _log.warning("%s was refused and nobody asked: %s", self.event.type, self._error)
 
     def _settle(self, confirmation: ServerEvent | None, error: RealtimeError | None = None) -> None:

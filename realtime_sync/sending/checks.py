@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from realtime_sync._latest import Latest
 from realtime_sync.errors import InvalidEvent
 from realtime_sync.events import (
     ClientEvent,
@@ -40,6 +41,7 @@ from realtime_sync.state.input_buffer import InputBuffer
 __all__ = ["Checks"]
 
 _SHORTEST_COMMIT_MS: Final = 100
+_MOST_CREATED: Final = 4096  # as many as the conversation remembers of what was deleted
 
 Config = SessionConfig | None
 Fields = Mapping[str, Any]
@@ -53,7 +55,7 @@ class Checks:
     def __init__(self, conversation: Conversation | None = None, buffer: InputBuffer | None = None) -> None:
         self._conversation = conversation
         self._buffer = buffer
-        self._created_again: set[str] = set()
+        self._created_again: dict[str, None] = Latest(_MOST_CREATED)
 
     def check(
         self, event: ClientEvent, config: SessionConfig | None = None, fields: Mapping[str, Any] | None = None
@@ -89,7 +91,7 @@ class Checks:
         yield from self._gone(event.previous_item_id, "previous_item_id")
         item_id = item_id_of(event.item)
         if item_id is not None and not self._present(item_id):
-            self._created_again.add(item_id)
+            self._created_again[item_id] = None
 
     def _item_id(
         self, event: ConversationItemDelete | ConversationItemRetrieve, config: Config, fields: Fields

@@ -676,9 +676,9 @@ class RealtimeSession(Sender, Keyed):
     # The wire
 
     def add_tap(self, tap: Tap) -> None:
-        """Show every further text frame, as it is on the wire, to ``tap(direction, text)``: received ones (``"in"``)
-        on the reader's thread, sent ones (``"out"``) on the sender's. It must be quick and must not call the
-        session. A tap that raises is logged and removed."""
+        """Show every further text frame, as it is on the wire, to ``tap(direction, text)``: received ones (``"in"``,
+        as bytes) on the reader's thread, sent ones (``"out"``, as a string) on the sender's. It must be quick and must
+        not call the session. A tap that raises is logged and removed."""
         check_function(tap, "a tap", "the direction", "the text")
         self._line.add_tap(tap)
 
@@ -755,6 +755,7 @@ class RealtimeSession(Sender, Keyed):
             return
         refused = self._acks.refusal_of(error)
         if self._sequencer.retries(error, refused):
+            self._dispatcher.remarks.note(f"the server said: {error}")  # the other response may never end
             return
         handled = self._dispatcher.handles(self._family.error_class)
         if not error.event_id and not nothing_to_cancel(error):  # whom it is about is a guess at best
@@ -773,7 +774,8 @@ class RealtimeSession(Sender, Keyed):
             run = self._state.responses.active
             if run is not None:
                 run.error, run.error_at = error, now()
-            if not handled:
+            raised = self._family.opens_with is None and not self._opened  # by connect()
+            if not handled and not raised:
                 _log.warning("the server reports an error: %s", error)
 
     def _find_cause(self) -> RealtimeError | None:

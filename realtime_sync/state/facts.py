@@ -28,6 +28,7 @@ from realtime_sync.events import (
     UnknownObject,
     WireObject,
 )
+from realtime_sync.events._making import declared
 from realtime_sync.events.base import fields_of
 
 __all__ = ["Facts", "Sound", "merged"]
@@ -40,7 +41,7 @@ _CODES: Final[dict[type[WireObject], str]] = {AudioPcm: "pcm", AudioPcmu: "pcmu"
 
 
 # What only the older dialect has, and what it calls the options that are nested today.
-_FLAT_ONLY: Final = {a.name for a in fields_of(FlatSessionConfig)} - {a.name for a in fields_of(RealtimeSessionConfig)}
+_FLAT_ONLY: Final = declared(FlatSessionConfig).keys() - declared(RealtimeSessionConfig).keys()
 _FLAT_NAMES: Final = {"output_modalities": "modalities", "max_output_tokens": "max_response_output_tokens"}
 _FLAT_AUDIO: Final = {
     "input": {

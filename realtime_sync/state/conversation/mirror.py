@@ -46,6 +46,8 @@ from realtime_sync.events import (
     SessionResumed,
     SessionUpdated,
 )
+from realtime_sync.events._later import as_it_stands
+from realtime_sync.events._media import held_sound
 from realtime_sync.events._other_names import OF_CONVERSATIONS, missing
 from realtime_sync.events.base import or_none
 from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot
@@ -208,7 +210,7 @@ class Conversation:
 
     def _run_of(self, event: Any) -> Run | None:
         """The response that an event is about; ``None`` for events that are about none."""
-        if not hasattr(event, "response_id") and not isinstance(event, (ResponseCreated, ResponseDone)):
+        if not isinstance(event, (ResponseCreated, ResponseDone)) and not hasattr(event, "response_id"):
             return None
         return self._responses.fold(event) if self._folds_responses else self._responses.of(event)
 
@@ -328,11 +330,12 @@ class Conversation:
         response = or_none(event.response)
         if run is None or response is None:
             return
-        for item in response.output or ():
+        if all(map(self._is_told, as_it_stands(response, "output"))):
+            items = []  # the usual case: each item was told when it was done, and need not even be read
+        else:
+            items = [item for item in response.output or () if not self._is_told(item)]
+        for item in items:
             item_id = item_id_of(item)
-            known = self._records.get(item_id or "")
-            if known is not None and known.whole and known.run is not None and item_id in self:
-                continue  # the usual case: each item was told when it was done
             record = self._of_response(item_id, run)
             if record is not None:
                 self._learn(record, item, final=True)
@@ -345,6 +348,12 @@ class Conversation:
                 if item_id in self._unplaced:
                     self._forget(item_id)
         run.item_ids = []
+
+    def _is_told(self, item: Any) -> bool:
+        """Whether hearing again of an item of a response changes nothing; it may be one that was not read yet."""
+        item_id = item.get("id") if item.__class__ is dict else item_id_of(item)
+        known = self._records.get(item_id) if item_id.__class__ is str else None
+        return known is not None and known.whole and known.run is not None and item_id in self
 
     def _output_item(self, event: ResponseOutputItemAdded | ResponseOutputItemDone) -> None:
         run = self._run_of(event)
@@ -446,7 +455,8 @@ class Conversation:
         if part.size_bytes is None:
             part.bytes_per_ms = rate
             part.spoken = True
-        size_bytes = base64_bytes(event.delta or "")
+        pcm = held_sound(event)  # to make the text of it only for its length would cost more than all else here
+        size_bytes = base64_bytes(event.delta or "") if pcm is None else len(pcm)
         part.size_bytes = (part.size_bytes or 0) + size_bytes
         self._last_delta = event
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import attrs
 
 from realtime_sync._deadline import now
+from realtime_sync._latest import Latest
 from realtime_sync.events import RateLimit
 
 __all__ = ["RateLimitState", "RateLimits"]
+
+_MOST_NAMES: Final = 64
 
 
 @attrs.frozen
@@ -36,7 +40,7 @@ class RateLimits:
     """The latest report of each limit, by name: ``limits["tokens"].remaining``."""
 
     def __init__(self) -> None:
-        self._states: dict[str, RateLimitState] = {}
+        self._states: dict[str, RateLimitState] = Latest(_MOST_NAMES)
 
     def update(self, reported: Iterable[RateLimit]) -> None:
         """Take over a report; limits that it leaves out stay."""
