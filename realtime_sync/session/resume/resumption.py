@@ -161,9 +161,11 @@ class Resumption:
     def _quiet(self) -> bool:
         """Whether nothing is lost by a change of the connection now."""
         state = self._state
-        transcribing = state.facts.transcribes and state.heard.awaits
-        busy = state.responses.alive or self._acks.waits or self._spoken.waits or transcribing or self._busy()
-        return self._sequencer.idle and not busy
+        facts, heard = state.facts, state.heard
+        speech = (
+            self._spoken.waits or (facts.transcribes and heard.awaits) or (facts.server_answers and heard.unanswered)
+        )
+        return self._sequencer.idle and not (state.responses.alive or self._acks.waits or speech or self._busy())
 
     def _settle(self, cause: RealtimeError | None) -> tuple[ConversationSnapshot, list[ConversationEntry]]:
         """Decide what becomes of all that was under way; the conversation, and what the server is to be told of it."""
