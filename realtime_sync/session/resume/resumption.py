@@ -28,7 +28,7 @@ from realtime_sync.sending.asked_for import AskedFor
 from realtime_sync.sending.outgoing import Outgoing
 from realtime_sync.sending.sequencer import Sequencer
 from realtime_sync.sending.spoken import Piece, Spoken
-from realtime_sync.session.resume.policy import Resume, survives
+from realtime_sync.session.resume.policy import Resume
 from realtime_sync.session.resume.worker import Talk, Worker
 from realtime_sync.session.weak import weakly
 from realtime_sync.state.conversation import ConversationSnapshot, History
@@ -108,11 +108,10 @@ class Resumption:
 
     def _survives(self) -> bool:
         line = self._line
-        if self._between:
-            return not (line.closing or line.ended)
-        cause, last = line.cause, line.last
-        if not self.armed or line.closing or not (self._planned or survives(self._family, cause, last)):
+        if not self.armed or line.closing or line.ended:
             return False
+        if self._between:
+            return True
         line.hold()
         self._spoken.hold()
         told = None if self._planned else self._cause()
