@@ -110,6 +110,46 @@ def test_shutdown_wakes_who_waits() -> None:
         assert woken.is_set()
 
 
+def test_a_read_that_waits_returns_what_comes_nothing_in_time_and_the_end() -> None:
+    with pair() as (stream, far):
+        assert not stream.descriptor.patience(0)
+        assert stream.descriptor.patience(20 * MS)
+        started = time.monotonic()
+        assert stream.read(waits=True) is None
+        assert time.monotonic() - started >= 19 * MS
+        assert stream.descriptor.patience(WAIT_S)
+        thread = threading.Thread(target=far.sendall, args=(b"abc",))
+        thread.start()
+        assert stream.read(waits=True) == b"abc"
+        thread.join()
+        assert stream.read() is None, "one that does not wait is none the worse for it"
+        with stream.lock:
+            stream.queue.append((bytes(1 << 24), []))
+            assert not stream.push_locked(), "nor is a write: it takes what fits"
+        far.close()
+
+
+def test_what_is_near_enough_is_not_set_again() -> None:
+    with pair() as (stream, _):
+        spans: list[float] = []
+        for wait_s in (20.0, 19.9, 10.0, 20.0, 9.0, 1e9):
+            assert stream.descriptor.patience(wait_s)
+            spans.append(stream.descriptor._patience_s)
+    assert spans == [20.0, 20.0, 10.0, 10.0, 9.0, 3600.0]
+
+
+def test_a_shutdown_wakes_a_read_that_waits() -> None:
+    with pair() as (stream, _):
+        assert stream.descriptor.patience(WAIT_S)
+        got: list[bytes | None] = []
+        thread = threading.Thread(target=lambda: got.append(stream.read(waits=True)))
+        thread.start()
+        time.sleep(20 * MS)  # it may not have begun: it must end just the same
+        stream.descriptor.shutdown()
+        thread.join(WAIT_S)
+        assert got == [b""]
+
+
 def test_read_tells_nothing_data_and_the_end_apart() -> None:
     with pair() as (stream, far):
         assert stream.read() is None

@@ -24,7 +24,7 @@ from servers import WAIT_S, Peer, RawServer, client_context, frame, server_conte
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeTimeout
-from realtime_sync.transport import Transport, open_transport
+from realtime_sync.transport import Transport, open_transport, stream
 from realtime_sync.transport.frames import BINARY, CLOSE, PING, PONG, TEXT, close_payload
 
 MS = 0.001
@@ -209,9 +209,12 @@ def test_the_answer_to_the_upgrade_is_kept() -> None:
         assert transport.response_headers["upgrade"] == "websocket"
 
 
+@pytest.mark.parametrize("in_one_call", [True, False])
 @both
-def test_keepalive_over_a_real_connection(tls: bool) -> None:
+def test_keepalive_over_a_real_connection(tls: bool, in_one_call: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that does nothing but answer pings keeps the connection; when it stops, it is lost."""
+    if not in_one_call:  # as where a read cannot wait
+        monkeypatch.setattr(stream, "_WAITS_IN_READ", False)
     got: list[tuple[int, bytes]] = []
     release = threading.Event()
 

@@ -1,8 +1,9 @@
 """A connected socket that one thread may read while others write: plain TCP, and TLS on top of it.
 
-Nothing here blocks but a wait. Each call on the socket or on the TLS engine is non-blocking, and whatever writes is
-done under one lock; readiness is waited for outside it. So reader and writers never hold each other up, and OpenSSL,
-whose objects are not made for two threads, never sees two at once.
+Nothing here blocks but a wait, and the reader's wait is the read itself (see `Descriptor.patience`). Each other call on
+the socket or on the TLS engine is non-blocking, and whatever writes is done under one lock; readiness is waited for
+outside it. So reader and writers never hold each other up, and OpenSSL, whose objects are not made for two threads,
+never sees two at once.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import select
 import socket
 import ssl
+import struct
 import threading
 from collections import deque
 from contextlib import suppress
@@ -27,6 +29,12 @@ _READ_BYTES: Final = 96 * 1024  # beyond 128 KiB each read would map, fill with 
 _TLS_READ_BYTES: Final = 64 * 1024  # OpenSSL's buffer grows to one read and stays so for the life of the connection
 _RECORD_BYTES: Final = 16 * 1024  # the most that one TLS record takes
 _BUSY_BYTES: Final = 16 * 1024  # after a read of so much, more is probably there already
+_AT_ONCE: Final = getattr(socket, "MSG_DONTWAIT", 0)
+# Whether one call can wait and read. Windows has no such flag; an interpreter that is patched for green threads has no
+# `poll`, and a call that blocks would stop them all.
+_WAITS_IN_READ: Final = bool(_AT_ONCE) and hasattr(socket, "SO_RCVTIMEO") and hasattr(select, "poll")
+_LONGEST_WAIT_S: Final = 3600.0
+_NEAR_ENOUGH: Final = 1.01
 
 
 class Readiness:
@@ -61,8 +69,10 @@ class Descriptor:
     """
 
     def __init__(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
+        # Whatever must not wait says so in its call, where it can.
+        sock.setblocking(_WAITS_IN_READ)
         self.socket = sock
+        self._patience_s = 0.0  # how long a read that may wait does so; 0 for without end
         self.closed = False
         self._pid = os.getpid()
         self._inside: set[int] = set()  # threads, by their idents
@@ -77,6 +87,21 @@ class Descriptor:
         self._inside.add(threading.get_ident())
         if self.closed:
             raise ConnectionClosed("the connection was closed on this side")
+
+    def patience(self, wait_s: float) -> bool:
+        """Let a read that may wait do so for about ``wait_s`` seconds; False where none can.
+
+        A thread that wakes up has to wait for the interpreter, which a busy program gives away every 5 ms. To wait and
+        to read in one call is to queue for it once, and not twice. What is set already is kept while it is near enough:
+        who has waited too short waits again."""
+        if not _WAITS_IN_READ or wait_s <= 0:
+            return False
+        if not wait_s / 2 <= self._patience_s <= wait_s * _NEAR_ENOUGH:
+            whole_s = min(wait_s, _LONGEST_WAIT_S)
+            span = struct.pack("@ll", int(whole_s), max(1, int(whole_s % 1 * 1e6)))
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+            self._patience_s = whole_s
+        return True
 
     def leave(self) -> None:
         """Undo `enter`; the last to leave a closed descriptor releases it."""
@@ -136,10 +161,13 @@ class Stream:
         """Whether anything waits to be written."""
         return bool(self.queue)
 
-    def read(self, most_bytes: int = _READ_BYTES) -> bytes | None:
-        """The bytes that are there now; ``None`` when there are none yet, ``b""`` at the end. One thread at a time."""
+    def read(self, most_bytes: int = _READ_BYTES, *, waits: bool = False) -> bytes | None:
+        """The bytes that are there now; ``None`` when there are none yet, ``b""`` at the end. One thread at a time.
+
+        With ``waits``, after `Descriptor.patience` has said that it can, those that come within that time.
+        """
         try:
-            data = self.descriptor.socket.recv(most_bytes)
+            data = self.descriptor.socket.recv(most_bytes, 0 if waits else _AT_ONCE)
         except BlockingIOError:
             self.busy = False
             return None
@@ -158,7 +186,7 @@ class Stream:
                 continue
             try:
                 # One call into C sends and notes the count, with no place for an interrupt in between (see the class).
-                counts.extend(map(send, (memoryview(data)[out:],)))
+                counts.extend(map(send, (memoryview(data)[out:],), (_AT_ONCE,)))
             except BlockingIOError:
                 return False
         return True
@@ -170,7 +198,9 @@ class Stream:
         # Queued before, so that the rest of it goes out after an interrupt.
         self.queue.append((data, counts))
         try:
-            counts.extend(map(self.descriptor.socket.send, (data,)))  # one call into C, as in `push_locked`
+            counts.extend(
+                map(self.descriptor.socket.send, (data,), (_AT_ONCE,))
+            )  # one call into C, as in `push_locked`
         except BlockingIOError:
             self.queue.pop()
             return False
@@ -262,12 +292,12 @@ class TlsStream(Stream):
         """Whether anything, plain or encrypted, waits to be written."""
         return bool(self.queue) or self._outgoing.pending > 0 or self._inner.unsent
 
-    def read(self, most_bytes: int = _READ_BYTES) -> bytes | None:
+    def read(self, most_bytes: int = _READ_BYTES, *, waits: bool = False) -> bytes | None:
         """As `Stream.read`. Raises ssl's own errors too."""
         while not self._end:
             data = None
             if not self._more:
-                data = self._inner.read(_TLS_READ_BYTES)
+                data = self._inner.read(_TLS_READ_BYTES, waits=waits)
                 if data is None:
                     self.busy = False
                     return None

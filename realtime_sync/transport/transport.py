@@ -139,10 +139,21 @@ class Transport:
             data: bytes | None = self._received
             self._received = b""
             while not data:
-                if not stream.busy and not self._wait(min(timeout_s, websocket.due_s - now())):
-                    websocket.tick(now())
-                    break
-                data = stream.read()
+                if stream.busy:
+                    data = stream.read()
+                else:
+                    wait_s = min(timeout_s, websocket.due_s - now())
+                    # Where something waits to be written, whichever is possible first is waited for.
+                    if not self._left_behind() and self._descriptor.patience(wait_s):
+                        data = stream.read(waits=True)
+                        if data is None:
+                            websocket.tick(now())
+                            break
+                    elif self._wait(wait_s):
+                        data = stream.read()
+                    else:
+                        websocket.tick(now())
+                        break
                 if data == b"":
                     raise self._lost(None)
             messages = self._secrets.clean(websocket.feed(data, now())) if data else []
@@ -197,10 +208,13 @@ class Transport:
         """Release this process's copy of the connection after a fork, leaving it open for the parent."""
         self._descriptor.forget()
 
+    def _left_behind(self) -> bool:
+        """Whether something waits to be written that has no sender: then the reader steps in."""
+        return not self._sending and (bool(self._websocket.staged) or self._stream.unsent)
+
     def _wait(self, wait_s: float) -> bool:
         """Wait for bytes, or for the peer to take what was left behind; False when the time is up."""
-        # While a sender has its turn it writes everything; the reader steps in only for what has no sender.
-        left = not self._sending and (bool(self._websocket.staged) or self._stream.unsent)
+        left = self._left_behind()
         if not self._reading.wait(max(0.0, wait_s), read=True, write=left and not self._stream.wants_read):
             return False
         if left:
