@@ -199,6 +199,13 @@ def test_work_beside_the_main_thread_raises_there_and_ends_at_rest() -> None:
     beside.rest()
 
 
+def test_what_comes_just_when_the_thread_goes_is_done_by_it() -> None:
+    beside, ran = Control(), list[str]()
+    beside._tasks.put(None)
+    beside.run(lambda: ran.append(threading.current_thread().name))
+    assert ran == ["realtime_sync-control"]
+
+
 def test_on_another_thread_work_is_just_called() -> None:
     beside, ran = Control(), list[int]()
     thread = threading.Thread(target=lambda: beside.run(lambda: ran.append(threading.get_ident())))
