@@ -136,11 +136,14 @@ def test_a_reply_that_had_begun_fails_with_what_had_come() -> None:
 
 def test_a_reply_that_had_begun_is_asked_for_again() -> None:
     again = resumed(in_flight="ask_again")
-    with LocalServer(["one two three", "one two four"]) as server, connect(server, resume=again) as session:
+    with LocalServer(["one two three", "one two four", "five"]) as server, connect(server, resume=again) as session:
         cut_after(server, session, "response.output_text.delta", 2)
         assert session.ask("count").text == "one two four"
         assert [entry.text for entry in session.conversation] == ["count", "one two four"]
         assert [item_id for item_id, _ in on_server(server)] == [entry.id for entry in session.conversation]
+        assert session.ask("on").text == "five"
+        kinds = [event["type"] for event in connections(server)[-1].received]
+        assert kinds.count("response.create") == 2  # not once more for the message that had left
 
 
 def test_what_was_asked_for_and_had_not_begun_is_asked_for_again() -> None:

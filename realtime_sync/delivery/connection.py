@@ -87,7 +87,6 @@ class Connection:
         self._cause: RealtimeError | None = None
         self._ended = False  # no Event: its inner lock would deadlock a signal handler that waits in `close`
         self._last: ServerEvent | None = None
-        self._received = 0
         self._pid = os.getpid()
         self._thread = threading.Thread(target=self._run, name="realtime_sync-reader", daemon=True)
 
@@ -119,11 +118,6 @@ class Connection:
     def last(self) -> ServerEvent | None:
         """The latest event that arrived, dispatched or not."""
         return self._last
-
-    @property
-    def received(self) -> int:
-        """How many events have arrived."""
-        return self._received
 
     @property
     def taps(self) -> tuple[Tap, ...]:
@@ -277,7 +271,6 @@ class Connection:
                 WIRE.debug("%s", self.redact(line("in", text)))
         events = list(map(self._decode, texts))
         self._last = events[-1]
-        self._received += len(events)
         return self._inbox.put(events, sum(map(len, texts)) + structure_bytes(events, texts))
 
     def _tap(self, direction: Literal["in", "out"], text: bytes | str) -> None:

@@ -105,11 +105,6 @@ class Line:
         """The latest event that arrived over this connection, dispatched or not."""
         return self._connection.last
 
-    @property
-    def received(self) -> int:
-        """How many events have arrived over this connection."""
-        return self._connection.received
-
     def redact(self, text: str) -> str:
         """What the server said, without the credentials that were sent to it."""
         return self._connection.redact(text)
@@ -148,9 +143,11 @@ class Line:
         self._transmit(connection, message)
 
     def hold(self) -> None:
-        """Let nothing leave from now on: it waits for `flush`."""
+        """Let nothing leave from now on: it waits for `flush`. What is done is forgotten, also if its owner is not for
+        long: a reply that is asked for once more is asked for by another message."""
         with self._lock:
             self._held = True
+            self._forget_done_locked()
 
     def settle(self, kind: type[Owner]) -> None:
         """What has left for owners of this class need not be sent again."""

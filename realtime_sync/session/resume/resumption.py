@@ -13,7 +13,11 @@ from realtime_sync.delivery.line import Line
 from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeError, ServerError
 from realtime_sync.events import (
     AssistantMessage,
+    ConversationItemAdded,
+    ConversationItemDone,
     FunctionCall,
+    RateLimitsUpdated,
+    ServerEvent,
     SessionCreated,
     SessionResumed,
     SessionUpdated,
@@ -24,10 +28,11 @@ from realtime_sync.sending.asked_for import AskedFor
 from realtime_sync.sending.outgoing import Outgoing
 from realtime_sync.sending.sequencer import Sequencer
 from realtime_sync.sending.spoken import Piece, Spoken
-from realtime_sync.session.resume.policy import Resume, survives
+from realtime_sync.session.resume.policy import Resume
 from realtime_sync.session.resume.worker import Talk, Worker
 from realtime_sync.session.weak import weakly
 from realtime_sync.state.conversation import ConversationSnapshot, History
+from realtime_sync.state.conversation.record import item_id_of
 from realtime_sync.state.responses import Run
 from realtime_sync.state.session_state import SessionState
 
@@ -85,7 +90,10 @@ class Resumption:
         self._deciding = threading.RLock()
         self._between = False  # no connection serves: another one is awaited
         self._planned = False  # this side has ended the connection, to go on over the one that is prepared
+        self._lively = True  # whether the server has done something over this connection
+        self._told: frozenset[str] = frozenset()  # the items that it was told ahead of that
         self._expires_at: float | None = None
+        self._dispatcher = dispatcher
         state.conversation  # noqa: B018  a look: what a reply that is lost had said is to be kept
         dispatcher.survives = self.survives
         dispatcher.at_idle.append(self.look)
@@ -100,20 +108,18 @@ class Resumption:
 
     def _survives(self) -> bool:
         line = self._line
-        if self._between:
-            return not (line.closing or line.ended)
-        cause, last = line.cause, line.last
-        if not self.armed or line.closing or not (self._planned or survives(self._family, cause, last)):
+        if not self.armed or line.closing or line.ended:
             return False
+        if self._between:
+            return True
         line.hold()
         self._spoken.hold()
         told = None if self._planned else self._cause()
-        lively = line.received > (1 if isinstance(last, self._family.error_class) else 0)
         conversation, kept = self._settle(told)
         self._worker.resume(
             Talk(
                 cause=told,
-                lively=lively,
+                lively=self._lively,
                 ended_at=now(),
                 update=self._asked_for.update(),
                 conversation=conversation,
@@ -154,9 +160,11 @@ class Resumption:
     def _quiet(self) -> bool:
         """Whether nothing is lost by a change of the connection now."""
         state = self._state
-        transcribing = state.facts.transcribes and state.heard.awaits
-        busy = state.responses.alive or self._acks.waits or self._spoken.waits or transcribing or self._busy()
-        return self._sequencer.idle and not busy
+        facts, heard = state.facts, state.heard
+        speech = (
+            self._spoken.waits or (facts.transcribes and heard.awaits) or (facts.server_answers and heard.unanswered)
+        )
+        return self._sequencer.idle and not (state.responses.alive or self._acks.waits or speech or self._busy())
 
     def _settle(self, cause: RealtimeError | None) -> tuple[ConversationSnapshot, list[ConversationEntry]]:
         """Decide what becomes of all that was under way; the conversation, and what the server is to be told of it."""
@@ -225,7 +233,19 @@ class Resumption:
 
     def _resumed(self, event: SessionResumed) -> None:
         self._between = self._planned = False
+        self._told = frozenset(event.restored)
+        if self._lively:
+            self._lively = False
+            self._dispatcher.subscribe(STATE, self._heard, ServerEvent)
         self._sequencer.release()
+
+    def _heard(self, event: ServerEvent) -> None:
+        """Something has come over this connection: the search for another one may begin anew, if it is more than what
+        comes by itself."""
+        told = isinstance(event, (ConversationItemAdded, ConversationItemDone)) and item_id_of(event.item) in self._told
+        if not (told or isinstance(event, (SessionResumed, RateLimitsUpdated, self._family.error_class))):
+            self._lively = True
+            self._dispatcher.unsubscribe(STATE, self._heard, ServerEvent)
 
     def _plan(self, event: Any) -> None:
         """Prepare a connection before the server ends the session."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from realtime_sync._deadline import Deadline
@@ -11,10 +12,17 @@ from realtime_sync.delivery.dispatcher import STATE, Dispatcher
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.delivery.wire_log import WIRE, line
 from realtime_sync.errors import ConnectionClosed, RealtimeTimeout, ServerError
-from realtime_sync.events import ConversationItemCreate, Item, ServerEvent
+from realtime_sync.events import (
+    ConversationItemAdded,
+    ConversationItemCreate,
+    ConversationItemDone,
+    Item,
+    ServerEvent,
+)
 from realtime_sync.sending.acks import Ack, AckTable, answers, server_error
 from realtime_sync.sending.outgoing import Outgoing
 from realtime_sync.session.restoration import Restored, restore
+from realtime_sync.state.conversation.record import item_id_of
 from realtime_sync.state.session_state import SessionState
 
 if TYPE_CHECKING:
@@ -28,6 +36,9 @@ __all__ = ["Successor"]
 _SEND_S: Final = 10.0
 _CONFIRM_S: Final = 5.0
 """How long a server may take to confirm the configuration before it counts as one that never does, in seconds."""
+
+_DONE_S: Final = 0.5
+"""How long after the last item was added it may take until it is done, in seconds."""
 
 _log = logging.getLogger("realtime_sync")
 
@@ -53,9 +64,12 @@ class Successor:
         )
         self._opened = False
         self._error: ServerError | None = None
+        self._open: set[str | None] = set()  # items that were added, and are still to be done
         self._dispatcher.subscribe(STATE, self._acks.apply, *answers(family))
         self._dispatcher.subscribe(STATE, self._begun, *family.opened_by)
         self._dispatcher.subscribe(STATE, self._refused, family.error_class)
+        self._dispatcher.subscribe(STATE, self._added, ConversationItemAdded)
+        self._dispatcher.subscribe(STATE, self._done, ConversationItemDone)
         self._state.follow()
 
     @property
@@ -81,7 +95,10 @@ class Successor:
 
     def restore(self, history: History, deadline: Deadline) -> Restored:
         """Write the conversation, as `RealtimeSession.restore` does."""
-        return restore(history, self._create, self._state.mirror.snapshot().entries, deadline)
+        restored = restore(history, self._create, self._state.mirror.snapshot().entries, deadline)
+        with suppress(RealtimeTimeout):  # whoever follows upon us need not hear of them
+            self._wait(lambda: not self._open, Deadline(_DONE_S), "the last of the items")
+        return restored
 
     def idle(self, wait_s: float) -> None:
         """Keep the connection alive for so many seconds."""
@@ -121,6 +138,12 @@ class Successor:
 
     def _begun(self, event: ServerEvent) -> None:
         self._opened = True
+
+    def _added(self, event: ConversationItemAdded) -> None:
+        self._open.add(item_id_of(event.item))
+
+    def _done(self, event: ConversationItemDone) -> None:
+        self._open.discard(item_id_of(event.item))
 
     def _refused(self, event: ServerEvent) -> None:
         self._error = error = server_error(event, self._family)
