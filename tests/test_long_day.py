@@ -22,7 +22,7 @@ from realtime_sync.codec import decode_server_event
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.events import ServerEvent
 from realtime_sync.playback import BargeIn, PlaybackTracker, barge_in, tracker
-from realtime_sync.sending import acks
+from realtime_sync.sending import acks, sequencer
 from realtime_sync.session.session import RealtimeSession
 from realtime_sync.state import heard, responses
 from realtime_sync.state.conversation import mirror
@@ -36,6 +36,7 @@ BOUNDS: list[tuple[ModuleType, str]] = [
     (tracker, "_MOST_KEPT"),
     (barge_in, "_MOST_SPEAKING"),
     (acks, "_MOST_OF_A_KIND"),
+    (sequencer, "_MOST_BEGUN"),
     (mirror, "_MOST_COUNTED"),
     (mirror, "_MOST_UNPLACED"),
     (rounds, "_MOST_UNSETTLED"),

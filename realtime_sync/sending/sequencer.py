@@ -11,6 +11,7 @@ from threading import get_ident
 from typing import Any, Final
 
 from realtime_sync._deadline import now
+from realtime_sync._latest import Latest
 from realtime_sync.codec import encode_event
 from realtime_sync.errors import RealtimeError, ServerError
 from realtime_sync.events import (
@@ -57,6 +58,7 @@ ANOTHER_S: Final = 5.0
 RETRY_S: Final = (0.0, 0.5, 1.0, 2.0)
 """After how many seconds a create that collided is tried again where no active response is known."""
 
+_MOST_BEGUN: Final = 256  # a server may never tell the end of some
 _log = logging.getLogger("realtime_sync")
 
 
@@ -129,7 +131,7 @@ class Sequencer:
         self._sent: _Waiting | None = None  # on its way: neither confirmed nor refused yet
         self._another_at: float | None = None  # since when a response may begin that nobody asks for
         self._guess: tuple[_Waiting, Run] | None = None  # confirmed by a response that may not be its own
-        self._begun: dict[str, Ack[Any]] = {}  # the creates of responses that have not ended, by their ids
+        self._begun: dict[str, Ack[Any]] = Latest(_MOST_BEGUN)  # creates of responses that have not ended
         self._held = False  # nothing leaves: there is no connection
 
     @property

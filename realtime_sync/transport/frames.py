@@ -124,7 +124,7 @@ class FrameParser:
                     break
                 position = moved
         except Violation as violation:
-            self.fault = violation
+            self.fault = violation.with_traceback(None)  # whose frames hold what the peer sent
             self._buffer = bytearray()
             return messages
         if position < end:
