@@ -213,7 +213,7 @@ def test_speech_is_told_as_text_and_cannot_be_truncated_any_more() -> None:
         session.send_text("x").result()
         assert notices[0].as_text == [item_id]
         assert session.conversation[item_id].text == "Spoken."
-        with pytest.raises(rt.InvalidEvent, match="is text, not speech"):
+        with pytest.raises(rt.InvalidEvent, match="is text since the session was resumed"):
             session.truncate_item(item_id, 0, 100)
 
 
