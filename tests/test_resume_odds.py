@@ -157,6 +157,15 @@ def test_a_cancellation_of_a_reply_that_is_lost_counts_as_done() -> None:
         gate.open()
 
 
+def test_a_question_with_words_of_its_own_is_asked_again_though_speech_before_it_is_lost() -> None:
+    with LocalServer(["Hello.", "Hello again."]) as server, connect(server, session=MANUAL) as session:
+        session.append_audio_bytes(SPEECH * 2)
+        session.commit_audio().result()
+        cut_in(server, "response.created")
+        assert session.ask("hi").text.startswith("Hello")
+        assert [entry.text for entry in session.conversation][-2] == "hi"
+
+
 # What the new connection is told
 
 
@@ -204,7 +213,7 @@ def test_speech_is_told_as_text_and_cannot_be_truncated_any_more() -> None:
         session.send_text("x").result()
         assert notices[0].as_text == [item_id]
         assert session.conversation[item_id].text == "Spoken."
-        with pytest.raises(rt.InvalidEvent, match="is text, not speech"):
+        with pytest.raises(rt.InvalidEvent, match="is text since the session was resumed"):
             session.truncate_item(item_id, 0, 100)
 
 

@@ -23,7 +23,6 @@ from realtime_sync.events import (
     FunctionTool,
     InputAudioBufferCommit,
     ItemReference,
-    OutputText,
     RealtimeSessionConfig,
     ResponseCreate,
     SessionConfig,
@@ -106,9 +105,8 @@ class Checks:
         if entry.role in ("user", "system") or isinstance(entry.item, (FunctionCall, FunctionCallOutput)):
             yield f"{event.item_id} is no message of the assistant: only the model's speech is truncated"
             return
-        content = getattr(entry.item, "content", None) or ()
-        if 0 <= event.content_index < len(content) and isinstance(content[event.content_index], OutputText):
-            yield f"{event.item_id} is text, not speech: there is nothing to truncate"
+        if self._conversation is not None and event.item_id in self._conversation.speech_as_text:
+            yield f"{event.item_id} is text since the session was resumed, not speech: there is nothing to truncate"
             return
         length_ms = entry.audio_ms.get(event.content_index)
         # The audio of an unfinished item may be longer at the server than what has come of it.

@@ -95,6 +95,7 @@ class Conversation:
         self._gone: dict[str, None] = {}  # the latest that were deleted
         self._limit = limit
         self._dropped: dict[str, None] = Latest(_MOST_GONE)  # the latest that the limit cost
+        self._as_text: dict[str, None] = Latest(_MOST_GONE)  # the latest that became text on another connection
         self._open: dict[tuple[str, int], list[str]] = {}  # where the deltas of a part go, for speed
         self._counts = False
         self._bytes_per_ms: float | None = None
@@ -111,6 +112,12 @@ class Conversation:
     def gone(self) -> Set[str]:
         """The ids of the latest 4,096 items that were deleted."""
         return self._gone.keys()
+
+    @property
+    def speech_as_text(self) -> Set[str]:
+        """The ids of the latest 4,096 items whose speech became text when the session went on over another
+        connection."""
+        return self._as_text.keys()
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -487,6 +494,7 @@ class Conversation:
         for item_id in event.as_text:
             if item_id in self._records:
                 self._records[item_id].turn_into_text()
+                self._as_text[item_id] = None
         for lost_id in filter(None, map(item_id_of, event.lost)):
             self._delete(lost_id)
         self._open.clear()
