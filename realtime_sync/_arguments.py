@@ -74,14 +74,14 @@ def answering(function: F) -> F:
         try:
             return function(*args, **named)
         except BaseException as error:
-            trace = error.__traceback__
-            begun = not isinstance(error, TypeError) or trace is None or trace.tb_next is not None
-            wrong = None if begun else _wrong_call(function, args, named)
-            args = ()  # a traceback with local variables shows what this frame still holds: keys, say
+            told = None if _has_begun(error) else _wrong_call(function, args, named)
+            # The traceback holds this frame: it must hold no exception (a cycle, which keeps all that was opened), and
+            # no argument, among which are keys.
+            args = ()
             named.clear()
-            if wrong is None:
+            if told is None:
                 raise
-            raise wrong from None
+            raise ConfigurationError(told) from None
 
     return call  # type: ignore[return-value]
 
@@ -121,23 +121,33 @@ def check_function(function: object, role: str, *given: str) -> None:
 
 def unknown(function: Callable[..., object], named: Iterable[str]) -> ConfigurationError:
     """What to raise for arguments of these names, which the function does not have."""
+    return ConfigurationError(_unknown(function, named))
+
+
+def _unknown(function: Callable[..., object], named: Iterable[str]) -> str:
     ours = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
     ours = [name for name in ours if name not in ("self", "cls")]
     told = [_meant(name, ours) for name in named]
-    return ConfigurationError(f"{_called(function)}() has no argument {'; nor '.join(told)}")
+    return f"{_called(function)}() has no argument {'; nor '.join(told)}"
+
+
+def _has_begun(error: BaseException) -> bool:
+    """Whether what was raised comes out of the function, and not from binding its arguments."""
+    trace = error.__traceback__
+    return not isinstance(error, TypeError) or trace is None or trace.tb_next is not None
 
 
 def _takes_any(function: Callable[..., object]) -> bool:
     return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
 
 
-def _wrong_call(function: Callable[..., object], args: tuple[Any, ...], named: Mapping[str, Any]) -> ConfigurationError:
+def _wrong_call(function: Callable[..., object], args: tuple[Any, ...], named: Mapping[str, Any]) -> str:
     if _called(function) in _MADE_BY:
-        return ConfigurationError(f"{_called(function)} is not made by hand: {_MADE_BY[_called(function)]}")
+        return f"{_called(function)} is not made by hand: {_MADE_BY[_called(function)]}"
     signature = inspect.signature(function)
     others = [name for name in named if name not in signature.parameters]
     if others:
-        return unknown(function, others)
+        return _unknown(function, others)
     try:
         signature.bind(*args, **named)
     except TypeError as error:
@@ -146,7 +156,7 @@ def _wrong_call(function: Callable[..., object], args: tuple[Any, ...], named: M
     positional = ", ".join(p.name for p in shown if p.kind is not p.KEYWORD_ONLY) or "nothing"
     by_name = ", ".join(p.name for p in shown if p.kind is p.KEYWORD_ONLY)
     takes = f"it takes {positional}{f', and by name {by_name}' if by_name else ''}"
-    return ConfigurationError(f"{_called(function)}(): {wrong}; {takes}")
+    return f"{_called(function)}(): {wrong}; {takes}"
 
 
 def _called(function: Callable[..., object]) -> str:

@@ -30,6 +30,13 @@ FIXTURES: list[dict[str, Any]] = [
         "chunkSize": 5,
         "truncateAfterChunks": 3,
     },
+    {
+        "match": {"userMessage": "both", "hasToolResult": False},
+        "response": {"content": "Let me look.", "toolCalls": [{"name": "weather", "arguments": {"city": "Rome"}}]},
+    },
+    {"match": {"userMessage": "both", "hasToolResult": True}, "response": {"content": "Fine in Rome."}},
+    {"match": {"userMessage": "smile"}, "response": {"content": "So \U0001f600 glad"}, "chunkSize": 1},
+    {"match": {"userMessage": "slowly"}, "response": {"content": "One two three."}, "chunkSize": 2, "latency": 20},
     {"match": {"userMessage": "hello"}, "response": {"content": "Hello! How can I help you today?"}, "chunkSize": 4},
     {
         "match": {"userMessage": "fail"},
@@ -121,14 +128,58 @@ def test_the_tool_loop_runs_by_itself(base_url: str, background: bool) -> None:
         assert "result:" in str(session.conversation)
 
 
-def test_a_transcription_session(base_url: str) -> None:
-    config = {
+def test_text_and_a_tool_call_in_one_response(base_url: str) -> None:
+    with connect(base_url) as session:
+
+        @session.tool
+        def weather(city: str) -> str:
+            """The weather in a city."""
+            return f"fine in {city}"
+
+        turn = session.respond("both")
+        assert turn.result().text == "Fine in Rome."
+        assert [reply.text for reply in turn.replies] == ["Let me look.", "Fine in Rome."]
+
+
+def test_text_that_is_cut_in_the_middle_of_a_character(base_url: str) -> None:
+    """It cuts by code units, so that each half of an emoji comes in an event of its own."""
+    with connect(base_url) as session:
+        malformed: list[rt.events.ServerEvent] = []
+        session.on(rt.events.MalformedEvent, malformed.append)
+        turn = session.respond("smile")
+        assert "".join(turn.text()) == "So \ufffd\ufffd glad"
+        assert turn.reply.text == "So \U0001f600 glad"
+    assert not malformed
+
+
+def test_a_cancel_that_it_does_not_heed(base_url: str) -> None:
+    with connect(base_url) as session:
+        turn = session.respond("slowly")
+        next(turn.text())
+        turn.cancel()
+        assert turn.result(check=False).text == "One two three."
+        assert session.ask("hello").text
+
+
+def transcribing(base_url: str) -> rt.RealtimeSession:
+    config: Any = {
         "type": "transcription",
         "audio": {"input": {"transcription": {"model": "gpt-4o-transcribe"}, "turn_detection": None}},
     }
-    with rt.connect(
+    return rt.connect(
         "gpt-4o-transcribe", base_url=base_url, api_key="test", proxy=None, intent="transcription", session=config
-    ) as session:
+    )
+
+
+def test_a_recording_is_transcribed_though_commits_name_no_item(base_url: str) -> None:
+    with transcribing(base_url) as session:
+        segments = list(session.transcribe(bytes(48_000 * 2), segment_s=1, timeout=10))
+    assert [segment.text for segment in segments] == [TRANSCRIPT, TRANSCRIPT]
+    assert all(segment.item_id.startswith("item_") for segment in segments)
+
+
+def test_a_transcription_session(base_url: str) -> None:
+    with transcribing(base_url) as session:
         session.append_audio_bytes(bytes(48_000))
         session.commit_audio().result()
         done = session.wait_for(rt.events.ConversationItemInputAudioTranscriptionCompleted)

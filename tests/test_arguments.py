@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import inspect
 import threading
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
@@ -182,6 +185,28 @@ def test_what_is_raised_inside_goes_through_as_it_is() -> None:
     for kind in (TypeError, KeyboardInterrupt, ValueError):
         with pytest.raises(kind, match="inside"):
             fails(kind)
+
+
+def test_what_was_raised_keeps_nothing_in_a_cycle() -> None:
+    class Opened: ...
+
+    @answering
+    def fails(kind: type[Exception]) -> None:
+        opened = Opened()
+        known.append(weakref.ref(opened))
+        raise kind("inside")
+
+    known: list[weakref.ref[Opened]] = []
+    gc.disable()
+    try:
+        for kind in (TypeError, ValueError):
+            with contextlib.suppress(kind):
+                fails(kind)
+        with contextlib.suppress(rt.ConfigurationError):
+            fails(kind=ValueError, other=Opened())  # type: ignore[call-arg]
+        assert [ref() for ref in known] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_names_signatures_and_docstrings_stay() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -568,3 +569,141 @@ def test_a_fork_is_told_that_nothing_will_arrive(monkeypatch: pytest.MonkeyPatch
     ):
         with pytest.raises(ConnectionClosed, match="connect again after a fork"):
             wait()
+
+
+class Struck:
+    """A handler that Ctrl-C interrupts at events of this name, once."""
+
+    def __init__(self, seen: list[Any], name: str) -> None:
+        self._seen = seen
+        self._name = name
+
+    def __call__(self, event: Any) -> None:
+        self._seen.append(("struck", event.event_id))
+        if event.event_id == self._name:
+            self._name = ""
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("state", [False, True], ids=["handlers only", "with state"])
+def test_an_interrupted_event_goes_on_with_those_who_have_not_had_it(state: bool) -> None:
+    rig, seen = Rig(), []
+    for tag in ("first", "second"):
+        rig.dispatcher.subscribe(HANDLER, collector(seen, tag), ServerEvent)
+        if tag == "first":
+            rig.dispatcher.subscribe(HANDLER, Struck(seen, "a"), ServerEvent)
+    if state:
+        rig.dispatcher.subscribe(STATE, collector(seen, "state"), ServerEvent)
+    rig.put("a", "b")
+    with pytest.raises(KeyboardInterrupt):
+        rig.dispatcher.wait(lambda: ("second", "b") in seen, soon(), "it")
+    assert rig.dispatcher.ready()
+    rig.dispatcher.wait(lambda: ("second", "b") in seen, soon(), "it")
+    tags = [*(["state"] if state else []), "first", "struck", "second"]
+    assert seen == [(tag, name) for name in "ab" for tag in tags]
+
+
+def test_what_a_handler_was_interrupted_in_is_finished_before_it_goes_on() -> None:
+    """A handler waits for a later event, Ctrl-C strikes there, the handler catches it and waits once more."""
+    rig, seen = Rig(), []
+    heard: list[str] = []
+
+    def patient(event: Any) -> None:
+        if event.event_id == "a":
+            with suppress(KeyboardInterrupt):
+                rig.dispatcher.wait(lambda: "c" in heard, soon(), "c")
+            seen.append(("went on", event.event_id))
+
+    def fail(event: Any) -> None:
+        heard.append(event.event_id)
+        if event.event_id == "b":
+            raise LookupError("b")
+
+    rig.dispatcher.subscribe(HANDLER, patient, ServerEvent)
+    rig.dispatcher.subscribe(HANDLER, Struck(seen, "b"), ServerEvent)
+    rig.dispatcher.subscribe(HANDLER, fail, ServerEvent)
+    rig.dispatcher.subscribe(WAITER, collector(seen, "own"), ServerEvent)
+    rig.put("a", "b", "c")
+    with pytest.raises(LookupError, match="b"):
+        rig.dispatcher.wait(lambda: "c" in heard, soon(), "c")
+    assert heard == ["b", "a"], "the inner one first: it is the one that the handler waited for"
+    rig.dispatcher.wait(lambda: "c" in heard, soon(), "c")
+    assert heard == ["b", "a", "c"]
+    assert [name for tag, name in seen if tag == "own"] == ["a", "b", "c"]
+    assert seen.index(("went on", "a")) > seen.index(("struck", "b"))
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["this thread", "another thread"])
+def test_what_runs_beside_an_interrupted_wait_is_waited_for_by_the_next_one(
+    monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    rig, seen = Rig(), []
+    entered, go = threading.Event(), threading.Event()
+
+    def slow(event: Any) -> None:
+        entered.set()
+        assert go.wait(20)
+        seen.append(event.event_id)
+
+    def interrupted(task: Any) -> None:
+        threading.Thread(target=task.run).start()
+        assert entered.wait(20)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    rig.dispatcher.subscribe(STATE, slow, ServerEvent)
+    monkeypatch.setattr(rig.dispatcher.control, "finish", interrupted)
+    rig.put("a", "b")
+    with pytest.raises(KeyboardInterrupt):
+        rig.dispatcher.wait(lambda: len(seen) == 2, soon(), "it")
+    assert seen == []
+    threading.Timer(0.05, go.set).start()
+
+    def wait() -> None:
+        rig.dispatcher.wait(lambda: len(seen) == 2, soon(), "it")
+
+    if elsewhere:
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join(20)
+    else:
+        wait()
+    assert seen == ["a", "b"]
+    rig.dispatcher.control.rest()
+
+
+def test_beside_the_main_thread_several_events_are_dispatched_at_once_and_a_fault_is_told() -> None:
+    rig, seen = Rig(), []
+
+    def fail(event: Any) -> None:
+        if event.event_id in ("b", "d"):
+            raise LookupError(event.event_id)
+
+    rig.dispatcher.subscribe(STATE, fail, ServerEvent)
+    rig.dispatcher.subscribe(
+        STATE, lambda event: seen.append((event.event_id, threading.current_thread())), ServerEvent
+    )
+    rig.put("a", "b", "c")
+    with pytest.raises(LookupError, match="b"):
+        rig.dispatcher.wait(lambda: len(seen) == 3, soon(), "it")
+    told: list[Exception] = []
+    rig.put("d", "e")
+    rig.dispatcher.wait(lambda: len(seen) == 5, soon(), "it", told.append)
+    assert [name for name, _ in seen] == list("abcde")
+    assert {thread.name for _, thread in seen} == {"realtime_sync-control"}
+    assert [str(fault) for fault in told] == ["d"]
+    rig.dispatcher.control.rest()
+
+
+def test_a_part_of_a_receiver_can_be_undivided() -> None:
+    rig, ran = Rig(), list[str]()
+
+    def note() -> None:
+        ran.append(threading.current_thread().name)
+
+    rig.dispatcher.undivided(note)
+    thread = threading.Thread(target=lambda: rig.dispatcher.undivided(note), name="mine")
+    thread.start()
+    thread.join(20)
+    assert ran == ["realtime_sync-control", "mine"]
+    rig.dispatcher.control.rest()

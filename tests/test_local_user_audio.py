@@ -319,6 +319,8 @@ def test_whisper_tells_all_at_once_and_counts_seconds() -> None:
     delta, completed = transcribe("whisper-1", "Hello there")
     assert delta["delta"] == "Hello there"
     assert completed["usage"] == {"type": "duration", "seconds": 1.6}
+    *_, completed = transcribe("gpt-transcribe", "Hello there")
+    assert completed["usage"] == {"type": "duration", "seconds": 1.6}
 
 
 def test_logprobs_come_when_they_are_asked_for() -> None:

@@ -185,6 +185,7 @@ def test_the_thread_beside_is_its_own_thread_where_that_is_all_there_is(monkeypa
 
 def test_work_beside_the_main_thread_raises_there_and_ends_at_rest() -> None:
     beside, ran = Control(), list[str]()
+    others = set(threading.enumerate())  # of sessions of earlier tests, which are about to end
     assert beside.needed
     beside.rest()  # there is nothing to end
     beside.run(lambda: ran.append(threading.current_thread().name))
@@ -192,10 +193,17 @@ def test_work_beside_the_main_thread_raises_there_and_ends_at_rest() -> None:
         beside.run(lambda: 1 / 0)
     assert ran == ["realtime_sync-control"]
     beside.rest()
-    assert not any(thread.name == "realtime_sync-control" for thread in threading.enumerate())
+    assert not any(thread.name == "realtime_sync-control" for thread in set(threading.enumerate()) - others)
     beside.run(lambda: ran.append("again"))
     assert ran[1:] == ["again"]
     beside.rest()
+
+
+def test_what_comes_just_when_the_thread_goes_is_done_by_it() -> None:
+    beside, ran = Control(), list[str]()
+    beside._tasks.put(None)
+    beside.run(lambda: ran.append(threading.current_thread().name))
+    assert ran == ["realtime_sync-control"]
 
 
 def test_on_another_thread_work_is_just_called() -> None:

@@ -568,9 +568,9 @@ def test_an_answer_that_cannot_be_sent_is_quiet(rig: Rig, tools: Tools, caplog: 
     assert found is not None
     assert found.settled
     assert found.follow_up is None
-    assert str(found.error) == "gone"
+    assert str(found.error) in ("gone", "the connection failed")  # as the reader was faster, or not
     assert outputs == []
-    assert "could not be sent: gone" in caplog.text
+    assert f"could not be sent: {found.error}" in caplog.text
 
 
 @pytest.mark.parametrize("when", ["while the tool runs", "when it is answered"])

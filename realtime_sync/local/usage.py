@@ -18,6 +18,7 @@ _AUDIO_IN_A_SECOND: Final = 10
 _AUDIO_OUT_A_SECOND: Final = 20
 _IMAGE: Final = 85
 _CACHE_BLOCK: Final = 64
+_PAID_BY_THE_SECOND: Final = ("whisper-1", "gpt-transcribe", "gpt-live-transcribe")
 
 
 @attrs.frozen
@@ -93,8 +94,8 @@ def usage_of(context: Tokens, cached: Tokens, output: Tokens) -> dict[str, Any]:
 
 
 def transcription_usage(model: str | None, audio_ms: float, transcript: str) -> dict[str, Any]:
-    """The ``usage`` of an input transcription: seconds for whisper-1, tokens for every other model."""
-    if model == "whisper-1":
+    """The ``usage`` of an input transcription: seconds for the models that are paid by them, tokens for all others."""
+    if model is not None and model.startswith(_PAID_BY_THE_SECOND):
         return {"type": "duration", "seconds": round(audio_ms / 1000, 3)}
     heard, written = math.ceil(audio_ms * _AUDIO_IN_A_SECOND / 1000), text_tokens(transcript)
     return {

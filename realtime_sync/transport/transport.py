@@ -146,6 +146,7 @@ class Transport:
                 if data == b"":
                     raise self._lost(None)
             messages = self._secrets.clean(websocket.feed(data, now())) if data else []
+            data = None  # what is raised below takes this frame along, and the peer may have repeated a key
             if websocket.staged:
                 with suppress(OSError):  # what was received comes first; the next read meets the failure
                     self._push()

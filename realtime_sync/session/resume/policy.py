@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import attrs
 
 from realtime_sync import _limits
+from realtime_sync._arguments import answered
 from realtime_sync.delivery.ending import FATAL_CODES
 from realtime_sync.errors import (
     AuthenticationError,
@@ -64,6 +65,7 @@ def _callable(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         raise ConfigurationError(f"Resume({attribute.name}) must be a function; not {value!r}")
 
 
+@answered
 @attrs.frozen(kw_only=True)
 class Resume:
     """How a session goes on when its connection ends: the ``resume=`` of `realtime_sync.connect`.
