@@ -297,8 +297,8 @@ def test_a_consumer_that_never_reads_ends_with_overflow_and_loses_nothing_before
 
     with nothing_left(), server(pour) as made:
         session = connect(made, inbox_limit_bytes=2**20)
-        session._connection._thread.join(20)
-        assert session._connection.ended
+        session._line._connection._thread.join(20)
+        assert session._line.ended
         events: list[Any] = []
         with pytest.raises(rt.InboxOverflow, match="inbox_limit_bytes") as caught:
             read_all(session, events)
@@ -424,7 +424,7 @@ def test_close_with_a_deep_backlog_is_quick_and_keeps_what_came() -> None:
     with nothing_left(), server(pour) as made:
         session = connect(made)
         session.wait_for(ResponseOutputTextDelta)
-        while session._connection.last is None or getattr(session._connection.last, "delta", "") != str(count - 1):
+        while session._line.last is None or getattr(session._line.last, "delta", "") != str(count - 1):
             time.sleep(0.001)
         began = time.monotonic()
         session.close()
@@ -569,5 +569,5 @@ def test_no_secret_gets_out(caplog: pytest.LogCaptureFixture) -> None:
         session.close()
         with pytest.raises(rt.ConnectionClosed) as caught:
             session.send_text("x")
-        shown = [repr(session), repr(session._connection), str(caught.value), repr(vars(session)), caplog.text]
+        shown = [repr(session), repr(session._line), str(caught.value), repr(vars(session)), caplog.text]
     assert not any("sk-secret" in text for text in shown)

@@ -439,8 +439,7 @@ class Dispatcher:
         serving = self._serving
         task = Task(lambda: self._go_on(task, serving, deadline, done))
         self._finish(task)
-        if self._ended:
-            self.control.rest()
+        self._rest_at_end()
         left = self._delivery
         return None if left is serving else left
 
@@ -500,6 +499,7 @@ class Dispatcher:
         before = len(self._batch)
         if not self._inbox.take(self._batch, deadline.slice()):
             self.undivided(self._come_to_end)
+            self._rest_at_end()
         elif len(self._batch) == before:
             for hook in self.at_idle:
                 hook()
@@ -517,8 +517,11 @@ class Dispatcher:
         told = self._cause or ConnectionClosed("the session is closed", code=1000)
         self.control.run(lambda: [tell(told) for tell in self.at_end])
         self._ended = True
-        self.control.rest()
         self._wake_sleepers()
+
+    def _rest_at_end(self) -> None:
+        if self._ended:
+            self.control.rest()
 
     @property
     def _at_end(self) -> bool:

@@ -183,6 +183,7 @@ def connect(
             dialling.forget()
     connection: Connection | None = None
     recorded: _Recorded | None = None
+    opened: RealtimeSession | None = None
     try:
         connection = dialling.connection(transport)
         opened = RealtimeSession(
@@ -217,11 +218,11 @@ def connect(
         if opened._resumption is not None:
             opened._resumption.armed = True
     except RealtimeError as error:
-        _give_up(transport, connection, recorded)
+        _give_up(transport, connection, recorded, opened)
         refused = refusal(error)
         raise refused from refused.__cause__
     except BaseException:
-        _give_up(transport, connection, recorded)
+        _give_up(transport, connection, recorded, opened)
         raise
     return opened
 
@@ -276,11 +277,15 @@ def _with(config: dict[str, Any], instructions: str | None, voice: str | None) -
     return config
 
 
-def _give_up(transport: Transport, connection: Connection | None, recorded: _Recorded | None) -> None:
-    """Leave nothing open."""
+def _give_up(
+    transport: Transport, connection: Connection | None, recorded: _Recorded | None, opened: RealtimeSession | None
+) -> None:
+    """Leave nothing open, and no thread."""
     if connection is not None:
         connection.close(timeout_s=0.0)
     transport.close()
+    if opened is not None:
+        opened._dispatcher.control.rest()
     if recorded is not None:
         recorded.close()
 
