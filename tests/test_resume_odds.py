@@ -157,6 +157,15 @@ def test_a_cancellation_of_a_reply_that_is_lost_counts_as_done() -> None:
         gate.open()
 
 
+def test_a_question_with_words_of_its_own_is_asked_again_though_speech_before_it_is_lost() -> None:
+    with LocalServer(["Hello.", "Hello again."]) as server, connect(server, session=MANUAL) as session:
+        session.append_audio_bytes(SPEECH * 2)
+        session.commit_audio().result()
+        cut_in(server, "response.created")
+        assert session.ask("hi").text.startswith("Hello")
+        assert [entry.text for entry in session.conversation][-2] == "hi"
+
+
 # What the new connection is told
 
 

@@ -80,12 +80,13 @@ class Place:
 class _Waiting:
     """A create that has not been accepted yet."""
 
-    __slots__ = ("abandoned", "ack", "before", "collisions", "not_before", "patience_until", "text", "thread")
+    __slots__ = ("abandoned", "ack", "before", "collisions", "not_before", "patience_until", "says", "text", "thread")
 
     def __init__(self, ack: Ack[Any], text: str, before: Sequence[Prepared] = ()) -> None:
         self.ack = ack
         self.text = text
         self.before = before  # messages that go ahead of it, at once
+        self.says = bool(before)  # whether it has a message of its own, sent or not
         self.thread = get_ident()
         self.abandoned = False  # nobody waits for its response: it is cancelled when it begins
         self.collisions = 0
@@ -253,7 +254,7 @@ class Sequencer:
         """What the create under way was to answer is gone: it fails, unless it has a message of its own."""
         with self._lock:
             waiting = self._sent
-            if waiting is None or waiting.before:
+            if waiting is None or waiting.says:
                 return
             self._sent = None
         self._acks.discard(waiting.ack)
