@@ -56,6 +56,23 @@ def test_a_confirmed_commit_takes_what_was_said_before_it(table: Table) -> None:
     assert not table.spoken.waits
 
 
+def test_what_is_cut_is_cut_at_the_same_place_on_another_connection(table: Table) -> None:
+    table.say(1)
+    table.spoken.cut()
+    table.spoken.apply(committed())
+    table.spoken.cut()  # a clear that is not confirmed, then speech, and a commit of it
+    table.say(2)
+    table.say(3)
+    table.spoken.cut()
+    table.say(4)
+    table.spoken.hold()
+    assert table.spoken.leave() == 0
+    table.spoken.apply(e.InputAudioBufferCleared())
+    assert table.left == [2, 3, 4]
+    table.spoken.apply(committed())
+    assert table.left == [4]
+
+
 def test_what_the_server_commits_reaches_to_where_it_heard_the_end(table: Table) -> None:
     table.facts = DETECTED
     for _ in range(4):

@@ -109,11 +109,15 @@ class Spoken:
             self._end_ms = self._aged_ms = self._unsent_ms = 0.0
             self._stopped_ms = self._down_since = None
             self.speaking = False
-            self._commits.clear()
             self._pieces = deque(piece for piece in self._pieces if not piece.done)
+            cuts, self._commits = self._commits, deque()  # they are sent again too, each between the same pieces
             for piece in self._pieces:
+                while cuts and cuts[0] <= piece.start_ms:
+                    cuts.popleft()
+                    self._commits.append(self._end_ms)
                 piece.start_ms = self._end_ms
                 self._end_ms += piece.ms
+            self._commits.extend(self._end_ms for _ in cuts)
         return lost_ms / 1000
 
     def _taken_locked(self) -> float:
