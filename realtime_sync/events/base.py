@@ -166,6 +166,9 @@ class WireObject:
             return NotImplemented
         return all(getattr(self, a.name) == getattr(other, a.name) for a in fields_of(type(self)))
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return super().__reduce_ex__(max(protocol, 2))  # the oldest that knows slots
+
     def __replace__(self: T, **changes: Any) -> T:
         """For `copy.replace`."""
         return attrs.evolve(self, **changes)  # type: ignore[misc]
