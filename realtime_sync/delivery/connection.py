@@ -188,7 +188,7 @@ class Connection:
         finally:
             self._transport.close()
             if waits:
-                with suppress(RuntimeError):  # an interrupt has struck in its start, and it has not said yet that it runs
+                with suppress(RuntimeError):  # an interrupt struck in its start: it has not begun
                     reader.join(_JOIN_S)
 
     def abandon(self) -> None:
