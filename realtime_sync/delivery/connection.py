@@ -188,7 +188,8 @@ class Connection:
         finally:
             self._transport.close()
             if waits:
-                reader.join(_JOIN_S)
+                with suppress(RuntimeError):  # an interrupt struck in its start: it has not begun
+                    reader.join(_JOIN_S)
 
     def abandon(self) -> None:
         """End at once, without a goodbye and without waiting."""
