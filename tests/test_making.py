@@ -128,6 +128,34 @@ def test_classes_of_attrs_may_build_on_them() -> None:
     assert [a.name for a in attrs.fields(Mine)] == ["extra", "name", "size", "parts", "colour"]
 
 
+@wire
+class Louder(Thing):
+    """One whose methods call those of its base."""
+
+    loud: bool = True
+
+    @property
+    def shown(self) -> str:
+        """With a mark."""
+        return super().__repr__() + "!"
+
+    @classmethod
+    def of(cls) -> Louder:
+        """One of them."""
+        return super().__new__(cls)
+
+    def __repr__(self) -> str:
+        return super().__repr__().upper()
+
+
+def test_super_means_the_class_that_was_made() -> None:
+    assert repr(Louder(name="a")) == "LOUDER(NAME='A', SIZE=3, PARTS=[], LOUD=TRUE)"
+    assert Louder(name="a").shown == "Louder(name='a', size=3, parts=[], loud=True)!"
+    assert type(Louder.of()) is Louder
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert pickle.loads(pickle.dumps(Louder(name="a"), protocol)) == Louder(name="a")
+
+
 def test_a_subclass_may_call_the_init_of_its_base() -> None:
     @wire
     class Fresh(WireObject):

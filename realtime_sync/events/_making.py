@@ -42,6 +42,11 @@ def slotted(cls: C) -> C:
     root = [] if "__weakref__" in inherited else ["__weakref__"]
     body["__slots__"] = (*(name for name in annotations if name not in inherited), *root)
     made: Any = type(cls.__name__, cls.__bases__, body)
+    for value in vars(cls).values():  # `super()` in a method means the class in whose body it stood
+        function = getattr(value, "__func__", getattr(value, "fget", value))
+        for cell in getattr(function, "__closure__", None) or ():
+            if cell.cell_contents is cls:
+                cell.cell_contents = made
     # Its own fields: name -> annotation, and the default or what `attrs.field` gave.
     made._declared = {name: (kind, vars(cls).get(name, attrs.NOTHING)) for name, kind in annotations.items()}
     for name in ("__attrs_attrs__", "__init__"):
