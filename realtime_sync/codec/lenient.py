@@ -104,9 +104,11 @@ def _fields(cls: type[WireObject]) -> dict[str, _Field]:
 
 def _field(cls: type[WireObject], attribute: attrs.Attribute[Any]) -> _Field:
     default: Any = attribute.default
-    empty = list if get_origin(attribute.type) is list else _none
+    empty: Callable[[], Any] = list if get_origin(attribute.type) is list else _none
     # Where null switches something off, what cannot be read is not that.
     odd = _unset if default is UNSET else empty
+    if isinstance(default, str):  # what tells a class from its kin: null is as good as left out
+        empty = lambda: default  # noqa: E731
     if default is attrs.NOTHING:
         absent = empty
     else:

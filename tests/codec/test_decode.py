@@ -567,3 +567,13 @@ def test_the_extra_of_a_decoded_object_is_made_when_it_is_asked_for_and_then_sta
 def test_what_is_wrong_with_an_event_of_our_own(fields: dict[str, Any], cls: Any, wrong: str) -> None:
     assert codec.decode_own(fields, CLIENT_EVENTS) == (decode_client_event(fields), wrong)
     assert type(codec.decode_own(fields, CLIENT_EVENTS)[0]) is cls
+
+
+def test_a_type_that_is_null_is_as_good_as_left_out() -> None:
+    session = {"type": "realtime", "audio": {"input": {"format": {"type": None, "rate": 24000}}}}
+    event: Any = decode_server_event({"type": "session.updated", "session": session})
+    left_out: Any = decode_server_event(
+        {"type": "session.updated", "session": {**session, "audio": {"input": {"format": {"rate": 24000}}}}}
+    )
+    assert event == left_out
+    assert decode_server_event(encode_event(event)) == event

@@ -81,11 +81,11 @@ def test_any_json_is_decoded_to_something(raw: Any) -> None:
 
 def _same(came: Any, sent: Any) -> bool:
     """Whether nothing but defaults tells them apart: null is as good as left out, so is an empty list that must be
-    there, and an object that may leave out its type gets it."""
+    there, and an object that may leave out its type, or has null there, gets it."""
     if isinstance(came, dict) and isinstance(sent, dict):
         for name in {*came, *sent}:
             one, other = came.get(name), sent.get(name)
-            added = other in (None, []) or (name in ("type", "mode") and name not in came)
+            added = other in (None, []) or name in ("type", "mode")
             if not (one is None and added) and not _same(one, other):
                 return False
         return True
