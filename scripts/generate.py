@@ -65,13 +65,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-{imports}
-    from realtime_sync.events.unknown import MalformedEvent, UnknownEvent
+    from realtime_sync import events
 
-    class _Unknown(UnknownEvent):
+    class _Unknown(events.UnknownEvent):
         type: Literal["<the type that the server sent>"] = "<the type that the server sent>"
 
-    class _Malformed(MalformedEvent):
+    class _Malformed(events.MalformedEvent):
         type: Literal[""] = ""
 
     AnyServerEvent = (
@@ -94,13 +93,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeVar, overload
 
-from realtime_sync.events import (
-{imports})
+from realtime_sync import events
 from realtime_sync.events.any import AnyServerEvent
 
 __all__ = ["Keyed"]
 
-S = TypeVar("S", bound=ServerEvent)
+S = TypeVar("S", bound=events.ServerEvent)
 E = TypeVar("E")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., object])
@@ -154,23 +152,13 @@ def discriminated(text: str, server: Mapping[str, Any]) -> str:
 
 def any_event(server: Mapping[str, Any]) -> str:
     """The text of ``any.py``."""
-    by_module: dict[str, list[str]] = {}
-    for cls in classes_of(server):
-        by_module.setdefault(cls.__module__, []).append(cls.__name__)
-    imports = "".join(
-        f"    from {module} import (\n" + "".join(f"        {name},\n" for name in sorted(names)) + "    )\n"
-        for module, names in sorted(by_module.items())
-    )
-    members = "\n".join(
-        f"        {'| ' if number else ''}{name}"
-        for number, name in enumerate([*(cls.__name__ for cls in classes_of(server)), "_Unknown", "_Malformed"])
-    )
-    return ANY.format(imports=imports.rstrip("\n"), members=members)
+    names = [*(f"events.{cls.__name__}" for cls in classes_of(server)), "_Unknown", "_Malformed"]
+    return ANY.format(members="\n".join(f"        {'| ' if number else ''}{name}" for number, name in enumerate(names)))
 
 
 def keyed(server: Mapping[str, Any], session: Any) -> str:
     """The text of ``keyed.py``."""
-    named = [(cls.__name__, literal(names)) for cls, names in names_of(server).items()]
+    named = [(f"events.{cls.__name__}", literal(names)) for cls, names in names_of(server).items()]
     verbs = ""
     for verb in ("on", "once"):
         more = ", *, replace: bool = ..." if verb == "on" else ""
@@ -189,8 +177,7 @@ def keyed(server: Mapping[str, Any], session: Any) -> str:
         verbs += overloaded("wait_for", f"key: {key}, {least.format(cls)}", cls)
     verbs += overloaded("wait_for", f"key: str, {least.format('Any')}", "Any")
     verbs += defined("wait_for", "key: Any, predicate: Any = None, timeout: float | None = 10.0", session)
-    imported = sorted([cls for cls, _ in named] + ["ServerEvent"])
-    return KEYED.format(imports="".join(f"    {name},\n" for name in imported), verbs=verbs)
+    return KEYED.format(verbs=verbs)
 
 
 def overloaded(verb: str, parameters: str, result: str) -> str:

@@ -9,127 +9,68 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from realtime_sync.events.notices import (
-        SessionResumed,
-    )
-    from realtime_sync.events.server import (
-        ConversationCreated,
-        ConversationItemAdded,
-        ConversationItemCreated,
-        ConversationItemDeleted,
-        ConversationItemDone,
-        ConversationItemInputAudioTranscriptionCompleted,
-        ConversationItemInputAudioTranscriptionDelta,
-        ConversationItemInputAudioTranscriptionFailed,
-        ConversationItemInputAudioTranscriptionSegment,
-        ConversationItemRetrieved,
-        ConversationItemTruncated,
-        ErrorEvent,
-        InputAudioBufferCleared,
-        InputAudioBufferCommitted,
-        InputAudioBufferDtmfEventReceived,
-        InputAudioBufferSpeechStarted,
-        InputAudioBufferSpeechStopped,
-        InputAudioBufferTimeoutTriggered,
-        McpListToolsCompleted,
-        McpListToolsFailed,
-        McpListToolsInProgress,
-        OutputAudioBufferCleared,
-        OutputAudioBufferStarted,
-        OutputAudioBufferStopped,
-        RateLimitsUpdated,
-        ResponseContentPartAdded,
-        ResponseContentPartDone,
-        ResponseCreated,
-        ResponseDone,
-        ResponseFunctionCallArgumentsDelta,
-        ResponseFunctionCallArgumentsDone,
-        ResponseMcpCallArgumentsDelta,
-        ResponseMcpCallArgumentsDone,
-        ResponseMcpCallCompleted,
-        ResponseMcpCallFailed,
-        ResponseMcpCallInProgress,
-        ResponseOutputAudioDelta,
-        ResponseOutputAudioDone,
-        ResponseOutputAudioTranscriptDelta,
-        ResponseOutputAudioTranscriptDone,
-        ResponseOutputItemAdded,
-        ResponseOutputItemDone,
-        ResponseOutputTextDelta,
-        ResponseOutputTextDone,
-        SessionCreated,
-        SessionUpdated,
-        TranscriptionSessionCreated,
-        TranscriptionSessionUpdated,
-    )
-    from realtime_sync.events.translation import (
-        SessionClosed,
-        SessionInputTranscriptDelta,
-        SessionOutputAudioDelta,
-        SessionOutputTranscriptDelta,
-    )
-    from realtime_sync.events.unknown import MalformedEvent, UnknownEvent
+    from realtime_sync import events
 
-    class _Unknown(UnknownEvent):
+    class _Unknown(events.UnknownEvent):
         type: Literal["<the type that the server sent>"] = "<the type that the server sent>"
 
-    class _Malformed(MalformedEvent):
+    class _Malformed(events.MalformedEvent):
         type: Literal[""] = ""
 
     AnyServerEvent = (
-        ErrorEvent
-        | SessionCreated
-        | SessionUpdated
-        | TranscriptionSessionCreated
-        | TranscriptionSessionUpdated
-        | ConversationCreated
-        | ConversationItemCreated
-        | ConversationItemAdded
-        | ConversationItemDone
-        | ConversationItemRetrieved
-        | ConversationItemDeleted
-        | ConversationItemTruncated
-        | ConversationItemInputAudioTranscriptionDelta
-        | ConversationItemInputAudioTranscriptionSegment
-        | ConversationItemInputAudioTranscriptionCompleted
-        | ConversationItemInputAudioTranscriptionFailed
-        | InputAudioBufferCommitted
-        | InputAudioBufferCleared
-        | InputAudioBufferSpeechStarted
-        | InputAudioBufferSpeechStopped
-        | InputAudioBufferTimeoutTriggered
-        | InputAudioBufferDtmfEventReceived
-        | OutputAudioBufferStarted
-        | OutputAudioBufferStopped
-        | OutputAudioBufferCleared
-        | ResponseCreated
-        | ResponseDone
-        | ResponseOutputItemAdded
-        | ResponseOutputItemDone
-        | ResponseContentPartAdded
-        | ResponseContentPartDone
-        | ResponseOutputTextDelta
-        | ResponseOutputTextDone
-        | ResponseOutputAudioTranscriptDelta
-        | ResponseOutputAudioTranscriptDone
-        | ResponseOutputAudioDelta
-        | ResponseOutputAudioDone
-        | ResponseFunctionCallArgumentsDelta
-        | ResponseFunctionCallArgumentsDone
-        | ResponseMcpCallArgumentsDelta
-        | ResponseMcpCallArgumentsDone
-        | ResponseMcpCallInProgress
-        | ResponseMcpCallCompleted
-        | ResponseMcpCallFailed
-        | McpListToolsInProgress
-        | McpListToolsCompleted
-        | McpListToolsFailed
-        | RateLimitsUpdated
-        | SessionClosed
-        | SessionInputTranscriptDelta
-        | SessionOutputTranscriptDelta
-        | SessionOutputAudioDelta
-        | SessionResumed
+        events.ErrorEvent
+        | events.SessionCreated
+        | events.SessionUpdated
+        | events.TranscriptionSessionCreated
+        | events.TranscriptionSessionUpdated
+        | events.ConversationCreated
+        | events.ConversationItemCreated
+        | events.ConversationItemAdded
+        | events.ConversationItemDone
+        | events.ConversationItemRetrieved
+        | events.ConversationItemDeleted
+        | events.ConversationItemTruncated
+        | events.ConversationItemInputAudioTranscriptionDelta
+        | events.ConversationItemInputAudioTranscriptionSegment
+        | events.ConversationItemInputAudioTranscriptionCompleted
+        | events.ConversationItemInputAudioTranscriptionFailed
+        | events.InputAudioBufferCommitted
+        | events.InputAudioBufferCleared
+        | events.InputAudioBufferSpeechStarted
+        | events.InputAudioBufferSpeechStopped
+        | events.InputAudioBufferTimeoutTriggered
+        | events.InputAudioBufferDtmfEventReceived
+        | events.OutputAudioBufferStarted
+        | events.OutputAudioBufferStopped
+        | events.OutputAudioBufferCleared
+        | events.ResponseCreated
+        | events.ResponseDone
+        | events.ResponseOutputItemAdded
+        | events.ResponseOutputItemDone
+        | events.ResponseContentPartAdded
+        | events.ResponseContentPartDone
+        | events.ResponseOutputTextDelta
+        | events.ResponseOutputTextDone
+        | events.ResponseOutputAudioTranscriptDelta
+        | events.ResponseOutputAudioTranscriptDone
+        | events.ResponseOutputAudioDelta
+        | events.ResponseOutputAudioDone
+        | events.ResponseFunctionCallArgumentsDelta
+        | events.ResponseFunctionCallArgumentsDone
+        | events.ResponseMcpCallArgumentsDelta
+        | events.ResponseMcpCallArgumentsDone
+        | events.ResponseMcpCallInProgress
+        | events.ResponseMcpCallCompleted
+        | events.ResponseMcpCallFailed
+        | events.McpListToolsInProgress
+        | events.McpListToolsCompleted
+        | events.McpListToolsFailed
+        | events.RateLimitsUpdated
+        | events.SessionClosed
+        | events.SessionInputTranscriptDelta
+        | events.SessionOutputTranscriptDelta
+        | events.SessionOutputAudioDelta
+        | events.SessionResumed
         | _Unknown
         | _Malformed
     )

@@ -10,67 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeVar, overload
 
-from realtime_sync.events import (
-    ConversationCreated,
-    ConversationItemAdded,
-    ConversationItemCreated,
-    ConversationItemDeleted,
-    ConversationItemDone,
-    ConversationItemInputAudioTranscriptionCompleted,
-    ConversationItemInputAudioTranscriptionDelta,
-    ConversationItemInputAudioTranscriptionFailed,
-    ConversationItemInputAudioTranscriptionSegment,
-    ConversationItemRetrieved,
-    ConversationItemTruncated,
-    ErrorEvent,
-    InputAudioBufferCleared,
-    InputAudioBufferCommitted,
-    InputAudioBufferDtmfEventReceived,
-    InputAudioBufferSpeechStarted,
-    InputAudioBufferSpeechStopped,
-    InputAudioBufferTimeoutTriggered,
-    McpListToolsCompleted,
-    McpListToolsFailed,
-    McpListToolsInProgress,
-    OutputAudioBufferCleared,
-    OutputAudioBufferStarted,
-    OutputAudioBufferStopped,
-    RateLimitsUpdated,
-    ResponseContentPartAdded,
-    ResponseContentPartDone,
-    ResponseCreated,
-    ResponseDone,
-    ResponseFunctionCallArgumentsDelta,
-    ResponseFunctionCallArgumentsDone,
-    ResponseMcpCallArgumentsDelta,
-    ResponseMcpCallArgumentsDone,
-    ResponseMcpCallCompleted,
-    ResponseMcpCallFailed,
-    ResponseMcpCallInProgress,
-    ResponseOutputAudioDelta,
-    ResponseOutputAudioDone,
-    ResponseOutputAudioTranscriptDelta,
-    ResponseOutputAudioTranscriptDone,
-    ResponseOutputItemAdded,
-    ResponseOutputItemDone,
-    ResponseOutputTextDelta,
-    ResponseOutputTextDone,
-    ServerEvent,
-    SessionClosed,
-    SessionCreated,
-    SessionInputTranscriptDelta,
-    SessionOutputAudioDelta,
-    SessionOutputTranscriptDelta,
-    SessionResumed,
-    SessionUpdated,
-    TranscriptionSessionCreated,
-    TranscriptionSessionUpdated,
-)
+from realtime_sync import events
 from realtime_sync.events.any import AnyServerEvent
 
 __all__ = ["Keyed"]
 
-S = TypeVar("S", bound=ServerEvent)
+S = TypeVar("S", bound=events.ServerEvent)
 E = TypeVar("E")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., object])
@@ -87,155 +32,159 @@ class Keyed:
     """The verbs that take a class, a type string or ``"*"``."""
 
     @overload
-    def on(self, key: Literal["error"], *, replace: bool = ...) -> Decorator[ErrorEvent]: ...
+    def on(self, key: Literal["error"], *, replace: bool = ...) -> Decorator[events.ErrorEvent]: ...
 
     @overload
-    def on(self, key: Literal["session.created"], *, replace: bool = ...) -> Decorator[SessionCreated]: ...
+    def on(self, key: Literal["session.created"], *, replace: bool = ...) -> Decorator[events.SessionCreated]: ...
 
     @overload
-    def on(self, key: Literal["session.updated"], *, replace: bool = ...) -> Decorator[SessionUpdated]: ...
+    def on(self, key: Literal["session.updated"], *, replace: bool = ...) -> Decorator[events.SessionUpdated]: ...
 
     @overload
     def on(
         self, key: Literal["transcription_session.created"], *, replace: bool = ...
-    ) -> Decorator[TranscriptionSessionCreated]: ...
+    ) -> Decorator[events.TranscriptionSessionCreated]: ...
 
     @overload
     def on(
         self, key: Literal["transcription_session.updated"], *, replace: bool = ...
-    ) -> Decorator[TranscriptionSessionUpdated]: ...
+    ) -> Decorator[events.TranscriptionSessionUpdated]: ...
 
     @overload
-    def on(self, key: Literal["conversation.created"], *, replace: bool = ...) -> Decorator[ConversationCreated]: ...
+    def on(
+        self, key: Literal["conversation.created"], *, replace: bool = ...
+    ) -> Decorator[events.ConversationCreated]: ...
 
     @overload
     def on(
         self, key: Literal["conversation.item.created"], *, replace: bool = ...
-    ) -> Decorator[ConversationItemCreated]: ...
+    ) -> Decorator[events.ConversationItemCreated]: ...
 
     @overload
     def on(
         self, key: Literal["conversation.item.added"], *, replace: bool = ...
-    ) -> Decorator[ConversationItemAdded]: ...
+    ) -> Decorator[events.ConversationItemAdded]: ...
 
     @overload
-    def on(self, key: Literal["conversation.item.done"], *, replace: bool = ...) -> Decorator[ConversationItemDone]: ...
+    def on(
+        self, key: Literal["conversation.item.done"], *, replace: bool = ...
+    ) -> Decorator[events.ConversationItemDone]: ...
 
     @overload
     def on(
         self, key: Literal["conversation.item.retrieved"], *, replace: bool = ...
-    ) -> Decorator[ConversationItemRetrieved]: ...
+    ) -> Decorator[events.ConversationItemRetrieved]: ...
 
     @overload
     def on(
         self, key: Literal["conversation.item.deleted"], *, replace: bool = ...
-    ) -> Decorator[ConversationItemDeleted]: ...
+    ) -> Decorator[events.ConversationItemDeleted]: ...
 
     @overload
     def on(
         self, key: Literal["conversation.item.truncated"], *, replace: bool = ...
-    ) -> Decorator[ConversationItemTruncated]: ...
+    ) -> Decorator[events.ConversationItemTruncated]: ...
 
     @overload
     def on(
         self, key: Literal["conversation.item.input_audio_transcription.delta"], *, replace: bool = ...
-    ) -> Decorator[ConversationItemInputAudioTranscriptionDelta]: ...
+    ) -> Decorator[events.ConversationItemInputAudioTranscriptionDelta]: ...
 
     @overload
     def on(
         self, key: Literal["conversation.item.input_audio_transcription.segment"], *, replace: bool = ...
-    ) -> Decorator[ConversationItemInputAudioTranscriptionSegment]: ...
+    ) -> Decorator[events.ConversationItemInputAudioTranscriptionSegment]: ...
 
     @overload
     def on(
         self, key: Literal["conversation.item.input_audio_transcription.completed"], *, replace: bool = ...
-    ) -> Decorator[ConversationItemInputAudioTranscriptionCompleted]: ...
+    ) -> Decorator[events.ConversationItemInputAudioTranscriptionCompleted]: ...
 
     @overload
     def on(
         self, key: Literal["conversation.item.input_audio_transcription.failed"], *, replace: bool = ...
-    ) -> Decorator[ConversationItemInputAudioTranscriptionFailed]: ...
+    ) -> Decorator[events.ConversationItemInputAudioTranscriptionFailed]: ...
 
     @overload
     def on(
         self, key: Literal["input_audio_buffer.committed"], *, replace: bool = ...
-    ) -> Decorator[InputAudioBufferCommitted]: ...
+    ) -> Decorator[events.InputAudioBufferCommitted]: ...
 
     @overload
     def on(
         self, key: Literal["input_audio_buffer.cleared"], *, replace: bool = ...
-    ) -> Decorator[InputAudioBufferCleared]: ...
+    ) -> Decorator[events.InputAudioBufferCleared]: ...
 
     @overload
     def on(
         self, key: Literal["input_audio_buffer.speech_started"], *, replace: bool = ...
-    ) -> Decorator[InputAudioBufferSpeechStarted]: ...
+    ) -> Decorator[events.InputAudioBufferSpeechStarted]: ...
 
     @overload
     def on(
         self, key: Literal["input_audio_buffer.speech_stopped"], *, replace: bool = ...
-    ) -> Decorator[InputAudioBufferSpeechStopped]: ...
+    ) -> Decorator[events.InputAudioBufferSpeechStopped]: ...
 
     @overload
     def on(
         self, key: Literal["input_audio_buffer.timeout_triggered"], *, replace: bool = ...
-    ) -> Decorator[InputAudioBufferTimeoutTriggered]: ...
+    ) -> Decorator[events.InputAudioBufferTimeoutTriggered]: ...
 
     @overload
     def on(
         self, key: Literal["input_audio_buffer.dtmf_event_received"], *, replace: bool = ...
-    ) -> Decorator[InputAudioBufferDtmfEventReceived]: ...
+    ) -> Decorator[events.InputAudioBufferDtmfEventReceived]: ...
 
     @overload
     def on(
         self, key: Literal["output_audio_buffer.started"], *, replace: bool = ...
-    ) -> Decorator[OutputAudioBufferStarted]: ...
+    ) -> Decorator[events.OutputAudioBufferStarted]: ...
 
     @overload
     def on(
         self, key: Literal["output_audio_buffer.stopped"], *, replace: bool = ...
-    ) -> Decorator[OutputAudioBufferStopped]: ...
+    ) -> Decorator[events.OutputAudioBufferStopped]: ...
 
     @overload
     def on(
         self, key: Literal["output_audio_buffer.cleared"], *, replace: bool = ...
-    ) -> Decorator[OutputAudioBufferCleared]: ...
+    ) -> Decorator[events.OutputAudioBufferCleared]: ...
 
     @overload
-    def on(self, key: Literal["response.created"], *, replace: bool = ...) -> Decorator[ResponseCreated]: ...
+    def on(self, key: Literal["response.created"], *, replace: bool = ...) -> Decorator[events.ResponseCreated]: ...
 
     @overload
-    def on(self, key: Literal["response.done"], *, replace: bool = ...) -> Decorator[ResponseDone]: ...
+    def on(self, key: Literal["response.done"], *, replace: bool = ...) -> Decorator[events.ResponseDone]: ...
 
     @overload
     def on(
         self, key: Literal["response.output_item.added"], *, replace: bool = ...
-    ) -> Decorator[ResponseOutputItemAdded]: ...
+    ) -> Decorator[events.ResponseOutputItemAdded]: ...
 
     @overload
     def on(
         self, key: Literal["response.output_item.done"], *, replace: bool = ...
-    ) -> Decorator[ResponseOutputItemDone]: ...
+    ) -> Decorator[events.ResponseOutputItemDone]: ...
 
     @overload
     def on(
         self, key: Literal["response.content_part.added"], *, replace: bool = ...
-    ) -> Decorator[ResponseContentPartAdded]: ...
+    ) -> Decorator[events.ResponseContentPartAdded]: ...
 
     @overload
     def on(
         self, key: Literal["response.content_part.done"], *, replace: bool = ...
-    ) -> Decorator[ResponseContentPartDone]: ...
+    ) -> Decorator[events.ResponseContentPartDone]: ...
 
     @overload
     def on(
         self, key: Literal["response.output_text.delta", "response.text.delta"], *, replace: bool = ...
-    ) -> Decorator[ResponseOutputTextDelta]: ...
+    ) -> Decorator[events.ResponseOutputTextDelta]: ...
 
     @overload
     def on(
         self, key: Literal["response.output_text.done", "response.text.done"], *, replace: bool = ...
-    ) -> Decorator[ResponseOutputTextDone]: ...
+    ) -> Decorator[events.ResponseOutputTextDone]: ...
 
     @overload
     def on(
@@ -243,7 +192,7 @@ class Keyed:
         key: Literal["response.output_audio_transcript.delta", "response.audio_transcript.delta"],
         *,
         replace: bool = ...,
-    ) -> Decorator[ResponseOutputAudioTranscriptDelta]: ...
+    ) -> Decorator[events.ResponseOutputAudioTranscriptDelta]: ...
 
     @overload
     def on(
@@ -251,89 +200,93 @@ class Keyed:
         key: Literal["response.output_audio_transcript.done", "response.audio_transcript.done"],
         *,
         replace: bool = ...,
-    ) -> Decorator[ResponseOutputAudioTranscriptDone]: ...
+    ) -> Decorator[events.ResponseOutputAudioTranscriptDone]: ...
 
     @overload
     def on(
         self, key: Literal["response.output_audio.delta", "response.audio.delta"], *, replace: bool = ...
-    ) -> Decorator[ResponseOutputAudioDelta]: ...
+    ) -> Decorator[events.ResponseOutputAudioDelta]: ...
 
     @overload
     def on(
         self, key: Literal["response.output_audio.done", "response.audio.done"], *, replace: bool = ...
-    ) -> Decorator[ResponseOutputAudioDone]: ...
+    ) -> Decorator[events.ResponseOutputAudioDone]: ...
 
     @overload
     def on(
         self, key: Literal["response.function_call_arguments.delta"], *, replace: bool = ...
-    ) -> Decorator[ResponseFunctionCallArgumentsDelta]: ...
+    ) -> Decorator[events.ResponseFunctionCallArgumentsDelta]: ...
 
     @overload
     def on(
         self, key: Literal["response.function_call_arguments.done"], *, replace: bool = ...
-    ) -> Decorator[ResponseFunctionCallArgumentsDone]: ...
+    ) -> Decorator[events.ResponseFunctionCallArgumentsDone]: ...
 
     @overload
     def on(
         self, key: Literal["response.mcp_call_arguments.delta"], *, replace: bool = ...
-    ) -> Decorator[ResponseMcpCallArgumentsDelta]: ...
+    ) -> Decorator[events.ResponseMcpCallArgumentsDelta]: ...
 
     @overload
     def on(
         self, key: Literal["response.mcp_call_arguments.done"], *, replace: bool = ...
-    ) -> Decorator[ResponseMcpCallArgumentsDone]: ...
+    ) -> Decorator[events.ResponseMcpCallArgumentsDone]: ...
 
     @overload
     def on(
         self, key: Literal["response.mcp_call.in_progress"], *, replace: bool = ...
-    ) -> Decorator[ResponseMcpCallInProgress]: ...
+    ) -> Decorator[events.ResponseMcpCallInProgress]: ...
 
     @overload
     def on(
         self, key: Literal["response.mcp_call.completed"], *, replace: bool = ...
-    ) -> Decorator[ResponseMcpCallCompleted]: ...
+    ) -> Decorator[events.ResponseMcpCallCompleted]: ...
 
     @overload
     def on(
         self, key: Literal["response.mcp_call.failed"], *, replace: bool = ...
-    ) -> Decorator[ResponseMcpCallFailed]: ...
+    ) -> Decorator[events.ResponseMcpCallFailed]: ...
 
     @overload
     def on(
         self, key: Literal["mcp_list_tools.in_progress"], *, replace: bool = ...
-    ) -> Decorator[McpListToolsInProgress]: ...
+    ) -> Decorator[events.McpListToolsInProgress]: ...
 
     @overload
     def on(
         self, key: Literal["mcp_list_tools.completed"], *, replace: bool = ...
-    ) -> Decorator[McpListToolsCompleted]: ...
+    ) -> Decorator[events.McpListToolsCompleted]: ...
 
     @overload
-    def on(self, key: Literal["mcp_list_tools.failed"], *, replace: bool = ...) -> Decorator[McpListToolsFailed]: ...
+    def on(
+        self, key: Literal["mcp_list_tools.failed"], *, replace: bool = ...
+    ) -> Decorator[events.McpListToolsFailed]: ...
 
     @overload
-    def on(self, key: Literal["rate_limits.updated"], *, replace: bool = ...) -> Decorator[RateLimitsUpdated]: ...
+    def on(
+        self, key: Literal["rate_limits.updated"], *, replace: bool = ...
+    ) -> Decorator[events.RateLimitsUpdated]: ...
 
     @overload
-    def on(self, key: Literal["session.closed"], *, replace: bool = ...) -> Decorator[SessionClosed]: ...
+    def on(self, key: Literal["session.closed"], *, replace: bool = ...) -> Decorator[events.SessionClosed]: ...
 
     @overload
     def on(
         self, key: Literal["session.input_transcript.delta"], *, replace: bool = ...
-    ) -> Decorator[SessionInputTranscriptDelta]: ...
+    ) -> Decorator[events.SessionInputTranscriptDelta]: ...
 
     @overload
     def on(
         self, key: Literal["session.output_transcript.delta"], *, replace: bool = ...
-    ) -> Decorator[SessionOutputTranscriptDelta]: ...
+    ) -> Decorator[events.SessionOutputTranscriptDelta]: ...
 
     @overload
     def on(
         self, key: Literal["session.output_audio.delta"], *, replace: bool = ...
-    ) -> Decorator[SessionOutputAudioDelta]: ...
+    ) -> Decorator[events.SessionOutputAudioDelta]: ...
 
     @overload
-    def on(self, key: Literal["session.resumed"], *, replace: bool = ...) -> Decorator[SessionResumed]: ...
+    def on(self, key: Literal["session.resumed"], *, replace: bool = ...) -> Decorator[events.SessionResumed]: ...
 
     @overload
     def on(self, key: Literal["*"], *, replace: bool = ...) -> Decorator[AnyServerEvent]: ...
@@ -345,23 +298,33 @@ class Keyed:
     def on(self, key: str, *, replace: bool = ...) -> Callable[[F], F]: ...
 
     @overload
-    def on(self, key: Literal["error"], handler: Callable[[ErrorEvent], object], *, replace: bool = ...) -> None: ...
-
-    @overload
     def on(
-        self, key: Literal["session.created"], handler: Callable[[SessionCreated], object], *, replace: bool = ...
+        self, key: Literal["error"], handler: Callable[[events.ErrorEvent], object], *, replace: bool = ...
     ) -> None: ...
 
     @overload
     def on(
-        self, key: Literal["session.updated"], handler: Callable[[SessionUpdated], object], *, replace: bool = ...
+        self,
+        key: Literal["session.created"],
+        handler: Callable[[events.SessionCreated], object],
+        *,
+        replace: bool = ...,
+    ) -> None: ...
+
+    @overload
+    def on(
+        self,
+        key: Literal["session.updated"],
+        handler: Callable[[events.SessionUpdated], object],
+        *,
+        replace: bool = ...,
     ) -> None: ...
 
     @overload
     def on(
         self,
         key: Literal["transcription_session.created"],
-        handler: Callable[[TranscriptionSessionCreated], object],
+        handler: Callable[[events.TranscriptionSessionCreated], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -370,7 +333,7 @@ class Keyed:
     def on(
         self,
         key: Literal["transcription_session.updated"],
-        handler: Callable[[TranscriptionSessionUpdated], object],
+        handler: Callable[[events.TranscriptionSessionUpdated], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -379,7 +342,7 @@ class Keyed:
     def on(
         self,
         key: Literal["conversation.created"],
-        handler: Callable[[ConversationCreated], object],
+        handler: Callable[[events.ConversationCreated], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -388,7 +351,7 @@ class Keyed:
     def on(
         self,
         key: Literal["conversation.item.created"],
-        handler: Callable[[ConversationItemCreated], object],
+        handler: Callable[[events.ConversationItemCreated], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -397,7 +360,7 @@ class Keyed:
     def on(
         self,
         key: Literal["conversation.item.added"],
-        handler: Callable[[ConversationItemAdded], object],
+        handler: Callable[[events.ConversationItemAdded], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -406,7 +369,7 @@ class Keyed:
     def on(
         self,
         key: Literal["conversation.item.done"],
-        handler: Callable[[ConversationItemDone], object],
+        handler: Callable[[events.ConversationItemDone], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -415,7 +378,7 @@ class Keyed:
     def on(
         self,
         key: Literal["conversation.item.retrieved"],
-        handler: Callable[[ConversationItemRetrieved], object],
+        handler: Callable[[events.ConversationItemRetrieved], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -424,7 +387,7 @@ class Keyed:
     def on(
         self,
         key: Literal["conversation.item.deleted"],
-        handler: Callable[[ConversationItemDeleted], object],
+        handler: Callable[[events.ConversationItemDeleted], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -433,7 +396,7 @@ class Keyed:
     def on(
         self,
         key: Literal["conversation.item.truncated"],
-        handler: Callable[[ConversationItemTruncated], object],
+        handler: Callable[[events.ConversationItemTruncated], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -442,7 +405,7 @@ class Keyed:
     def on(
         self,
         key: Literal["conversation.item.input_audio_transcription.delta"],
-        handler: Callable[[ConversationItemInputAudioTranscriptionDelta], object],
+        handler: Callable[[events.ConversationItemInputAudioTranscriptionDelta], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -451,7 +414,7 @@ class Keyed:
     def on(
         self,
         key: Literal["conversation.item.input_audio_transcription.segment"],
-        handler: Callable[[ConversationItemInputAudioTranscriptionSegment], object],
+        handler: Callable[[events.ConversationItemInputAudioTranscriptionSegment], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -460,7 +423,7 @@ class Keyed:
     def on(
         self,
         key: Literal["conversation.item.input_audio_transcription.completed"],
-        handler: Callable[[ConversationItemInputAudioTranscriptionCompleted], object],
+        handler: Callable[[events.ConversationItemInputAudioTranscriptionCompleted], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -469,7 +432,7 @@ class Keyed:
     def on(
         self,
         key: Literal["conversation.item.input_audio_transcription.failed"],
-        handler: Callable[[ConversationItemInputAudioTranscriptionFailed], object],
+        handler: Callable[[events.ConversationItemInputAudioTranscriptionFailed], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -478,7 +441,7 @@ class Keyed:
     def on(
         self,
         key: Literal["input_audio_buffer.committed"],
-        handler: Callable[[InputAudioBufferCommitted], object],
+        handler: Callable[[events.InputAudioBufferCommitted], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -487,7 +450,7 @@ class Keyed:
     def on(
         self,
         key: Literal["input_audio_buffer.cleared"],
-        handler: Callable[[InputAudioBufferCleared], object],
+        handler: Callable[[events.InputAudioBufferCleared], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -496,7 +459,7 @@ class Keyed:
     def on(
         self,
         key: Literal["input_audio_buffer.speech_started"],
-        handler: Callable[[InputAudioBufferSpeechStarted], object],
+        handler: Callable[[events.InputAudioBufferSpeechStarted], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -505,7 +468,7 @@ class Keyed:
     def on(
         self,
         key: Literal["input_audio_buffer.speech_stopped"],
-        handler: Callable[[InputAudioBufferSpeechStopped], object],
+        handler: Callable[[events.InputAudioBufferSpeechStopped], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -514,7 +477,7 @@ class Keyed:
     def on(
         self,
         key: Literal["input_audio_buffer.timeout_triggered"],
-        handler: Callable[[InputAudioBufferTimeoutTriggered], object],
+        handler: Callable[[events.InputAudioBufferTimeoutTriggered], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -523,7 +486,7 @@ class Keyed:
     def on(
         self,
         key: Literal["input_audio_buffer.dtmf_event_received"],
-        handler: Callable[[InputAudioBufferDtmfEventReceived], object],
+        handler: Callable[[events.InputAudioBufferDtmfEventReceived], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -532,7 +495,7 @@ class Keyed:
     def on(
         self,
         key: Literal["output_audio_buffer.started"],
-        handler: Callable[[OutputAudioBufferStarted], object],
+        handler: Callable[[events.OutputAudioBufferStarted], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -541,7 +504,7 @@ class Keyed:
     def on(
         self,
         key: Literal["output_audio_buffer.stopped"],
-        handler: Callable[[OutputAudioBufferStopped], object],
+        handler: Callable[[events.OutputAudioBufferStopped], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -550,26 +513,30 @@ class Keyed:
     def on(
         self,
         key: Literal["output_audio_buffer.cleared"],
-        handler: Callable[[OutputAudioBufferCleared], object],
+        handler: Callable[[events.OutputAudioBufferCleared], object],
         *,
         replace: bool = ...,
     ) -> None: ...
 
     @overload
     def on(
-        self, key: Literal["response.created"], handler: Callable[[ResponseCreated], object], *, replace: bool = ...
+        self,
+        key: Literal["response.created"],
+        handler: Callable[[events.ResponseCreated], object],
+        *,
+        replace: bool = ...,
     ) -> None: ...
 
     @overload
     def on(
-        self, key: Literal["response.done"], handler: Callable[[ResponseDone], object], *, replace: bool = ...
+        self, key: Literal["response.done"], handler: Callable[[events.ResponseDone], object], *, replace: bool = ...
     ) -> None: ...
 
     @overload
     def on(
         self,
         key: Literal["response.output_item.added"],
-        handler: Callable[[ResponseOutputItemAdded], object],
+        handler: Callable[[events.ResponseOutputItemAdded], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -578,7 +545,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.output_item.done"],
-        handler: Callable[[ResponseOutputItemDone], object],
+        handler: Callable[[events.ResponseOutputItemDone], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -587,7 +554,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.content_part.added"],
-        handler: Callable[[ResponseContentPartAdded], object],
+        handler: Callable[[events.ResponseContentPartAdded], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -596,7 +563,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.content_part.done"],
-        handler: Callable[[ResponseContentPartDone], object],
+        handler: Callable[[events.ResponseContentPartDone], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -605,7 +572,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.output_text.delta", "response.text.delta"],
-        handler: Callable[[ResponseOutputTextDelta], object],
+        handler: Callable[[events.ResponseOutputTextDelta], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -614,7 +581,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.output_text.done", "response.text.done"],
-        handler: Callable[[ResponseOutputTextDone], object],
+        handler: Callable[[events.ResponseOutputTextDone], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -623,7 +590,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.output_audio_transcript.delta", "response.audio_transcript.delta"],
-        handler: Callable[[ResponseOutputAudioTranscriptDelta], object],
+        handler: Callable[[events.ResponseOutputAudioTranscriptDelta], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -632,7 +599,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.output_audio_transcript.done", "response.audio_transcript.done"],
-        handler: Callable[[ResponseOutputAudioTranscriptDone], object],
+        handler: Callable[[events.ResponseOutputAudioTranscriptDone], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -641,7 +608,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.output_audio.delta", "response.audio.delta"],
-        handler: Callable[[ResponseOutputAudioDelta], object],
+        handler: Callable[[events.ResponseOutputAudioDelta], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -650,7 +617,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.output_audio.done", "response.audio.done"],
-        handler: Callable[[ResponseOutputAudioDone], object],
+        handler: Callable[[events.ResponseOutputAudioDone], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -659,7 +626,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.function_call_arguments.delta"],
-        handler: Callable[[ResponseFunctionCallArgumentsDelta], object],
+        handler: Callable[[events.ResponseFunctionCallArgumentsDelta], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -668,7 +635,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.function_call_arguments.done"],
-        handler: Callable[[ResponseFunctionCallArgumentsDone], object],
+        handler: Callable[[events.ResponseFunctionCallArgumentsDone], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -677,7 +644,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.mcp_call_arguments.delta"],
-        handler: Callable[[ResponseMcpCallArgumentsDelta], object],
+        handler: Callable[[events.ResponseMcpCallArgumentsDelta], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -686,7 +653,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.mcp_call_arguments.done"],
-        handler: Callable[[ResponseMcpCallArgumentsDone], object],
+        handler: Callable[[events.ResponseMcpCallArgumentsDone], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -695,7 +662,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.mcp_call.in_progress"],
-        handler: Callable[[ResponseMcpCallInProgress], object],
+        handler: Callable[[events.ResponseMcpCallInProgress], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -704,7 +671,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.mcp_call.completed"],
-        handler: Callable[[ResponseMcpCallCompleted], object],
+        handler: Callable[[events.ResponseMcpCallCompleted], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -713,7 +680,7 @@ class Keyed:
     def on(
         self,
         key: Literal["response.mcp_call.failed"],
-        handler: Callable[[ResponseMcpCallFailed], object],
+        handler: Callable[[events.ResponseMcpCallFailed], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -722,7 +689,7 @@ class Keyed:
     def on(
         self,
         key: Literal["mcp_list_tools.in_progress"],
-        handler: Callable[[McpListToolsInProgress], object],
+        handler: Callable[[events.McpListToolsInProgress], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -731,7 +698,7 @@ class Keyed:
     def on(
         self,
         key: Literal["mcp_list_tools.completed"],
-        handler: Callable[[McpListToolsCompleted], object],
+        handler: Callable[[events.McpListToolsCompleted], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -740,7 +707,7 @@ class Keyed:
     def on(
         self,
         key: Literal["mcp_list_tools.failed"],
-        handler: Callable[[McpListToolsFailed], object],
+        handler: Callable[[events.McpListToolsFailed], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -749,21 +716,21 @@ class Keyed:
     def on(
         self,
         key: Literal["rate_limits.updated"],
-        handler: Callable[[RateLimitsUpdated], object],
+        handler: Callable[[events.RateLimitsUpdated], object],
         *,
         replace: bool = ...,
     ) -> None: ...
 
     @overload
     def on(
-        self, key: Literal["session.closed"], handler: Callable[[SessionClosed], object], *, replace: bool = ...
+        self, key: Literal["session.closed"], handler: Callable[[events.SessionClosed], object], *, replace: bool = ...
     ) -> None: ...
 
     @overload
     def on(
         self,
         key: Literal["session.input_transcript.delta"],
-        handler: Callable[[SessionInputTranscriptDelta], object],
+        handler: Callable[[events.SessionInputTranscriptDelta], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -772,7 +739,7 @@ class Keyed:
     def on(
         self,
         key: Literal["session.output_transcript.delta"],
-        handler: Callable[[SessionOutputTranscriptDelta], object],
+        handler: Callable[[events.SessionOutputTranscriptDelta], object],
         *,
         replace: bool = ...,
     ) -> None: ...
@@ -781,14 +748,18 @@ class Keyed:
     def on(
         self,
         key: Literal["session.output_audio.delta"],
-        handler: Callable[[SessionOutputAudioDelta], object],
+        handler: Callable[[events.SessionOutputAudioDelta], object],
         *,
         replace: bool = ...,
     ) -> None: ...
 
     @overload
     def on(
-        self, key: Literal["session.resumed"], handler: Callable[[SessionResumed], object], *, replace: bool = ...
+        self,
+        key: Literal["session.resumed"],
+        handler: Callable[[events.SessionResumed], object],
+        *,
+        replace: bool = ...,
     ) -> None: ...
 
     @overload
@@ -811,191 +782,201 @@ class Keyed:
         raise NotImplementedError
 
     @overload
-    def once(self, key: Literal["error"]) -> Decorator[ErrorEvent]: ...
+    def once(self, key: Literal["error"]) -> Decorator[events.ErrorEvent]: ...
 
     @overload
-    def once(self, key: Literal["session.created"]) -> Decorator[SessionCreated]: ...
+    def once(self, key: Literal["session.created"]) -> Decorator[events.SessionCreated]: ...
 
     @overload
-    def once(self, key: Literal["session.updated"]) -> Decorator[SessionUpdated]: ...
+    def once(self, key: Literal["session.updated"]) -> Decorator[events.SessionUpdated]: ...
 
     @overload
-    def once(self, key: Literal["transcription_session.created"]) -> Decorator[TranscriptionSessionCreated]: ...
+    def once(self, key: Literal["transcription_session.created"]) -> Decorator[events.TranscriptionSessionCreated]: ...
 
     @overload
-    def once(self, key: Literal["transcription_session.updated"]) -> Decorator[TranscriptionSessionUpdated]: ...
+    def once(self, key: Literal["transcription_session.updated"]) -> Decorator[events.TranscriptionSessionUpdated]: ...
 
     @overload
-    def once(self, key: Literal["conversation.created"]) -> Decorator[ConversationCreated]: ...
+    def once(self, key: Literal["conversation.created"]) -> Decorator[events.ConversationCreated]: ...
 
     @overload
-    def once(self, key: Literal["conversation.item.created"]) -> Decorator[ConversationItemCreated]: ...
+    def once(self, key: Literal["conversation.item.created"]) -> Decorator[events.ConversationItemCreated]: ...
 
     @overload
-    def once(self, key: Literal["conversation.item.added"]) -> Decorator[ConversationItemAdded]: ...
+    def once(self, key: Literal["conversation.item.added"]) -> Decorator[events.ConversationItemAdded]: ...
 
     @overload
-    def once(self, key: Literal["conversation.item.done"]) -> Decorator[ConversationItemDone]: ...
+    def once(self, key: Literal["conversation.item.done"]) -> Decorator[events.ConversationItemDone]: ...
 
     @overload
-    def once(self, key: Literal["conversation.item.retrieved"]) -> Decorator[ConversationItemRetrieved]: ...
+    def once(self, key: Literal["conversation.item.retrieved"]) -> Decorator[events.ConversationItemRetrieved]: ...
 
     @overload
-    def once(self, key: Literal["conversation.item.deleted"]) -> Decorator[ConversationItemDeleted]: ...
+    def once(self, key: Literal["conversation.item.deleted"]) -> Decorator[events.ConversationItemDeleted]: ...
 
     @overload
-    def once(self, key: Literal["conversation.item.truncated"]) -> Decorator[ConversationItemTruncated]: ...
+    def once(self, key: Literal["conversation.item.truncated"]) -> Decorator[events.ConversationItemTruncated]: ...
 
     @overload
     def once(
         self, key: Literal["conversation.item.input_audio_transcription.delta"]
-    ) -> Decorator[ConversationItemInputAudioTranscriptionDelta]: ...
+    ) -> Decorator[events.ConversationItemInputAudioTranscriptionDelta]: ...
 
     @overload
     def once(
         self, key: Literal["conversation.item.input_audio_transcription.segment"]
-    ) -> Decorator[ConversationItemInputAudioTranscriptionSegment]: ...
+    ) -> Decorator[events.ConversationItemInputAudioTranscriptionSegment]: ...
 
     @overload
     def once(
         self, key: Literal["conversation.item.input_audio_transcription.completed"]
-    ) -> Decorator[ConversationItemInputAudioTranscriptionCompleted]: ...
+    ) -> Decorator[events.ConversationItemInputAudioTranscriptionCompleted]: ...
 
     @overload
     def once(
         self, key: Literal["conversation.item.input_audio_transcription.failed"]
-    ) -> Decorator[ConversationItemInputAudioTranscriptionFailed]: ...
+    ) -> Decorator[events.ConversationItemInputAudioTranscriptionFailed]: ...
 
     @overload
-    def once(self, key: Literal["input_audio_buffer.committed"]) -> Decorator[InputAudioBufferCommitted]: ...
+    def once(self, key: Literal["input_audio_buffer.committed"]) -> Decorator[events.InputAudioBufferCommitted]: ...
 
     @overload
-    def once(self, key: Literal["input_audio_buffer.cleared"]) -> Decorator[InputAudioBufferCleared]: ...
+    def once(self, key: Literal["input_audio_buffer.cleared"]) -> Decorator[events.InputAudioBufferCleared]: ...
 
     @overload
-    def once(self, key: Literal["input_audio_buffer.speech_started"]) -> Decorator[InputAudioBufferSpeechStarted]: ...
+    def once(
+        self, key: Literal["input_audio_buffer.speech_started"]
+    ) -> Decorator[events.InputAudioBufferSpeechStarted]: ...
 
     @overload
-    def once(self, key: Literal["input_audio_buffer.speech_stopped"]) -> Decorator[InputAudioBufferSpeechStopped]: ...
+    def once(
+        self, key: Literal["input_audio_buffer.speech_stopped"]
+    ) -> Decorator[events.InputAudioBufferSpeechStopped]: ...
 
     @overload
     def once(
         self, key: Literal["input_audio_buffer.timeout_triggered"]
-    ) -> Decorator[InputAudioBufferTimeoutTriggered]: ...
+    ) -> Decorator[events.InputAudioBufferTimeoutTriggered]: ...
 
     @overload
     def once(
         self, key: Literal["input_audio_buffer.dtmf_event_received"]
-    ) -> Decorator[InputAudioBufferDtmfEventReceived]: ...
+    ) -> Decorator[events.InputAudioBufferDtmfEventReceived]: ...
 
     @overload
-    def once(self, key: Literal["output_audio_buffer.started"]) -> Decorator[OutputAudioBufferStarted]: ...
+    def once(self, key: Literal["output_audio_buffer.started"]) -> Decorator[events.OutputAudioBufferStarted]: ...
 
     @overload
-    def once(self, key: Literal["output_audio_buffer.stopped"]) -> Decorator[OutputAudioBufferStopped]: ...
+    def once(self, key: Literal["output_audio_buffer.stopped"]) -> Decorator[events.OutputAudioBufferStopped]: ...
 
     @overload
-    def once(self, key: Literal["output_audio_buffer.cleared"]) -> Decorator[OutputAudioBufferCleared]: ...
+    def once(self, key: Literal["output_audio_buffer.cleared"]) -> Decorator[events.OutputAudioBufferCleared]: ...
 
     @overload
-    def once(self, key: Literal["response.created"]) -> Decorator[ResponseCreated]: ...
+    def once(self, key: Literal["response.created"]) -> Decorator[events.ResponseCreated]: ...
 
     @overload
-    def once(self, key: Literal["response.done"]) -> Decorator[ResponseDone]: ...
+    def once(self, key: Literal["response.done"]) -> Decorator[events.ResponseDone]: ...
 
     @overload
-    def once(self, key: Literal["response.output_item.added"]) -> Decorator[ResponseOutputItemAdded]: ...
+    def once(self, key: Literal["response.output_item.added"]) -> Decorator[events.ResponseOutputItemAdded]: ...
 
     @overload
-    def once(self, key: Literal["response.output_item.done"]) -> Decorator[ResponseOutputItemDone]: ...
+    def once(self, key: Literal["response.output_item.done"]) -> Decorator[events.ResponseOutputItemDone]: ...
 
     @overload
-    def once(self, key: Literal["response.content_part.added"]) -> Decorator[ResponseContentPartAdded]: ...
+    def once(self, key: Literal["response.content_part.added"]) -> Decorator[events.ResponseContentPartAdded]: ...
 
     @overload
-    def once(self, key: Literal["response.content_part.done"]) -> Decorator[ResponseContentPartDone]: ...
+    def once(self, key: Literal["response.content_part.done"]) -> Decorator[events.ResponseContentPartDone]: ...
 
     @overload
     def once(
         self, key: Literal["response.output_text.delta", "response.text.delta"]
-    ) -> Decorator[ResponseOutputTextDelta]: ...
+    ) -> Decorator[events.ResponseOutputTextDelta]: ...
 
     @overload
     def once(
         self, key: Literal["response.output_text.done", "response.text.done"]
-    ) -> Decorator[ResponseOutputTextDone]: ...
+    ) -> Decorator[events.ResponseOutputTextDone]: ...
 
     @overload
     def once(
         self, key: Literal["response.output_audio_transcript.delta", "response.audio_transcript.delta"]
-    ) -> Decorator[ResponseOutputAudioTranscriptDelta]: ...
+    ) -> Decorator[events.ResponseOutputAudioTranscriptDelta]: ...
 
     @overload
     def once(
         self, key: Literal["response.output_audio_transcript.done", "response.audio_transcript.done"]
-    ) -> Decorator[ResponseOutputAudioTranscriptDone]: ...
+    ) -> Decorator[events.ResponseOutputAudioTranscriptDone]: ...
 
     @overload
     def once(
         self, key: Literal["response.output_audio.delta", "response.audio.delta"]
-    ) -> Decorator[ResponseOutputAudioDelta]: ...
+    ) -> Decorator[events.ResponseOutputAudioDelta]: ...
 
     @overload
     def once(
         self, key: Literal["response.output_audio.done", "response.audio.done"]
-    ) -> Decorator[ResponseOutputAudioDone]: ...
+    ) -> Decorator[events.ResponseOutputAudioDone]: ...
 
     @overload
     def once(
         self, key: Literal["response.function_call_arguments.delta"]
-    ) -> Decorator[ResponseFunctionCallArgumentsDelta]: ...
+    ) -> Decorator[events.ResponseFunctionCallArgumentsDelta]: ...
 
     @overload
     def once(
         self, key: Literal["response.function_call_arguments.done"]
-    ) -> Decorator[ResponseFunctionCallArgumentsDone]: ...
+    ) -> Decorator[events.ResponseFunctionCallArgumentsDone]: ...
 
     @overload
-    def once(self, key: Literal["response.mcp_call_arguments.delta"]) -> Decorator[ResponseMcpCallArgumentsDelta]: ...
+    def once(
+        self, key: Literal["response.mcp_call_arguments.delta"]
+    ) -> Decorator[events.ResponseMcpCallArgumentsDelta]: ...
 
     @overload
-    def once(self, key: Literal["response.mcp_call_arguments.done"]) -> Decorator[ResponseMcpCallArgumentsDone]: ...
+    def once(
+        self, key: Literal["response.mcp_call_arguments.done"]
+    ) -> Decorator[events.ResponseMcpCallArgumentsDone]: ...
 
     @overload
-    def once(self, key: Literal["response.mcp_call.in_progress"]) -> Decorator[ResponseMcpCallInProgress]: ...
+    def once(self, key: Literal["response.mcp_call.in_progress"]) -> Decorator[events.ResponseMcpCallInProgress]: ...
 
     @overload
-    def once(self, key: Literal["response.mcp_call.completed"]) -> Decorator[ResponseMcpCallCompleted]: ...
+    def once(self, key: Literal["response.mcp_call.completed"]) -> Decorator[events.ResponseMcpCallCompleted]: ...
 
     @overload
-    def once(self, key: Literal["response.mcp_call.failed"]) -> Decorator[ResponseMcpCallFailed]: ...
+    def once(self, key: Literal["response.mcp_call.failed"]) -> Decorator[events.ResponseMcpCallFailed]: ...
 
     @overload
-    def once(self, key: Literal["mcp_list_tools.in_progress"]) -> Decorator[McpListToolsInProgress]: ...
+    def once(self, key: Literal["mcp_list_tools.in_progress"]) -> Decorator[events.McpListToolsInProgress]: ...
 
     @overload
-    def once(self, key: Literal["mcp_list_tools.completed"]) -> Decorator[McpListToolsCompleted]: ...
+    def once(self, key: Literal["mcp_list_tools.completed"]) -> Decorator[events.McpListToolsCompleted]: ...
 
     @overload
-    def once(self, key: Literal["mcp_list_tools.failed"]) -> Decorator[McpListToolsFailed]: ...
+    def once(self, key: Literal["mcp_list_tools.failed"]) -> Decorator[events.McpListToolsFailed]: ...
 
     @overload
-    def once(self, key: Literal["rate_limits.updated"]) -> Decorator[RateLimitsUpdated]: ...
+    def once(self, key: Literal["rate_limits.updated"]) -> Decorator[events.RateLimitsUpdated]: ...
 
     @overload
-    def once(self, key: Literal["session.closed"]) -> Decorator[SessionClosed]: ...
+    def once(self, key: Literal["session.closed"]) -> Decorator[events.SessionClosed]: ...
 
     @overload
-    def once(self, key: Literal["session.input_transcript.delta"]) -> Decorator[SessionInputTranscriptDelta]: ...
+    def once(self, key: Literal["session.input_transcript.delta"]) -> Decorator[events.SessionInputTranscriptDelta]: ...
 
     @overload
-    def once(self, key: Literal["session.output_transcript.delta"]) -> Decorator[SessionOutputTranscriptDelta]: ...
+    def once(
+        self, key: Literal["session.output_transcript.delta"]
+    ) -> Decorator[events.SessionOutputTranscriptDelta]: ...
 
     @overload
-    def once(self, key: Literal["session.output_audio.delta"]) -> Decorator[SessionOutputAudioDelta]: ...
+    def once(self, key: Literal["session.output_audio.delta"]) -> Decorator[events.SessionOutputAudioDelta]: ...
 
     @overload
-    def once(self, key: Literal["session.resumed"]) -> Decorator[SessionResumed]: ...
+    def once(self, key: Literal["session.resumed"]) -> Decorator[events.SessionResumed]: ...
 
     @overload
     def once(self, key: Literal["*"]) -> Decorator[AnyServerEvent]: ...
@@ -1007,285 +988,303 @@ class Keyed:
     def once(self, key: str) -> Callable[[F], F]: ...
 
     @overload
-    def once(self, key: Literal["error"], handler: Callable[[ErrorEvent], object]) -> None: ...
+    def once(self, key: Literal["error"], handler: Callable[[events.ErrorEvent], object]) -> None: ...
 
     @overload
-    def once(self, key: Literal["session.created"], handler: Callable[[SessionCreated], object]) -> None: ...
+    def once(self, key: Literal["session.created"], handler: Callable[[events.SessionCreated], object]) -> None: ...
 
     @overload
-    def once(self, key: Literal["session.updated"], handler: Callable[[SessionUpdated], object]) -> None: ...
+    def once(self, key: Literal["session.updated"], handler: Callable[[events.SessionUpdated], object]) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["transcription_session.created"], handler: Callable[[TranscriptionSessionCreated], object]
+        self,
+        key: Literal["transcription_session.created"],
+        handler: Callable[[events.TranscriptionSessionCreated], object],
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["transcription_session.updated"], handler: Callable[[TranscriptionSessionUpdated], object]
-    ) -> None: ...
-
-    @overload
-    def once(self, key: Literal["conversation.created"], handler: Callable[[ConversationCreated], object]) -> None: ...
-
-    @overload
-    def once(
-        self, key: Literal["conversation.item.created"], handler: Callable[[ConversationItemCreated], object]
+        self,
+        key: Literal["transcription_session.updated"],
+        handler: Callable[[events.TranscriptionSessionUpdated], object],
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["conversation.item.added"], handler: Callable[[ConversationItemAdded], object]
+        self, key: Literal["conversation.created"], handler: Callable[[events.ConversationCreated], object]
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["conversation.item.done"], handler: Callable[[ConversationItemDone], object]
+        self, key: Literal["conversation.item.created"], handler: Callable[[events.ConversationItemCreated], object]
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["conversation.item.retrieved"], handler: Callable[[ConversationItemRetrieved], object]
+        self, key: Literal["conversation.item.added"], handler: Callable[[events.ConversationItemAdded], object]
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["conversation.item.deleted"], handler: Callable[[ConversationItemDeleted], object]
+        self, key: Literal["conversation.item.done"], handler: Callable[[events.ConversationItemDone], object]
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["conversation.item.truncated"], handler: Callable[[ConversationItemTruncated], object]
+        self, key: Literal["conversation.item.retrieved"], handler: Callable[[events.ConversationItemRetrieved], object]
+    ) -> None: ...
+
+    @overload
+    def once(
+        self, key: Literal["conversation.item.deleted"], handler: Callable[[events.ConversationItemDeleted], object]
+    ) -> None: ...
+
+    @overload
+    def once(
+        self, key: Literal["conversation.item.truncated"], handler: Callable[[events.ConversationItemTruncated], object]
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["conversation.item.input_audio_transcription.delta"],
-        handler: Callable[[ConversationItemInputAudioTranscriptionDelta], object],
+        handler: Callable[[events.ConversationItemInputAudioTranscriptionDelta], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["conversation.item.input_audio_transcription.segment"],
-        handler: Callable[[ConversationItemInputAudioTranscriptionSegment], object],
+        handler: Callable[[events.ConversationItemInputAudioTranscriptionSegment], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["conversation.item.input_audio_transcription.completed"],
-        handler: Callable[[ConversationItemInputAudioTranscriptionCompleted], object],
+        handler: Callable[[events.ConversationItemInputAudioTranscriptionCompleted], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["conversation.item.input_audio_transcription.failed"],
-        handler: Callable[[ConversationItemInputAudioTranscriptionFailed], object],
+        handler: Callable[[events.ConversationItemInputAudioTranscriptionFailed], object],
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["input_audio_buffer.committed"], handler: Callable[[InputAudioBufferCommitted], object]
+        self,
+        key: Literal["input_audio_buffer.committed"],
+        handler: Callable[[events.InputAudioBufferCommitted], object],
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["input_audio_buffer.cleared"], handler: Callable[[InputAudioBufferCleared], object]
+        self, key: Literal["input_audio_buffer.cleared"], handler: Callable[[events.InputAudioBufferCleared], object]
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["input_audio_buffer.speech_started"],
-        handler: Callable[[InputAudioBufferSpeechStarted], object],
+        handler: Callable[[events.InputAudioBufferSpeechStarted], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["input_audio_buffer.speech_stopped"],
-        handler: Callable[[InputAudioBufferSpeechStopped], object],
+        handler: Callable[[events.InputAudioBufferSpeechStopped], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["input_audio_buffer.timeout_triggered"],
-        handler: Callable[[InputAudioBufferTimeoutTriggered], object],
+        handler: Callable[[events.InputAudioBufferTimeoutTriggered], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["input_audio_buffer.dtmf_event_received"],
-        handler: Callable[[InputAudioBufferDtmfEventReceived], object],
+        handler: Callable[[events.InputAudioBufferDtmfEventReceived], object],
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["output_audio_buffer.started"], handler: Callable[[OutputAudioBufferStarted], object]
+        self, key: Literal["output_audio_buffer.started"], handler: Callable[[events.OutputAudioBufferStarted], object]
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["output_audio_buffer.stopped"], handler: Callable[[OutputAudioBufferStopped], object]
+        self, key: Literal["output_audio_buffer.stopped"], handler: Callable[[events.OutputAudioBufferStopped], object]
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["output_audio_buffer.cleared"], handler: Callable[[OutputAudioBufferCleared], object]
+        self, key: Literal["output_audio_buffer.cleared"], handler: Callable[[events.OutputAudioBufferCleared], object]
     ) -> None: ...
 
     @overload
-    def once(self, key: Literal["response.created"], handler: Callable[[ResponseCreated], object]) -> None: ...
+    def once(self, key: Literal["response.created"], handler: Callable[[events.ResponseCreated], object]) -> None: ...
 
     @overload
-    def once(self, key: Literal["response.done"], handler: Callable[[ResponseDone], object]) -> None: ...
-
-    @overload
-    def once(
-        self, key: Literal["response.output_item.added"], handler: Callable[[ResponseOutputItemAdded], object]
-    ) -> None: ...
+    def once(self, key: Literal["response.done"], handler: Callable[[events.ResponseDone], object]) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["response.output_item.done"], handler: Callable[[ResponseOutputItemDone], object]
+        self, key: Literal["response.output_item.added"], handler: Callable[[events.ResponseOutputItemAdded], object]
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["response.content_part.added"], handler: Callable[[ResponseContentPartAdded], object]
+        self, key: Literal["response.output_item.done"], handler: Callable[[events.ResponseOutputItemDone], object]
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["response.content_part.done"], handler: Callable[[ResponseContentPartDone], object]
+        self, key: Literal["response.content_part.added"], handler: Callable[[events.ResponseContentPartAdded], object]
+    ) -> None: ...
+
+    @overload
+    def once(
+        self, key: Literal["response.content_part.done"], handler: Callable[[events.ResponseContentPartDone], object]
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["response.output_text.delta", "response.text.delta"],
-        handler: Callable[[ResponseOutputTextDelta], object],
+        handler: Callable[[events.ResponseOutputTextDelta], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["response.output_text.done", "response.text.done"],
-        handler: Callable[[ResponseOutputTextDone], object],
+        handler: Callable[[events.ResponseOutputTextDone], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["response.output_audio_transcript.delta", "response.audio_transcript.delta"],
-        handler: Callable[[ResponseOutputAudioTranscriptDelta], object],
+        handler: Callable[[events.ResponseOutputAudioTranscriptDelta], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["response.output_audio_transcript.done", "response.audio_transcript.done"],
-        handler: Callable[[ResponseOutputAudioTranscriptDone], object],
+        handler: Callable[[events.ResponseOutputAudioTranscriptDone], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["response.output_audio.delta", "response.audio.delta"],
-        handler: Callable[[ResponseOutputAudioDelta], object],
+        handler: Callable[[events.ResponseOutputAudioDelta], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["response.output_audio.done", "response.audio.done"],
-        handler: Callable[[ResponseOutputAudioDone], object],
+        handler: Callable[[events.ResponseOutputAudioDone], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["response.function_call_arguments.delta"],
-        handler: Callable[[ResponseFunctionCallArgumentsDelta], object],
+        handler: Callable[[events.ResponseFunctionCallArgumentsDelta], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["response.function_call_arguments.done"],
-        handler: Callable[[ResponseFunctionCallArgumentsDone], object],
+        handler: Callable[[events.ResponseFunctionCallArgumentsDone], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["response.mcp_call_arguments.delta"],
-        handler: Callable[[ResponseMcpCallArgumentsDelta], object],
+        handler: Callable[[events.ResponseMcpCallArgumentsDelta], object],
     ) -> None: ...
 
     @overload
     def once(
         self,
         key: Literal["response.mcp_call_arguments.done"],
-        handler: Callable[[ResponseMcpCallArgumentsDone], object],
+        handler: Callable[[events.ResponseMcpCallArgumentsDone], object],
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["response.mcp_call.in_progress"], handler: Callable[[ResponseMcpCallInProgress], object]
+        self,
+        key: Literal["response.mcp_call.in_progress"],
+        handler: Callable[[events.ResponseMcpCallInProgress], object],
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["response.mcp_call.completed"], handler: Callable[[ResponseMcpCallCompleted], object]
+        self, key: Literal["response.mcp_call.completed"], handler: Callable[[events.ResponseMcpCallCompleted], object]
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["response.mcp_call.failed"], handler: Callable[[ResponseMcpCallFailed], object]
+        self, key: Literal["response.mcp_call.failed"], handler: Callable[[events.ResponseMcpCallFailed], object]
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["mcp_list_tools.in_progress"], handler: Callable[[McpListToolsInProgress], object]
+        self, key: Literal["mcp_list_tools.in_progress"], handler: Callable[[events.McpListToolsInProgress], object]
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["mcp_list_tools.completed"], handler: Callable[[McpListToolsCompleted], object]
-    ) -> None: ...
-
-    @overload
-    def once(self, key: Literal["mcp_list_tools.failed"], handler: Callable[[McpListToolsFailed], object]) -> None: ...
-
-    @overload
-    def once(self, key: Literal["rate_limits.updated"], handler: Callable[[RateLimitsUpdated], object]) -> None: ...
-
-    @overload
-    def once(self, key: Literal["session.closed"], handler: Callable[[SessionClosed], object]) -> None: ...
-
-    @overload
-    def once(
-        self, key: Literal["session.input_transcript.delta"], handler: Callable[[SessionInputTranscriptDelta], object]
+        self, key: Literal["mcp_list_tools.completed"], handler: Callable[[events.McpListToolsCompleted], object]
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["session.output_transcript.delta"], handler: Callable[[SessionOutputTranscriptDelta], object]
+        self, key: Literal["mcp_list_tools.failed"], handler: Callable[[events.McpListToolsFailed], object]
     ) -> None: ...
 
     @overload
     def once(
-        self, key: Literal["session.output_audio.delta"], handler: Callable[[SessionOutputAudioDelta], object]
+        self, key: Literal["rate_limits.updated"], handler: Callable[[events.RateLimitsUpdated], object]
     ) -> None: ...
 
     @overload
-    def once(self, key: Literal["session.resumed"], handler: Callable[[SessionResumed], object]) -> None: ...
+    def once(self, key: Literal["session.closed"], handler: Callable[[events.SessionClosed], object]) -> None: ...
+
+    @overload
+    def once(
+        self,
+        key: Literal["session.input_transcript.delta"],
+        handler: Callable[[events.SessionInputTranscriptDelta], object],
+    ) -> None: ...
+
+    @overload
+    def once(
+        self,
+        key: Literal["session.output_transcript.delta"],
+        handler: Callable[[events.SessionOutputTranscriptDelta], object],
+    ) -> None: ...
+
+    @overload
+    def once(
+        self, key: Literal["session.output_audio.delta"], handler: Callable[[events.SessionOutputAudioDelta], object]
+    ) -> None: ...
+
+    @overload
+    def once(self, key: Literal["session.resumed"], handler: Callable[[events.SessionResumed], object]) -> None: ...
 
     @overload
     def once(self, key: Literal["*"], handler: Callable[[AnyServerEvent], object]) -> None: ...
@@ -1302,424 +1301,427 @@ class Keyed:
 
     @overload
     def wait_for(
-        self, key: Literal["error"], predicate: Callable[[ErrorEvent], object] | None = ..., timeout: float | None = ...
-    ) -> ErrorEvent: ...
+        self,
+        key: Literal["error"],
+        predicate: Callable[[events.ErrorEvent], object] | None = ...,
+        timeout: float | None = ...,
+    ) -> events.ErrorEvent: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["session.created"],
-        predicate: Callable[[SessionCreated], object] | None = ...,
+        predicate: Callable[[events.SessionCreated], object] | None = ...,
         timeout: float | None = ...,
-    ) -> SessionCreated: ...
+    ) -> events.SessionCreated: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["session.updated"],
-        predicate: Callable[[SessionUpdated], object] | None = ...,
+        predicate: Callable[[events.SessionUpdated], object] | None = ...,
         timeout: float | None = ...,
-    ) -> SessionUpdated: ...
+    ) -> events.SessionUpdated: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["transcription_session.created"],
-        predicate: Callable[[TranscriptionSessionCreated], object] | None = ...,
+        predicate: Callable[[events.TranscriptionSessionCreated], object] | None = ...,
         timeout: float | None = ...,
-    ) -> TranscriptionSessionCreated: ...
+    ) -> events.TranscriptionSessionCreated: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["transcription_session.updated"],
-        predicate: Callable[[TranscriptionSessionUpdated], object] | None = ...,
+        predicate: Callable[[events.TranscriptionSessionUpdated], object] | None = ...,
         timeout: float | None = ...,
-    ) -> TranscriptionSessionUpdated: ...
+    ) -> events.TranscriptionSessionUpdated: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["conversation.created"],
-        predicate: Callable[[ConversationCreated], object] | None = ...,
+        predicate: Callable[[events.ConversationCreated], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ConversationCreated: ...
+    ) -> events.ConversationCreated: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["conversation.item.created"],
-        predicate: Callable[[ConversationItemCreated], object] | None = ...,
+        predicate: Callable[[events.ConversationItemCreated], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ConversationItemCreated: ...
+    ) -> events.ConversationItemCreated: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["conversation.item.added"],
-        predicate: Callable[[ConversationItemAdded], object] | None = ...,
+        predicate: Callable[[events.ConversationItemAdded], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ConversationItemAdded: ...
+    ) -> events.ConversationItemAdded: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["conversation.item.done"],
-        predicate: Callable[[ConversationItemDone], object] | None = ...,
+        predicate: Callable[[events.ConversationItemDone], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ConversationItemDone: ...
+    ) -> events.ConversationItemDone: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["conversation.item.retrieved"],
-        predicate: Callable[[ConversationItemRetrieved], object] | None = ...,
+        predicate: Callable[[events.ConversationItemRetrieved], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ConversationItemRetrieved: ...
+    ) -> events.ConversationItemRetrieved: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["conversation.item.deleted"],
-        predicate: Callable[[ConversationItemDeleted], object] | None = ...,
+        predicate: Callable[[events.ConversationItemDeleted], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ConversationItemDeleted: ...
+    ) -> events.ConversationItemDeleted: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["conversation.item.truncated"],
-        predicate: Callable[[ConversationItemTruncated], object] | None = ...,
+        predicate: Callable[[events.ConversationItemTruncated], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ConversationItemTruncated: ...
+    ) -> events.ConversationItemTruncated: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["conversation.item.input_audio_transcription.delta"],
-        predicate: Callable[[ConversationItemInputAudioTranscriptionDelta], object] | None = ...,
+        predicate: Callable[[events.ConversationItemInputAudioTranscriptionDelta], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ConversationItemInputAudioTranscriptionDelta: ...
+    ) -> events.ConversationItemInputAudioTranscriptionDelta: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["conversation.item.input_audio_transcription.segment"],
-        predicate: Callable[[ConversationItemInputAudioTranscriptionSegment], object] | None = ...,
+        predicate: Callable[[events.ConversationItemInputAudioTranscriptionSegment], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ConversationItemInputAudioTranscriptionSegment: ...
+    ) -> events.ConversationItemInputAudioTranscriptionSegment: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["conversation.item.input_audio_transcription.completed"],
-        predicate: Callable[[ConversationItemInputAudioTranscriptionCompleted], object] | None = ...,
+        predicate: Callable[[events.ConversationItemInputAudioTranscriptionCompleted], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ConversationItemInputAudioTranscriptionCompleted: ...
+    ) -> events.ConversationItemInputAudioTranscriptionCompleted: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["conversation.item.input_audio_transcription.failed"],
-        predicate: Callable[[ConversationItemInputAudioTranscriptionFailed], object] | None = ...,
+        predicate: Callable[[events.ConversationItemInputAudioTranscriptionFailed], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ConversationItemInputAudioTranscriptionFailed: ...
+    ) -> events.ConversationItemInputAudioTranscriptionFailed: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["input_audio_buffer.committed"],
-        predicate: Callable[[InputAudioBufferCommitted], object] | None = ...,
+        predicate: Callable[[events.InputAudioBufferCommitted], object] | None = ...,
         timeout: float | None = ...,
-    ) -> InputAudioBufferCommitted: ...
+    ) -> events.InputAudioBufferCommitted: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["input_audio_buffer.cleared"],
-        predicate: Callable[[InputAudioBufferCleared], object] | None = ...,
+        predicate: Callable[[events.InputAudioBufferCleared], object] | None = ...,
         timeout: float | None = ...,
-    ) -> InputAudioBufferCleared: ...
+    ) -> events.InputAudioBufferCleared: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["input_audio_buffer.speech_started"],
-        predicate: Callable[[InputAudioBufferSpeechStarted], object] | None = ...,
+        predicate: Callable[[events.InputAudioBufferSpeechStarted], object] | None = ...,
         timeout: float | None = ...,
-    ) -> InputAudioBufferSpeechStarted: ...
+    ) -> events.InputAudioBufferSpeechStarted: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["input_audio_buffer.speech_stopped"],
-        predicate: Callable[[InputAudioBufferSpeechStopped], object] | None = ...,
+        predicate: Callable[[events.InputAudioBufferSpeechStopped], object] | None = ...,
         timeout: float | None = ...,
-    ) -> InputAudioBufferSpeechStopped: ...
+    ) -> events.InputAudioBufferSpeechStopped: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["input_audio_buffer.timeout_triggered"],
-        predicate: Callable[[InputAudioBufferTimeoutTriggered], object] | None = ...,
+        predicate: Callable[[events.InputAudioBufferTimeoutTriggered], object] | None = ...,
         timeout: float | None = ...,
-    ) -> InputAudioBufferTimeoutTriggered: ...
+    ) -> events.InputAudioBufferTimeoutTriggered: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["input_audio_buffer.dtmf_event_received"],
-        predicate: Callable[[InputAudioBufferDtmfEventReceived], object] | None = ...,
+        predicate: Callable[[events.InputAudioBufferDtmfEventReceived], object] | None = ...,
         timeout: float | None = ...,
-    ) -> InputAudioBufferDtmfEventReceived: ...
+    ) -> events.InputAudioBufferDtmfEventReceived: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["output_audio_buffer.started"],
-        predicate: Callable[[OutputAudioBufferStarted], object] | None = ...,
+        predicate: Callable[[events.OutputAudioBufferStarted], object] | None = ...,
         timeout: float | None = ...,
-    ) -> OutputAudioBufferStarted: ...
+    ) -> events.OutputAudioBufferStarted: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["output_audio_buffer.stopped"],
-        predicate: Callable[[OutputAudioBufferStopped], object] | None = ...,
+        predicate: Callable[[events.OutputAudioBufferStopped], object] | None = ...,
         timeout: float | None = ...,
-    ) -> OutputAudioBufferStopped: ...
+    ) -> events.OutputAudioBufferStopped: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["output_audio_buffer.cleared"],
-        predicate: Callable[[OutputAudioBufferCleared], object] | None = ...,
+        predicate: Callable[[events.OutputAudioBufferCleared], object] | None = ...,
         timeout: float | None = ...,
-    ) -> OutputAudioBufferCleared: ...
+    ) -> events.OutputAudioBufferCleared: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.created"],
-        predicate: Callable[[ResponseCreated], object] | None = ...,
+        predicate: Callable[[events.ResponseCreated], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseCreated: ...
+    ) -> events.ResponseCreated: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.done"],
-        predicate: Callable[[ResponseDone], object] | None = ...,
+        predicate: Callable[[events.ResponseDone], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseDone: ...
+    ) -> events.ResponseDone: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.output_item.added"],
-        predicate: Callable[[ResponseOutputItemAdded], object] | None = ...,
+        predicate: Callable[[events.ResponseOutputItemAdded], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseOutputItemAdded: ...
+    ) -> events.ResponseOutputItemAdded: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.output_item.done"],
-        predicate: Callable[[ResponseOutputItemDone], object] | None = ...,
+        predicate: Callable[[events.ResponseOutputItemDone], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseOutputItemDone: ...
+    ) -> events.ResponseOutputItemDone: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.content_part.added"],
-        predicate: Callable[[ResponseContentPartAdded], object] | None = ...,
+        predicate: Callable[[events.ResponseContentPartAdded], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseContentPartAdded: ...
+    ) -> events.ResponseContentPartAdded: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.content_part.done"],
-        predicate: Callable[[ResponseContentPartDone], object] | None = ...,
+        predicate: Callable[[events.ResponseContentPartDone], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseContentPartDone: ...
+    ) -> events.ResponseContentPartDone: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.output_text.delta", "response.text.delta"],
-        predicate: Callable[[ResponseOutputTextDelta], object] | None = ...,
+        predicate: Callable[[events.ResponseOutputTextDelta], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseOutputTextDelta: ...
+    ) -> events.ResponseOutputTextDelta: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.output_text.done", "response.text.done"],
-        predicate: Callable[[ResponseOutputTextDone], object] | None = ...,
+        predicate: Callable[[events.ResponseOutputTextDone], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseOutputTextDone: ...
+    ) -> events.ResponseOutputTextDone: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.output_audio_transcript.delta", "response.audio_transcript.delta"],
-        predicate: Callable[[ResponseOutputAudioTranscriptDelta], object] | None = ...,
+        predicate: Callable[[events.ResponseOutputAudioTranscriptDelta], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseOutputAudioTranscriptDelta: ...
+    ) -> events.ResponseOutputAudioTranscriptDelta: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.output_audio_transcript.done", "response.audio_transcript.done"],
-        predicate: Callable[[ResponseOutputAudioTranscriptDone], object] | None = ...,
+        predicate: Callable[[events.ResponseOutputAudioTranscriptDone], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseOutputAudioTranscriptDone: ...
+    ) -> events.ResponseOutputAudioTranscriptDone: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.output_audio.delta", "response.audio.delta"],
-        predicate: Callable[[ResponseOutputAudioDelta], object] | None = ...,
+        predicate: Callable[[events.ResponseOutputAudioDelta], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseOutputAudioDelta: ...
+    ) -> events.ResponseOutputAudioDelta: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.output_audio.done", "response.audio.done"],
-        predicate: Callable[[ResponseOutputAudioDone], object] | None = ...,
+        predicate: Callable[[events.ResponseOutputAudioDone], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseOutputAudioDone: ...
+    ) -> events.ResponseOutputAudioDone: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.function_call_arguments.delta"],
-        predicate: Callable[[ResponseFunctionCallArgumentsDelta], object] | None = ...,
+        predicate: Callable[[events.ResponseFunctionCallArgumentsDelta], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseFunctionCallArgumentsDelta: ...
+    ) -> events.ResponseFunctionCallArgumentsDelta: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.function_call_arguments.done"],
-        predicate: Callable[[ResponseFunctionCallArgumentsDone], object] | None = ...,
+        predicate: Callable[[events.ResponseFunctionCallArgumentsDone], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseFunctionCallArgumentsDone: ...
+    ) -> events.ResponseFunctionCallArgumentsDone: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.mcp_call_arguments.delta"],
-        predicate: Callable[[ResponseMcpCallArgumentsDelta], object] | None = ...,
+        predicate: Callable[[events.ResponseMcpCallArgumentsDelta], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseMcpCallArgumentsDelta: ...
+    ) -> events.ResponseMcpCallArgumentsDelta: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.mcp_call_arguments.done"],
-        predicate: Callable[[ResponseMcpCallArgumentsDone], object] | None = ...,
+        predicate: Callable[[events.ResponseMcpCallArgumentsDone], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseMcpCallArgumentsDone: ...
+    ) -> events.ResponseMcpCallArgumentsDone: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.mcp_call.in_progress"],
-        predicate: Callable[[ResponseMcpCallInProgress], object] | None = ...,
+        predicate: Callable[[events.ResponseMcpCallInProgress], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseMcpCallInProgress: ...
+    ) -> events.ResponseMcpCallInProgress: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.mcp_call.completed"],
-        predicate: Callable[[ResponseMcpCallCompleted], object] | None = ...,
+        predicate: Callable[[events.ResponseMcpCallCompleted], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseMcpCallCompleted: ...
+    ) -> events.ResponseMcpCallCompleted: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["response.mcp_call.failed"],
-        predicate: Callable[[ResponseMcpCallFailed], object] | None = ...,
+        predicate: Callable[[events.ResponseMcpCallFailed], object] | None = ...,
         timeout: float | None = ...,
-    ) -> ResponseMcpCallFailed: ...
+    ) -> events.ResponseMcpCallFailed: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["mcp_list_tools.in_progress"],
-        predicate: Callable[[McpListToolsInProgress], object] | None = ...,
+        predicate: Callable[[events.McpListToolsInProgress], object] | None = ...,
         timeout: float | None = ...,
-    ) -> McpListToolsInProgress: ...
+    ) -> events.McpListToolsInProgress: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["mcp_list_tools.completed"],
-        predicate: Callable[[McpListToolsCompleted], object] | None = ...,
+        predicate: Callable[[events.McpListToolsCompleted], object] | None = ...,
         timeout: float | None = ...,
-    ) -> McpListToolsCompleted: ...
+    ) -> events.McpListToolsCompleted: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["mcp_list_tools.failed"],
-        predicate: Callable[[McpListToolsFailed], object] | None = ...,
+        predicate: Callable[[events.McpListToolsFailed], object] | None = ...,
         timeout: float | None = ...,
-    ) -> McpListToolsFailed: ...
+    ) -> events.McpListToolsFailed: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["rate_limits.updated"],
-        predicate: Callable[[RateLimitsUpdated], object] | None = ...,
+        predicate: Callable[[events.RateLimitsUpdated], object] | None = ...,
         timeout: float | None = ...,
-    ) -> RateLimitsUpdated: ...
+    ) -> events.RateLimitsUpdated: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["session.closed"],
-        predicate: Callable[[SessionClosed], object] | None = ...,
+        predicate: Callable[[events.SessionClosed], object] | None = ...,
         timeout: float | None = ...,
-    ) -> SessionClosed: ...
+    ) -> events.SessionClosed: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["session.input_transcript.delta"],
-        predicate: Callable[[SessionInputTranscriptDelta], object] | None = ...,
+        predicate: Callable[[events.SessionInputTranscriptDelta], object] | None = ...,
         timeout: float | None = ...,
-    ) -> SessionInputTranscriptDelta: ...
+    ) -> events.SessionInputTranscriptDelta: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["session.output_transcript.delta"],
-        predicate: Callable[[SessionOutputTranscriptDelta], object] | None = ...,
+        predicate: Callable[[events.SessionOutputTranscriptDelta], object] | None = ...,
         timeout: float | None = ...,
-    ) -> SessionOutputTranscriptDelta: ...
+    ) -> events.SessionOutputTranscriptDelta: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["session.output_audio.delta"],
-        predicate: Callable[[SessionOutputAudioDelta], object] | None = ...,
+        predicate: Callable[[events.SessionOutputAudioDelta], object] | None = ...,
         timeout: float | None = ...,
-    ) -> SessionOutputAudioDelta: ...
+    ) -> events.SessionOutputAudioDelta: ...
 
     @overload
     def wait_for(
         self,
         key: Literal["session.resumed"],
-        predicate: Callable[[SessionResumed], object] | None = ...,
+        predicate: Callable[[events.SessionResumed], object] | None = ...,
         timeout: float | None = ...,
-    ) -> SessionResumed: ...
+    ) -> events.SessionResumed: ...
 
     @overload
     def wait_for(
