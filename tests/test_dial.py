@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import ssl
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alarms import alarm, alarms, needs_timer
 from proxies import ConnectProxy, SocksProxy
 from servers import WAIT_S, Peer, RawServer, authority, client_context, frame, server_context
 
@@ -252,7 +252,7 @@ def test_options_of_the_socket() -> None:
         transport.close()
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs an interval timer")
+@needs_timer
 @pytest.mark.parametrize("where", ["look-up", "tls", "upgrade"])
 def test_ctrl_c_while_dialling(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
@@ -262,16 +262,14 @@ def test_ctrl_c_while_dialling(where: str, monkeypatch: pytest.MonkeyPatch) -> N
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with RawServer(lambda _: release.wait(WAIT_S), upgrade=False) as server:
-        previous = signal.signal(signal.SIGALRM, interrupt)
+    with RawServer(lambda _: release.wait(WAIT_S), upgrade=False) as server, alarms(interrupt):
         try:
-            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            alarm(0.1)
             started = time.monotonic()
             with pytest.raises(KeyboardInterrupt):
                 opened(f"{'wss' if where == 'tls' else 'ws'}://127.0.0.1:{server.port}/")
             assert time.monotonic() - started < 0.1 + 0.3 + 1
         finally:
-            signal.signal(signal.SIGALRM, previous)
             release.set()
 
 

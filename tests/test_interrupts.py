@@ -6,7 +6,6 @@ import gc
 import itertools
 import json
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from alarms import AGAIN_S, alarm, alarms, needs_timer
 from fakes import FakeSession, FakeTransport
 from interrupts import Places, everywhere, struck
 from scripted_server import ScriptedServer
@@ -520,33 +520,30 @@ class _Left(AssertionError):
         self.where = where
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers that send signals")
+@needs_timer
 def test_a_storm_of_real_signals() -> None:
     """What the sampled places cannot show: signals at any instant, also while a lock or a queue is waited for."""
 
     def strike(number: int, where: Any) -> None:
         while where is not None:
             if where.f_code.co_name in ("send_text", "hear"):  # the test's server and handler: not there
-                signal.setitimer(signal.ITIMER_REAL, 0.0002)
+                alarm(AGAIN_S)
                 return
             where = where.f_back
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGALRM, strike)
-    try:
+    with alarms(strike):
         for _ in range(60):
             rig = Rig()
             try:
                 with suppress(KeyboardInterrupt):
                     try:
-                        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0001, 0.012))
+                        alarm(random.uniform(0.0001, 0.012))
                         rig.session.ask("again", timeout=LATER_S)
                     finally:
-                        signal.setitimer(signal.ITIMER_REAL, 0)
+                        alarm(0)
                 with suppress(KeyboardInterrupt):  # one that came in between
-                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    alarm(0)
                 rig.check()
             finally:
                 rig.session.close(timeout=1)
-    finally:
-        signal.signal(signal.SIGALRM, before)

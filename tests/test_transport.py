@@ -6,7 +6,6 @@ import gc
 import itertools
 import os
 import random
-import signal
 import socket
 import ssl
 import struct
@@ -20,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from alarms import alarm, alarms, needs_timer
 from servers import WAIT_S, Peer, RawServer, client_context, frame, server_context
 
 from realtime_sync._deadline import Deadline
@@ -596,14 +596,14 @@ def test_what_the_server_said_before_it_cut_the_connection_outlives_a_failed_sen
         assert fault(transport).code == 1008
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs an interval timer")
+@needs_timer
 def test_a_signal_handler_inside_a_send_is_refused_and_may_close() -> None:
     release = threading.Event()
     seen: list[BaseException | bool] = []
 
     def on_signal(*_: object) -> None:
         if not transport._sending:
-            signal.setitimer(signal.ITIMER_REAL, 10 * MS)
+            alarm(10 * MS)
             return
         try:
             transport.send_text("x", 0.1)
@@ -616,15 +616,13 @@ def test_a_signal_handler_inside_a_send_is_refused_and_may_close() -> None:
             transport._pushing = False
         transport.close()
 
-    with opened(lambda _: release.wait(WAIT_S), receive_buffer=65536) as transport:
+    with opened(lambda _: release.wait(WAIT_S), receive_buffer=65536) as transport, alarms(on_signal):
         fill(transport)
-        previous = signal.signal(signal.SIGALRM, on_signal)
         try:
-            signal.setitimer(signal.ITIMER_REAL, 10 * MS)
+            alarm(10 * MS)
             with pytest.raises(ConnectionClosed, match="closed on this side"):
                 transport.send_text("x", WAIT_S)
         finally:
-            signal.signal(signal.SIGALRM, previous)
             release.set()
         assert "signal handler" in str(seen[0])
         assert seen[1] is False
@@ -644,11 +642,9 @@ def test_binary_is_just_another_message() -> None:
 
 
 @both
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs an interval timer")
+@needs_timer
 def test_interrupts_in_mid_send_never_tear_a_frame(tls: bool) -> None:
     """Ctrl-C over and over while sending: each message arrives whole or not at all, in order."""
-    if "coverage" in sys.modules and _measured():
-        pytest.skip("coverage itself does not survive so many interrupts")
     got: list[bytes] = []
 
     def handler(peer: Peer) -> None:
@@ -674,9 +670,8 @@ def test_interrupts_in_mid_send_never_tear_a_frame(tls: bool) -> None:
 
     rng = random.Random(5)
     with opened(handler, tls=tls, receive_buffer=65536) as transport:
-        previous = signal.signal(signal.SIGALRM, interrupt)
         interrupted = 0
-        try:
+        with alarms(interrupt):
             stop = time.monotonic() + 3
             for i in itertools.count(100_000):
                 if time.monotonic() > stop:
@@ -685,15 +680,12 @@ def test_interrupts_in_mid_send_never_tear_a_frame(tls: bool) -> None:
                 text = number + b":" + number * rng.choice([1, 100, 20_000])
                 try:
                     armed = True
-                    signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 300e-6))
+                    alarm(rng.uniform(1e-6, 300e-6))
                     transport.send_text(text, WAIT_S)
                     armed = False
                 except Interrupt:
                     interrupted += 1
-        finally:
             armed = False
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, previous)
         assert interrupted > 100
         other = threading.Thread(target=transport.send_text, args=(b"1:", WAIT_S))
         other.start()  # the turn is free for another thread
@@ -704,13 +696,6 @@ def test_interrupts_in_mid_send_never_tear_a_frame(tls: bool) -> None:
     assert got[-2:] == [b"1", b"0"]
     assert got[:-2] == sorted(set(got[:-2])), "a message came twice or out of order"
     assert len(got) > interrupted / 10
-
-
-def _measured() -> bool:
-    """Whether coverage is watching this process."""
-    import coverage
-
-    return coverage.Coverage.current() is not None
 
 
 # Both at once
