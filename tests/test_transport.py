@@ -1020,8 +1020,8 @@ def test_an_interrupt_while_opening_leaves_nothing_open(tls: bool) -> None:
                 with suppress(KeyboardInterrupt):
                     opened_at(server.url, at)
 
-        # On a thread of its own: CPython 3.12 keeps a handled exception as the thread's current one where a tracer raises
-        # on the way out of the handler, and every later exception there would have it as its context.
+        # On a thread of its own: where a tracer raises on the way out of an `except`, CPython 3.12 keeps what was
+        # handled as the thread's current exception, and every later one there would have it as its context.
         other = threading.Thread(target=interrupted)
         other.start()
         other.join(WAIT_S * 3)
