@@ -43,10 +43,10 @@ _BATCH_BYTES: Final = 256 * 1024  # the most that is read before the consumer ge
 _log = logging.getLogger("realtime_sync")
 
 
-def check_code(code: int) -> None:
+def check_code(code: object) -> None:
     """Raises `ConfigurationError` for a close code that a client must not send."""
-    if code != _NORMAL and not 3000 <= code <= 4999:
-        raise ConfigurationError(f"close code {code} is not for clients: use 1000 or 3000 to 4999")
+    if code != _NORMAL and not (isinstance(code, int) and 3000 <= code <= 4999):
+        raise ConfigurationError(f"close code {code!r} is not for clients: use 1000 or 3000 to 4999")
 
 
 class Connection:
