@@ -240,6 +240,19 @@ def test_what_a_configuration_leaves_out_is_written_into_it(wire: FakeTransport)
     assert (sent["audio"]["output"], sent["tools"]) == ({"voice": "alloy"}, [])
 
 
+def test_without_a_thread_for_the_reader_nothing_stays_open(
+    wire: FakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(rt.HandshakeError, match="could not be started: can't start new thread"):
+            connect()
+    assert wire.closed.is_set()
+
+
 @pytest.mark.usefixtures("undialled")
 def test_an_endpoint_says_all_or_nothing() -> None:
     given = Endpoint(url="wss://x.example/v1", headers={})

@@ -15,7 +15,7 @@ from realtime_sync.codec.mismatch import kind_of
 from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.ending import refusal
 from realtime_sync.delivery.inbox import Inbox
-from realtime_sync.errors import ConfigurationError, ConnectionClosed, ConnectionLost, RealtimeError, RealtimeTimeout
+from realtime_sync.errors import ConfigurationError, ConnectionClosed, RealtimeError, RealtimeTimeout
 from realtime_sync.events import REALTIME, TRANSLATION, ClientEvent, Family, SessionConfig
 from realtime_sync.events.family import content_field
 from realtime_sync.session.dialling import Dialling
@@ -202,10 +202,7 @@ def connect(
         )
         if record is not None:
             recorded = _Recorded(record, opened._line, dialling)
-        try:
-            connection.start()
-        except RuntimeError as error:
-            raise ConnectionLost(f"no thread could be started for the session: {error}") from error
+        connection.start()
         if recorded is not None:
             opened._dispatcher.at_end.append(recorded.ended)
             opened._at_close.append(recorded.close)
