@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from realtime_sync import _limits
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import decode_server_event
+from realtime_sync.delivery.ending import after
 from realtime_sync.delivery.inbox import Inbox, structure_bytes
 from realtime_sync.delivery.wire_log import log
 from realtime_sync.errors import (
@@ -201,14 +202,7 @@ class Connection:
 
     def closed(self) -> ConnectionClosed:
         """What whoever sends after the end is told."""
-        cause = self._cause or self._send_fault
-        if isinstance(cause, ConnectionClosed):
-            closed = type(cause)(str(cause), code=cause.code, reason=cause.reason, error=cause.error)
-            closed.__cause__ = cause
-            return closed
-        closed = ConnectionClosed("the session is closed: nothing can be sent any more", code=_NORMAL)
-        closed.__cause__ = cause
-        return closed
+        return after(self._cause or self._send_fault)
 
     # The reader thread
 

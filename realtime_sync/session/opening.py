@@ -296,6 +296,9 @@ def _give_up(
         connection.close(timeout_s=0.0)
     transport.close()
     if opened is not None:
+        opened._line.abandon()
+        if opened._resumption is not None:
+            opened._resumption.close(1.0)
         opened._dispatcher.control.rest()
     if recorded is not None:
         recorded.close()

@@ -382,4 +382,6 @@ class RealtimeSession(Talker):
                 _log.warning("the server reports an error: %s", error)
 
     def _find_cause(self) -> RealtimeError | None:
+        if self._line.fault is not None:  # explained already
+            return self._line.fault
         return explain(self._line.cause, self._last_error, last=isinstance(self._line.last, self._family.error_class))
