@@ -95,6 +95,7 @@ class RealtimeSession(Talker):
         self._own_tools: Toolset | None = None  # the functions of `tool`, whatever toolset is in use
         self._approval_warned = False
         self._last_error: ServerError | None = None
+        line.explain = weakly(self._find_cause)
         dispatcher.at_end += [self._acks.fail_all, sequencer.fail_all]
         dispatcher.at_idle.append(lambda: undivided(sequencer.tick) if sequencer.waits else None)
         # Weakly: a thread of `start` holds the dispatcher, and must not keep a session that nobody else holds any more.
@@ -382,6 +383,13 @@ class RealtimeSession(Talker):
                 _log.warning("the server reports an error: %s", error)
 
     def _find_cause(self) -> RealtimeError | None:
-        if self._line.fault is not None:  # explained already
-            return self._line.fault
-        return explain(self._line.cause, self._last_error, last=isinstance(self._line.last, self._family.error_class))
+        line, error = self._line, self._last_error
+        if line.fault is not None:  # explained already
+            return line.fault
+        last = line.last
+        if not isinstance(last, self._family.error_class):
+            return explain(line.cause, error, last=False)
+        if not self._dispatcher.ended:  # it may not have been dispatched yet
+            error = server_error(last, self._family)
+            error.redact(line.redact)
+        return explain(line.cause, error, last=True)
