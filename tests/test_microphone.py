@@ -105,6 +105,20 @@ def test_a_network_that_is_stuck_holds_nobody_up_and_the_oldest_is_dropped(fake:
     assert feed.dropped_ms == 50
 
 
+def test_after_close_nothing_more_is_sent_and_what_waited_is_counted(fake: FakeSession) -> None:
+    stuck = Stuck(fake)
+    feed = MicrophoneFeed(fake.session)
+    for number in range(1, 9):
+        feed.put(bytes([number, 0]) * 24 * 10)
+    assert stuck.reached.wait(WAIT_S)  # the first 10 ms are on their way
+    feed.close(timeout=0.01)
+    assert feed.dropped_ms == 70
+    stuck.go.set()
+    feed._thread.join(WAIT_S)
+    assert sent(fake) == b"\1\0" * 24 * 10
+    assert (feed.dropped_ms, feed.error, "0 pieces wait" in repr(feed)) == (70, None, True)
+
+
 def test_a_piece_that_could_not_leave_in_time_is_dropped_and_the_rest_goes_on(
     fake: FakeSession, caplog: pytest.LogCaptureFixture
 ) -> None:

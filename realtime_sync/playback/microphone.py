@@ -111,15 +111,13 @@ class MicrophoneFeed:
                 return
             self._waiting.append(piece)
             self._waiting_samples += piece.samples
-            while self._waiting and (self._waiting_samples > self._limit_samples or not self._open):
-                oldest = self._waiting.popleft()
-                self._waiting_samples -= oldest.samples
-                self._dropped_samples += oldest.samples
+            self._trim_locked()
             self._changed.notify_all()
 
     @property
     def dropped_ms(self) -> int:
-        """How much audio was dropped so far, in milliseconds: what found the queue full, or the session at its end."""
+        """How much audio was dropped so far, in milliseconds: what found the queue full, or the session at its end, and
+        what `close` did not wait for."""
         return self._dropped_samples * 1000 // (self._channels * self._rate_hz)
 
     @property
@@ -142,11 +140,12 @@ class MicrophoneFeed:
             return not (self._waiting or self._sending) and self.error is None
 
     def close(self, timeout: float = 2.0) -> None:
-        """Send what was put, for up to ``timeout`` seconds, and end. Idempotent."""
+        """Send what was put, for up to ``timeout`` seconds, drop what could not be sent by then, and end. Idempotent."""
         deadline = Deadline(timeout)
         self.flush(timeout)
         with self._lock:
             self._open = False
+            self._trim_locked()
             self._changed.notify_all()
         self._thread.join(deadline.remaining())
 
@@ -174,10 +173,15 @@ class MicrophoneFeed:
         with self._lock:
             self.error = error
             self._open = self._sending = False
-            self._dropped_samples += self._waiting_samples
-            self._waiting_samples = 0
-            self._waiting.clear()
+            self._trim_locked()
             self._changed.notify_all()
+
+    def _trim_locked(self) -> None:
+        """Drop what may not wait: beyond the limit the oldest, and once the feed has ended all."""
+        while self._waiting and (self._waiting_samples > self._limit_samples or not self._open):
+            oldest = self._waiting.popleft()
+            self._waiting_samples -= oldest.samples
+            self._dropped_samples += oldest.samples
 
     def _next(self) -> _Piece | None:
         """Wait for the next piece; ``None`` at the end."""
