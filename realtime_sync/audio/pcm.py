@@ -23,6 +23,7 @@ __all__ = [
     "duration_ms",
     "g711_bytes",
     "interleaved_bytes",
+    "interleaved_copy",
     "pcm_bytes",
     "samples_from_floats",
     "samples_of",
@@ -123,7 +124,7 @@ def pcm_bytes(pcm: Buffer) -> bytes:
         raise ConfigurationError(
             f"audio must be mono, not of shape {view.shape}: audio.to_mono(pcm, channels) mixes several channels"
         )
-    return _as_s16le(view)
+    return _as_s16le(view.tobytes(), view.format)
 
 
 def interleaved_bytes(pcm: Buffer, channels: int) -> bytes:
@@ -131,11 +132,14 @@ def interleaved_bytes(pcm: Buffer, channels: int) -> bytes:
     if isinstance(pcm, bytes):
         return pcm
     view = _view(pcm)
-    if view.ndim > 1 and (view.shape or ())[1:] != (channels,):
-        raise ConfigurationError(
-            f"audio of {channels} channels must be of shape (frames, {channels}), not {view.shape}"
-        )
-    return _as_s16le(view)
+    return interleaved_copy(view.tobytes(), view.format, view.shape or (), channels)
+
+
+def interleaved_copy(data: bytes, form: str, shape: tuple[int, ...], channels: int) -> bytes:
+    """As `interleaved_bytes`, of the copy of a buffer, and what its `memoryview` said of its format and shape."""
+    if shape[1:] not in ((), (channels,)):
+        raise ConfigurationError(f"audio of {channels} channels must be of shape (frames, {channels}), not {shape}")
+    return _as_s16le(data, form)
 
 
 def g711_bytes(coded: Buffer) -> bytes:
@@ -158,15 +162,15 @@ def _view(pcm: Buffer) -> memoryview:
         ) from None
 
 
-def _as_s16le(view: memoryview) -> bytes:
-    code = view.format.removeprefix("@")
+def _as_s16le(data: bytes, form: str) -> bytes:
+    code = form.removeprefix("@")
     if code in ("B", "b", "c", "<h"):
-        return view.tobytes()
+        return data
     if code == "h":
-        return _little_endian(array("h", view.tobytes()))
+        return _little_endian(array("h", data))
     if code in ("f", "d"):
-        return _little_endian(samples_from_floats(array(code, view.tobytes())))
-    raise ConfigurationError(f"audio must be 16-bit integers, floats or bytes, not a buffer of format {view.format!r}")
+        return _little_endian(samples_from_floats(array(code, data)))
+    raise ConfigurationError(f"audio must be 16-bit integers, floats or bytes, not a buffer of format {form!r}")
 
 
 def samples_of(pcm: bytes) -> array[int]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from array import array
-from array import typecodes as array_typecodes
 from collections import deque
 from collections.abc import Callable
 from threading import Condition
@@ -18,7 +16,7 @@ import attrs
 from realtime_sync._arguments import answered
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync.audio import Resampler, encode_pcma, encode_pcmu, to_mono
-from realtime_sync.audio.pcm import validate_rate
+from realtime_sync.audio.pcm import interleaved_copy, validate_rate
 from realtime_sync.errors import ConfigurationError, ConnectionClosed, RealtimeTimeout
 from realtime_sync.state.facts import Facts
 
@@ -30,26 +28,23 @@ __all__ = ["MicrophoneFeed"]
 
 _log = logging.getLogger("realtime_sync")
 _BYTES_PER_SAMPLE: Final = 2
-_BYTES: Final = {"h": 2, "f": 4, "d": 8}
 _CODES: Final = {"pcmu": encode_pcmu, "pcma": encode_pcma}
 
 
 @attrs.frozen
 class _Piece:
-    """What one callback gave. ``form`` is that of a `memoryview`."""
+    """What one callback gave, copied, and what its `memoryview` said of it."""
 
     data: bytes
     form: str
+    shape: tuple[int, ...]
+    samples: int
 
-    @property
-    def samples(self) -> int:
-        return len(self.data) // _BYTES.get(self.form, _BYTES_PER_SAMPLE)
-
-    @property
-    def buffer(self) -> Any:
-        """The numbers as they were given; what they may be, `to_mono` knows."""
-        numbers = array(self.form, self.data) if self.form in array_typecodes else None
-        return self.data if numbers is None or numbers.itemsize == 1 else numbers
+    @classmethod
+    def of(cls, pcm: Any) -> _Piece:
+        view = memoryview(pcm)
+        bytes_each = max(view.itemsize, _BYTES_PER_SAMPLE)  # plain bytes hold PCM
+        return cls(view.tobytes(), view.format, view.shape or (), view.nbytes // bytes_each)
 
 
 @answered
@@ -99,10 +94,10 @@ class MicrophoneFeed:
 
     def put(self, pcm: Any) -> None:
         """Take a piece of audio, which must hold whole frames; it is copied, since sound cards use their buffers again.
-        Never waits, never raises: what is no buffer is logged."""
+        Never waits, never raises: what is no buffer is logged, and a buffer of something else ends the feed (``error``
+        is a `ConfigurationError`)."""
         try:
-            view = memoryview(pcm)
-            piece = _Piece(view.tobytes(), view.format)
+            piece = _Piece.of(pcm)
         except Exception:
             _log.exception("the microphone gave no buffer")
             return
@@ -140,7 +135,7 @@ class MicrophoneFeed:
             return not (self._waiting or self._sending) and self.error is None
 
     def close(self, timeout: float = 2.0) -> None:
-        """Send what was put, for up to ``timeout`` seconds, drop what could not be sent by then, and end. Idempotent."""
+        """Send what was put, for up to ``timeout`` seconds, drop what is left, and end. Idempotent."""
         deadline = Deadline(timeout)
         self.flush(timeout)
         with self._lock:
@@ -202,7 +197,8 @@ class MicrophoneFeed:
         return session is None or session.closed
 
     def _send(self, piece: _Piece) -> None:
-        pcm = to_mono(piece.buffer, self._channels)
+        interleaved = interleaved_copy(piece.data, piece.form, piece.shape, self._channels)
+        pcm = to_mono(interleaved, self._channels)
         if self._resampler is not None:
             pcm = self._resampler.feed(pcm)
         session = self._session()
