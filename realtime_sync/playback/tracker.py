@@ -262,22 +262,27 @@ class PlaybackTracker:
             if size_bytes < 0 or size_bytes % width_bytes:
                 raise ConfigurationError(f"{size_bytes} bytes are no whole number of samples of {width_bytes} bytes")
             self._last_sound = sound
-            pieces: list[bytes] = []
-            missing = size_bytes
-            while missing and self._chunks:
+            filled = bytearray()
+            last: _Part | None = None
+            while len(filled) < size_bytes and self._chunks:
                 part, audio = self._chunks.popleft()
+                if part is not last:
+                    _cut_to_samples(filled, width_bytes)
+                last = part
+                missing = size_bytes - len(filled)
                 piece, rest = audio[:missing], audio[missing:]
-                if not self._chunks and not rest and (size_bytes - missing + len(piece)) % width_bytes:
+                waits = not self._chunks and not rest and (len(filled) + len(piece)) % width_bytes and not part.complete
+                if waits:
                     piece, rest = piece[:-1], piece[-1:]  # the other half of this sample is still to come
-                    missing = len(piece)
                 if rest:
                     self._chunks.appendleft((part, rest))
                 part.taken += len(piece)
                 part.play(Fraction(len(piece)))
-                pieces.append(piece)
-                missing -= len(piece)
-        audio = b"".join(pieces)
-        return audio + _SILENCE.get(sound.code or "", b"\0") * (size_bytes - len(audio))
+                filled += piece
+                if waits:
+                    break
+            _cut_to_samples(filled, width_bytes)
+        return bytes(filled) + _SILENCE.get(sound.code or "", b"\0") * (size_bytes - len(filled))
 
     def __iter__(self) -> Iterator[AudioChunk]:
         """Each chunk as it comes, until `close` or the end of the session."""
@@ -340,6 +345,11 @@ class PlaybackTracker:
 
 def _chunk(part: _Part, audio: bytes) -> AudioChunk:
     return AudioChunk(audio, part.response_id, part.item_id, part.content_index, part)
+
+
+def _cut_to_samples(audio: bytearray, width_bytes: int) -> None:
+    """A part that ended in half a sample: what follows is not its other half."""
+    del audio[len(audio) // width_bytes * width_bytes :]
 
 
 def _place(event: ResponseOutputAudioDelta | ResponseOutputAudioDone) -> tuple[str, int]:
