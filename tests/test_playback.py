@@ -669,7 +669,7 @@ def test_half_a_sample_at_the_end_of_all_is_no_rest(rig: Rig) -> None:
 
 @pytest.mark.parametrize("size_bytes", [-2, 3])
 def test_a_size_that_no_sound_card_asks_for(rig: Rig, size_bytes: int) -> None:
-    with pytest.raises(ConfigurationError, match="no whole number of samples"):
+    with pytest.raises(ConfigurationError, match=r"no whole number of samples|whole number of bytes, from 0"):
         rig.tracker.read(size_bytes)
 
 

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from realtime_sync._arguments import answered
+from realtime_sync import _limits
+from realtime_sync._arguments import answered, check_session
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync.audio import Resampler, encode_pcma, encode_pcmu, to_mono
+from realtime_sync.audio.channels import validate_channels
 from realtime_sync.audio.pcm import interleaved_copy, validate_rate
-from realtime_sync.errors import ConfigurationError, ConnectionClosed, RealtimeTimeout
+from realtime_sync.errors import ConnectionClosed, RealtimeTimeout
 from realtime_sync.state.facts import Facts
 
 if TYPE_CHECKING:
@@ -52,9 +54,9 @@ class MicrophoneFeed:
     """Takes what a microphone's callback hands over, and sends it from a thread of its own.
 
     `put` only copies and returns: it never waits for the network and never raises, as the callback of a sound card
-    must not. At most ``limit_s`` seconds of audio wait to be sent (while a network is stuck, say); beyond that the
-    oldest is dropped, and counted in ``dropped_ms``. When the session ends, the feed ends with it: ``error`` is the
-    cause, and what is put from then on is dropped too.
+    must not. At most ``limit_s`` seconds of audio (``inf``: all of it) wait to be sent, while a network is stuck, say;
+    beyond that the oldest is dropped, and counted in ``dropped_ms``. When the session ends, the feed ends with it:
+    ``error`` is the cause, and what is put from then on is dropped too.
 
     The microphone gives s16le PCM (bytes, or a buffer of 16-bit integers, or of floats from -1 to 1) with ``channels``
     channels, interleaved, at ``rate_hz`` samples a second (``None``: the rate of the session's input, 24000 at OpenAI).
@@ -68,15 +70,13 @@ class MicrophoneFeed:
     def __init__(
         self, session: RealtimeSession, *, rate_hz: int | None = None, channels: int = 1, limit_s: float = 10.0
     ) -> None:
+        check_session(session)
         sound = Facts.of(session.config).input
-        self._rate_hz = sound.rate_hz if rate_hz is None else validate_rate(rate_hz)
-        if not limit_s > 0:
-            raise ConfigurationError(f"limit_s must be above 0, not {limit_s}")
-        to_mono(b"", channels)  # refuses what cannot be, here and not in the thread
-        self._channels = channels
+        self._rate_hz = validate_rate(sound.rate_hz if rate_hz is None else rate_hz)
+        self._channels = validate_channels(channels)
         self._resampler = None if self._rate_hz == sound.rate_hz else Resampler(self._rate_hz, sound.rate_hz)
         self._code: Callable[[Any], bytes] | None = _CODES.get(sound.code or "")
-        self._limit_samples = int(limit_s * self._rate_hz) * channels
+        self._limit_samples = _limits.seconds("limit_s", limit_s) * self._rate_hz * self._channels
         # Not the session itself: a thread that waits must not keep alive what nobody refers to.
         self._session = weakref.ref(session)
         self._lock = threading.RLock()  # guards all below
