@@ -57,6 +57,25 @@ def test_what_is_no_size_is_refused(value: Any) -> None:
         _limits.size("limit", value)
 
 
+def test_a_size_may_have_other_bounds() -> None:
+    assert _limits.size("rate", 8000.0, "Hz", least=1000, most=8000) == 8000
+    assert _limits.size("rate", 0, least=0) == 0
+    for value in (999, 8001, 2000.5, *NO_NUMBERS):
+        with pytest.raises(ConfigurationError, match=r"^rate must be a whole number of Hz, from 1000 to 8000; not "):
+            _limits.size("rate", value, "Hz", least=1000, most=8000)
+
+
+def test_an_amount_of_something_else() -> None:
+    assert _limits.amount("ms", 0.5, "milliseconds") == 0.5
+    for value in (*NO_NUMBERS, None, -1):
+        with pytest.raises(ConfigurationError, match=r"^ms must be a number of milliseconds, 0 or more; not "):
+            _limits.amount("ms", value, "milliseconds", zero=True)
+    assert _limits.amount("ms", -1, "milliseconds", negative=True) == -1.0
+    for value in (*NO_NUMBERS, None):
+        with pytest.raises(ConfigurationError, match=r"^ms must be a number of milliseconds; not "):
+            _limits.amount("ms", value, "milliseconds", negative=True)
+
+
 @pytest.mark.parametrize("timeout_s", [None, math.inf, 1e10, 1e300, 10**400, threading.TIMEOUT_MAX * 2])
 def test_a_deadline_without_end(timeout_s: float | None) -> None:
     deadline = Deadline(timeout_s)
