@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from local_raw import RawClient, b64, quiet, text_of, tone
 from websockets.exceptions import InvalidStatus
 
 import realtime_sync as rt
-from realtime_sync.local import LocalServer, Quirks, ReplayDifference, Reply, ToolCall
+from realtime_sync.local import LocalServer, LogEntry, Quirks, ReplayDifference, Reply, ToolCall
 from realtime_sync.recording import Message, Recorder, Recording, export_audio
 from realtime_sync.recording.__main__ import main
 from realtime_sync.recording.message import url_without_secrets
@@ -377,6 +378,60 @@ def test_other_dialects_are_recorded_as_they_are(tmp_path: Path) -> None:
     ):
         assert text_of(client.ask("hello")) == "Hi."
     assert "response.audio.delta" in {message.type for message in Recording.load(tmp_path / "x.jsonl").messages}
+
+
+class Full(Recorder):
+    """A disk that is full after so many lines."""
+
+    room = 1
+
+    def _write(self, line: dict[str, Any], start_s: float | None = None) -> None:
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.room -= 1
+        super()._write(line, start_s)
+
+
+@pytest.mark.parametrize("room", [0, 1, 3])
+def test_a_full_disk_costs_the_recording_and_not_the_talk(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, room: int
+) -> None:
+    with LocalServer(["Hi."]) as upstream, Full(tmp_path / "x.jsonl") as recorder:
+        recorder.room = room
+        with LocalServer(upstream=upstream.base_url, record=recorder) as proxy, RawClient(proxy) as client:
+            assert text_of(client.ask("hello")) == "Hi."
+            upstream.close_connections(4001, "enough")
+            assert client.closed() == (4001, "enough")
+    assert [record.message for record in caplog.records] == [
+        "a recorder failed: no more of this connection is recorded"
+    ]
+    assert len(recorder.path.read_text().splitlines()) == room
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_full_disk_does_not_cost_the_session(caplog: pytest.LogCaptureFixture) -> None:
+    with LocalServer(["Hi."]) as server, rt.connect("m", base_url=server.base_url, record="/dev/full") as session:
+        assert str(session.ask("Hello")) == "Hi."
+    failed, unwritten = (record.message for record in caplog.records)
+    assert failed == "a recorder failed: no more of this connection is recorded"
+    assert unwritten == "the end of the recording /dev/full could not be written"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_proxy_that_fails_ends_the_connection(tmp_path: Path) -> None:
+    def look(entry: LogEntry) -> None:
+        if isinstance(entry.event, dict) and entry.event["type"] == "odd":
+            raise RuntimeError("a fault in a test")
+
+    path = tmp_path / "x.jsonl"
+    with (
+        LocalServer() as upstream,
+        LocalServer(upstream=upstream.base_url, record=path, on_message=look) as proxy,
+        RawClient(proxy) as client,
+    ):
+        upstream.send({"type": "odd"})
+        assert client.closed() == (1011, "")
+    assert closes_of(path) == [("to_client", 1011, "")]
 
 
 def post(url: str, body: Any, key: str = "k") -> tuple[int, Any]:

@@ -179,6 +179,7 @@ class Proxied:
     def _pass_down(self) -> None:
         from websockets.exceptions import ConnectionClosed
 
+        code, reason = 1011, ""
         try:
             while True:
                 frame = self._websocket.recv()
@@ -188,8 +189,9 @@ class Proxied:
                 self._outbox.wait_for_room(lambda: False)
         except ConnectionClosed:
             received = self._websocket.close_code
-            code = received if received is not None and received not in (1005, 1006) else 1011
+            code = received if received is not None and received not in (1005, 1006) else code
             reason = self._websocket.close_reason or ""
+        finally:  # whatever it was, the client is not to wait for it
             if self._tap is not None:
                 self._tap.close("in", code, reason)
             self._outbox.close(code, reason)
