@@ -143,6 +143,52 @@ def test_what_cannot_be_recorded_or_read(tmp_path: Path) -> None:
         Recording.load(tmp_path / "other")
 
 
+def test_half_a_character_is_written_as_its_escape(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "x.jsonl") as recorder:
+        tap = recorder.tap()
+        tap("in", r'{"type": "odd", "text": "a\ud83d"}')
+        tap("in", "no json: \ud83d")
+        tap("in", '{"type": "next"}')
+    events = [message.event for message in Recording.load(recorder.path).messages]
+    assert events == [{"type": "odd", "text": "a\ud83d"}, "no json: \ud83d", {"type": "next"}]
+    with (
+        LocalServer.replay(recorder.path) as server,
+        RawClient(server, created=False, checked=False) as client,
+    ):
+        assert client.recv()["text"] == "a\ud83d"
+
+
+DEEP = 5_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"authorization": "SECRET", "x": %s}' % ("[" * DEEP + "]" * DEEP),
+        '{"authorization": "SECRET", "x": %s}' % ('{"a":' * 600 + "1" + "}" * 600),
+        '{"authorization": "SECRET", "x": %s}' % ("1" * DEEP),
+    ],
+    ids=["too deep to read", "deep", "a number of many digits"],
+)
+def test_what_is_too_deep_to_be_looked_at_is_not_written_as_it_is(tmp_path: Path, text: str) -> None:
+    with Recorder(tmp_path / "x.jsonl", audio="elide") as recorder:
+        tap = recorder.tap()
+        tap("in", text)
+        tap("in", '{"type": "next"}')
+    assert "SECRET" not in recorder.path.read_text()
+    assert len(Recording.load(recorder.path).messages) == 2
+
+
+def test_odd_numbers_and_depths_in_a_file_are_lines_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    odd = ['{"connection":1e999}', "[" * 100_000, '{"connection":"a","url":""}', '{"connection":null,"url":""}']
+    path.write_text("\n".join(['{"connection":"4","url":"ws://x"}', *odd]) + "\n")
+    assert (Recording.load(path).urls, Recording.load(path).cut) == ({4: "ws://x"}, True)
+    with Recorder(path, append=True) as recorder:
+        recorder.tap("ws://y")
+    assert Recording.load(path).urls == {4: "ws://x", 5: "ws://y"}
+
+
 def test_urls_lose_their_secrets() -> None:
     assert url_without_secrets("https://u:p@h:1/v1?token=x&a=b") == "https://h:1/v1?token=<redacted>&a=b"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from realtime_sync._arguments import answered
 from realtime_sync._deadline import now
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.recording.message import Direction, elided, redacted, url_without_secrets
+from realtime_sync.recording.message import UNREADABLE, Direction, elided, redacted, url_without_secrets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -81,7 +81,9 @@ class Recorder:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connections = _last_connection(self.path) if append else 0
-            self._file = self.path.open("a" if append else "w", encoding="utf-8")
+            mode = "a" if append else "w"
+            # Half of a surrogate pair becomes its escape in JSON.
+            self._file = self.path.open(mode, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise ConfigurationError(f"cannot record to {str(self.path)!r}: {error.strerror}") from error
 
@@ -119,12 +121,14 @@ class Recorder:
     def _shown(self, text: str) -> Any:
         try:
             event = json.loads(text)
-        except ValueError:
+            if not isinstance(event, dict):
+                return text
+            event = redacted(event)
+            return elided(event) if self._elides else event
+        except json.JSONDecodeError:
             return text
-        if not isinstance(event, dict):
-            return text
-        event = redacted(event)
-        return elided(event) if self._elides else event
+        except (ValueError, RecursionError):  # a number of too many digits; not as it is: there may be secrets in it
+            return f"<not written: {len(text)} characters that cannot be looked at>"
 
     def _write(self, line: dict[str, Any], start_s: float | None = None) -> None:
         with self._lock:
@@ -147,7 +151,7 @@ def _last_connection(path: Path) -> int:
     numbers = [0]
     for line in text.splitlines():
         try:
-            numbers.append(json.loads(line)["connection"])
-        except (ValueError, LookupError, TypeError):
+            numbers.append(int(json.loads(line)["connection"]))
+        except UNREADABLE:
             continue
     return max(numbers)
