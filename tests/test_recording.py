@@ -322,6 +322,38 @@ def test_audio_counts_by_its_length(tmp_path: Path) -> None:
         assert server.failures == []
 
 
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [("", {}), ("intent=transcription&model=m", {}), ("model=m", {"OpenAI-Beta": "realtime=v1"})],
+)
+def test_a_replay_asks_for_what_was_recorded_alone(tmp_path: Path, query: str, headers: dict[str, str]) -> None:
+    path = written(tmp_path / "x.jsonl", ("<", CREATED), ("<", {"type": "next"}))
+    with (
+        LocalServer.replay(path, strict=True) as server,
+        RawClient(server, query, headers=headers, checked=False) as client,
+    ):
+        client.expect("next")
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_client_that_is_refused_uses_up_no_talk(tmp_path: Path, late: bool) -> None:
+    path = tmp_path / "x.jsonl"
+    with Recorder(path) as recorder:
+        for name in ("one", "two"):
+            recorder.tap()("in", json.dumps({"type": name}))
+    with LocalServer.replay(path, api_key="k", quirks=Quirks(late_authentication=late)) as server:
+        right = {"Authorization": "Bearer k"}
+        with pytest.raises(rt.AuthenticationError):
+            rt.connect("m", base_url=server.base_url, api_key="wrong")
+        with RawClient(server, headers=right, created=False, checked=False) as client:
+            client.expect("one")
+        with pytest.raises(InvalidStatus, match="404"):
+            RawClient(server, path="/nowhere", headers=right)
+        for name in ("two", "one"):
+            with RawClient(server, headers=right, created=False, checked=False) as client:
+                client.expect(name)
+
+
 def test_elided_audio_comes_back_as_silence(tmp_path: Path) -> None:
     with (
         LocalServer([Reply("Hi.", audio=tone(300))]) as upstream,

@@ -55,18 +55,19 @@ class Door:
             raise Refusal("invalid_api_key", "Incorrect API key provided.")
         return None
 
-    def admit(self, head: Head, request: Request) -> Admitted | Answer:
-        """Let an upgrade request pass, or answer it with an HTTP status."""
+    def admit(self, head: Head, request: Request, *, known: bool = False) -> Admitted | Answer:
+        """Let an upgrade request pass by its path and its key, or answer it with an HTTP status. A ``known`` key is
+        right already."""
         if not is_realtime(head.path):
             return error_answer(404, Refusal(None, f"Invalid URL ({head.method} {head.path})"))
         try:
-            secret = self.check_key(head)
+            secret = None if known else self.check_key(head)
         except Refusal as fault:
             return Admitted(request, fault, None) if self.quirks.late_authentication else error_answer(401, fault)
-        return Admitted(request, self._later_fault(request, secret), secret)
+        return Admitted(request, secret=secret)
 
-    def _later_fault(self, request: Request, secret: IssuedSecret | None) -> Refusal | None:
-        """What is wrong with a request that the real server upgrades first and turns away then."""
+    def later_fault(self, request: Request, secret: IssuedSecret | None) -> Refusal | None:
+        """What is wrong with a request for a session that the real server upgrades first and turns away then."""
         if request.headers.get("openai-beta") == "realtime=v1" and not self.quirks.beta_names:
             message = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
             return Refusal("beta_api_shape_disabled", message)

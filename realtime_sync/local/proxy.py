@@ -51,14 +51,13 @@ class Upstream:
         return f"<Upstream {self._base}>"
 
     def dial(self, head: Head) -> Dialled | Answer:
-        """Connect as a client asked; what the server answered where it does not want to."""
+        """Connect as a client asked, whose path is one of the two; what the server answered where it does not want
+        to."""
         from websockets.exceptions import InvalidStatus, WebSocketException
         from websockets.sync.client import connect
 
         path = head.path.rstrip("/")
-        endpoint = next((name for name in _ENDPOINTS if path.endswith(name)), None)
-        if endpoint is None:
-            return _error(404, f"Invalid URL ({head.method} {head.path})")
+        endpoint = next(name for name in _ENDPOINTS if path.endswith(name))
         query = "&".join(filter(None, (self._query, urlencode(head.query))))
         url = self._base + endpoint + (f"?{query}" if query else "")
         headers = self._headers(head)

@@ -158,7 +158,7 @@ class LocalServer:
             host, port, ssl_context, ping_interval_s, admit=self._admit, serve=self._serve, answer=self._rest.answer
         )
         self._talks: Iterator[Talk] = iter(())
-        # Guards the number of the last connection.
+        # Guards the number of the last connection, and the talks.
         self._lock = threading.Lock()
         self._connections = 0
 
@@ -374,27 +374,26 @@ class LocalServer:
             if answer is None or answer.status != 101:
                 request.status = None if answer is None else answer.status
                 return answer
-        with self._lock:
-            talk = next(self._talks, None)
-        if talk is None and self._upstream is not None:
-            admitted = self._pass_on(head, request)
-        else:
-            admitted = self._door.admit(head, request)
+        known = self._upstream is not None and self._upstream.issued(head)
+        admitted = self._door.admit(head, request, known=known)
+        if isinstance(admitted, Admitted) and admitted.fault is None:
+            admitted = self._with_other_end(head, admitted)
         if isinstance(admitted, Answer):
             request.status = admitted.status
             self._keep_refusal(None, refusal_of(admitted), request)
-            return admitted
-        return attrs.evolve(admitted, talk=talk)
+        return admitted
 
-    def _pass_on(self, head: Head, request: Request) -> Admitted | Answer:
-        assert self._upstream is not None
-        try:
-            if not self._upstream.issued(head):
-                self._door.check_key(head)
-        except Refusal as fault:
-            return error_answer(401, fault)
+    def _with_other_end(self, head: Head, admitted: Admitted) -> Admitted | Answer:
+        """Who answers a client whose path and key are right: a talk of the recording, the real server, or a session of
+        our own, which alone has rules for the rest of the request."""
+        with self._lock:
+            talk = next(self._talks, None)
+        if talk is not None:
+            return attrs.evolve(admitted, talk=talk)
+        if self._upstream is None:
+            return attrs.evolve(admitted, fault=self._door.later_fault(admitted.request, admitted.secret))
         dialled = self._upstream.dial(head)
-        return dialled if isinstance(dialled, Answer) else Admitted(request, dialled=dialled)
+        return dialled if isinstance(dialled, Answer) else attrs.evolve(admitted, dialled=dialled)
 
     def _faulty(self, fault: HandshakeFault) -> Answer | None:
         deadline = Deadline(fault.delay_s)
