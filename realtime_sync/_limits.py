@@ -1,4 +1,4 @@
-"""Limits that users set, checked in one place: seconds and sizes."""
+"""Limits that users set, checked in one place: seconds, paces and sizes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, overload
 
 from realtime_sync.errors import ConfigurationError
 
-__all__ = ["seconds", "size"]
+__all__ = ["pace", "seconds", "size"]
 
 
 @overload
@@ -27,6 +27,17 @@ def seconds(name: str, value: object, *, optional: bool = False, zero: bool = Fa
         return number
     allowed = f"{'0 or more' if zero else 'above 0'}{', or None' if optional else ''}"
     raise ConfigurationError(f"{name} must be a number of seconds, {allowed}; not {value!r}")
+
+
+def pace(name: str, value: object) -> float | None:
+    """``value`` as how many times as fast, above 0, or ``None`` for as fast as it goes. Raises `ConfigurationError` for
+    anything else."""
+    if value is None:
+        return None
+    number = _number(value)
+    if number > 0:  # false for NaN
+        return number
+    raise ConfigurationError(f"{name} must be a number above 0, or None for as fast as it goes; not {value!r}")
 
 
 def size(name: str, value: object, unit: str = "bytes") -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import socket
 import sys
@@ -313,10 +314,13 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         LocalServer().start()
 
 
-@pytest.mark.parametrize("speed", [0, -1])
-def test_time_does_not_stand_still(speed: float) -> None:
+@pytest.mark.parametrize("name", ["speed", "latency_s", "expires_after_s", "ping_interval_s"])
+@pytest.mark.parametrize("value", [-1, "2", math.nan, True])
+def test_time_does_not_stand_still(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} must be a number"):
+        LocalServer(**{name: value})
     with pytest.raises(ConfigurationError, match="speed"):
-        LocalServer(speed=speed)
+        LocalServer(speed=0)
 
 
 def test_tls() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import subprocess
 import sys
 import time
@@ -381,8 +382,12 @@ def test_at_recorded_speed(tmp_path: Path) -> None:
         with RawClient(server, created=False, checked=False) as client:
             client.expect("t0", "t1", "t2")
             assert 0.1 <= time.monotonic() - before < 5
-    with pytest.raises(rt.ConfigurationError, match="speed"):
-        LocalServer.replay(path, speed=0)
+    wrong: list[Any] = [0, "2", math.nan, True, b""]
+    for speed in wrong:
+        with pytest.raises(
+            rt.ConfigurationError, match=r"^speed must be a number above 0, or None for as fast as it goes; not "
+        ):
+            LocalServer.replay(path, speed=speed)
 
 
 # -------------------------------------------------------------------------------------------------------------- proxy
@@ -440,8 +445,9 @@ def test_the_proxy_passes_on_what_goes_wrong(tmp_path: Path) -> None:
 
 
 def test_wrong_arguments_of_a_proxy(tmp_path: Path) -> None:
-    for url in ("api.openai.com", "ftp://x", "https://user:pass@host/v1"):
-        with pytest.raises(rt.ConfigurationError, match="upstream"):
+    odd: list[Any] = ["http://[x", "http://x:port/v1", "http://x:99999", "https://:443/v1", 5, b"http://x", Path("x")]
+    for url in ("api.openai.com", "ftp://x", "https://user:pass@host/v1", *odd):
+        with pytest.raises(rt.ConfigurationError, match="upstream is a URL such as"):
             LocalServer(upstream=url)
     with pytest.raises(rt.ConfigurationError, match="upstream"):
         LocalServer(record=tmp_path / "x.jsonl")

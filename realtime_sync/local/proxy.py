@@ -37,9 +37,13 @@ class Upstream:
     alone, and neither written down nor shown."""
 
     def __init__(self, url: str, key: str | None, recorder: Recorder | None) -> None:
-        parts = urlsplit(url)
-        scheme = {"https": "wss", "wss": "wss", "http": "ws", "ws": "ws"}.get(parts.scheme)
-        if scheme is None or not parts.netloc or "@" in parts.netloc:
+        try:
+            parts = urlsplit(str(url))
+            whole = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc  # a wrong port raises
+        except ValueError:
+            whole = False
+        scheme = {"https": "wss", "wss": "wss", "http": "ws", "ws": "ws"}.get(parts.scheme) if whole else None
+        if scheme is None:
             raise ConfigurationError("upstream is a URL such as https://api.openai.com/v1, without user and password")
         self._base = f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._query = parts.query

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from realtime_sync import _limits
 from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
@@ -109,10 +110,6 @@ class LocalServer:
         upstream_key: str | None = None,
         record: str | os.PathLike[str] | Recorder | None = None,
     ) -> None:
-        if speed is not None and speed <= 0:
-            raise ConfigurationError("speed must be above 0; None is as fast as possible")
-        if latency_s < 0:
-            raise ConfigurationError("latency_s cannot be below 0")
         if tls and ssl_context is not None:
             raise ConfigurationError("tls=True makes an ssl_context of its own: give one of the two")
         self._host = host
@@ -126,9 +123,9 @@ class LocalServer:
             transcripts=None if transcripts is None else Transcripts(transcripts),
             transcriber=transcriber or describe_audio,
             speaker=speaker or tone_speech,
-            speed=speed,
-            latency_s=latency_s,
-            expires_after_s=expires_after_s,
+            speed=_limits.pace("speed", speed),
+            latency_s=_limits.seconds("latency_s", latency_s, zero=True),
+            expires_after_s=_limits.seconds("expires_after_s", expires_after_s, zero=True),
             quirks=quirks or Quirks(),
             mcp_tools={label: [object_to_dict(tool) for tool in tools] for label, tools in (mcp_tools or {}).items()},
             gates=list(gates),
@@ -155,7 +152,13 @@ class LocalServer:
             ssl_context = self._certificates.context
         self._secure = ssl_context is not None
         self._listener = Listener(
-            host, port, ssl_context, ping_interval_s, admit=self._admit, serve=self._serve, answer=self._rest.answer
+            host,
+            port,
+            ssl_context,
+            _limits.seconds("ping_interval_s", ping_interval_s, optional=True),
+            admit=self._admit,
+            serve=self._serve,
+            answer=self._rest.answer,
         )
         self._talks: Iterator[Talk] = iter(())
         # Guards the number of the last connection, and the talks.
@@ -174,8 +177,7 @@ class LocalServer:
         the connection was lost, that comes again with its code and reason. ``options`` are further
         arguments of the server. Raises `ConfigurationError` when the file is no recording.
         """
-        if speed is not None and speed <= 0:
-            raise ConfigurationError("speed must be above 0; None is as fast as possible")
+        speed = _limits.pace("speed", speed)
         recording = Recording.load(path)
         numbered = zip(sorted(recording.urls), recording.connections, strict=True)
         talks = [Talk(messages, recording.closes.get(number)) for number, messages in numbered]
