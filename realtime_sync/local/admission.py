@@ -13,13 +13,14 @@ from realtime_sync._secrets import is_secret
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.client_secrets import ClientSecrets, IssuedSecret
 from realtime_sync.local.config import Kind
-from realtime_sync.local.http import Answer, Head, shown_key
+from realtime_sync.local.http import Answer, Head, error_answer, shown_key
 from realtime_sync.local.proxy import Dialled
 from realtime_sync.local.quirks import Quirks
 from realtime_sync.local.replay import Talk
 from realtime_sync.local.request import Request
+from realtime_sync.recording.message import REDACTED
 
-__all__ = ["Admitted", "Door", "error_answer", "kind_and_model", "refusal_of", "request_of", "subprotocol"]
+__all__ = ["Admitted", "Door", "kind_and_model", "refusal_of", "request_of", "subprotocol"]
 
 
 @attrs.frozen
@@ -104,12 +105,6 @@ def kind_and_model(request: Request, secret: IssuedSecret | None = None) -> tupl
     return "transcription" if by_secret or request.query.get("intent") == "transcription" else "realtime", model
 
 
-def error_answer(status: int, fault: Refusal) -> Answer:
-    """A refusal as the answer to a request."""
-    error = {"message": fault.message, "type": fault.type, "param": fault.param, "code": fault.code}
-    return Answer(status, {"error": error})
-
-
 def refusal_of(answer: Answer) -> Refusal:
     """What an answer says: ours, or one that a real server gave."""
     try:
@@ -126,4 +121,4 @@ def subprotocol(_: Any, offered: Sequence[Any]) -> Any:
 
 
 def _hidden(name: str, value: str) -> str:
-    return "<redacted>" if is_secret(name) else value
+    return REDACTED if is_secret(name) else value

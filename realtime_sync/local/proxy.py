@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.local.checks import Refusal
-from realtime_sync.local.http import Answer, Head, shown_key
+from realtime_sync.local.http import Answer, Head, error_answer, shown_key
 from realtime_sync.local.outbox import Outbox
 from realtime_sync.recording.recorder import Recorder, Tap
 
@@ -201,9 +201,5 @@ class Proxied:
 
 
 def _unreachable(error: Exception) -> Answer:
-    return _error(502, f"The server that is recorded cannot be reached: {type(error).__name__}.")
-
-
-def _error(status: int, message: str) -> Answer:
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
-    return Answer(status, {"error": error})
+    message = f"The server that is recorded cannot be reached: {type(error).__name__}."
+    return error_answer(502, Refusal(None, message))

@@ -17,14 +17,14 @@ from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.events import McpListedTool
-from realtime_sync.local.admission import Admitted, Door, error_answer, refusal_of, request_of
+from realtime_sync.local.admission import Admitted, Door, refusal_of, request_of
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.client_secrets import ClientSecrets
 from realtime_sync.local.connection import Connection
 from realtime_sync.local.control import PREFIX, Control
 from realtime_sync.local.core import Ids, Options
 from realtime_sync.local.faults import Faults, HandshakeFault
-from realtime_sync.local.http import Answer, Head
+from realtime_sync.local.http import Answer, Head, error_answer
 from realtime_sync.local.listener import Listener
 from realtime_sync.local.proxy import Upstream
 from realtime_sync.local.quirks import Quirks
