@@ -13,6 +13,7 @@ from realtime_sync.errors import ConfigurationError
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.http import Answer, Head, error_answer, shown_key
 from realtime_sync.local.outbox import Outbox
+from realtime_sync.local.passive import Passive
 from realtime_sync.recording.recorder import Recorder, Tap
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Dialled:
         self.tap = tap
 
 
-class Proxied:
+class Proxied(Passive):
     """One connection that passes everything on: what a session is to a server that thinks for itself."""
 
     def __init__(self, dialled: Dialled, outbox: Outbox) -> None:
@@ -140,23 +141,9 @@ class Proxied:
         name = f"{threading.current_thread().name}-upstream"
         self._thread = threading.Thread(target=self._pass_down, name=name, daemon=True)
 
-    @property
-    def next_deadline_s(self) -> float | None:
-        """Time alone brings nothing about."""
-        return None
-
     def open(self) -> None:
         """Begin to pass on what the server says."""
         self._thread.start()
-
-    def on_time(self) -> None:
-        """Do nothing."""
-
-    def expire(self) -> None:
-        """Do nothing: that is for the real server to do."""
-
-    def silence(self) -> None:
-        """Do nothing."""
 
     def receive(self, raw: JsonObject | Refusal, frame: str | bytes) -> None:
         """Pass a message of the client on."""
