@@ -1,4 +1,4 @@
-"""Limits and amounts that users set, checked in one place: seconds, sizes and other numbers."""
+"""Limits and amounts that users set, checked in one place: seconds, sizes, paces and other numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, overload
 
 from realtime_sync.errors import ConfigurationError
 
-__all__ = ["amount", "seconds", "size"]
+__all__ = ["amount", "pace", "seconds", "size"]
 
 
 @overload
@@ -33,6 +33,17 @@ def amount(name: str, value: object, unit: str, *, zero: bool = False, negative:
         return number
     allowed = "" if negative else f", {'0 or more' if zero else 'above 0'}"
     raise ConfigurationError(f"{name} must be a number of {unit}{allowed}{also}; not {value!r}")
+
+
+def pace(name: str, value: object) -> float | None:
+    """``value`` as how many times as fast, above 0, or ``None`` for as fast as it goes. Raises `ConfigurationError` for
+    anything else."""
+    if value is None:
+        return None
+    number = _number(value)
+    if number > 0:  # false for NaN
+        return number
+    raise ConfigurationError(f"{name} must be a number above 0, or None for as fast as it goes; not {value!r}")
 
 
 def size(name: str, value: object, unit: str = "bytes", *, least: int = 1, most: int | None = None) -> int:

@@ -44,6 +44,19 @@ def test_seconds_may_be_none_or_zero_where_that_has_a_meaning() -> None:
         _limits.seconds("x", None, zero=True)
 
 
+def test_pace() -> None:
+    assert _limits.pace("speed", None) is None
+    assert [_limits.pace("speed", value) for value in (2, 0.5, math.inf, Decimal("0.5"))] == [2.0, 0.5, math.inf, 0.5]
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBERS, 0, -1, -math.inf])
+def test_what_is_no_pace_is_refused(value: Any) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"^speed must be a number above 0, or None for as fast as it goes; not "
+    ):
+        _limits.pace("speed", value)
+
+
 @pytest.mark.parametrize(("value", "bytes_"), [(1, 1), (2**40, 2**40), (1e6, 1_000_000)])
 def test_size(value: Any, bytes_: int) -> None:
     found = _limits.size("limit", value)
