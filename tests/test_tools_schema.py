@@ -27,6 +27,7 @@ from realtime_sync import ConfigurationError, event_to_dict
 from realtime_sync.events import FunctionTool, RealtimeSessionConfig, SessionUpdate
 from realtime_sync.tools import BadArguments, FunctionSpec, ToolCall, ToolContext, Toolset
 from realtime_sync.tools.results import output_text
+from realtime_sync.tools.schema.models import schema_of
 
 
 class Color(enum.Enum):
@@ -963,6 +964,51 @@ def test_models_with_one_name_stay_apart() -> None:
     assert Draft202012Validator(spec.parameters).is_valid(
         {"both": {"a": {"again": [{"name": "x"}]}, "b": {"city": {"zip": 1}}}}
     )
+
+
+def model_of(**definitions: Any) -> Any:
+    """A model with these definitions, and a property for each."""
+
+    class Model:
+        @classmethod
+        def model_json_schema(cls) -> dict[str, Any]:
+            return {"properties": {name: {"$ref": f"#/$defs/{name}"} for name in definitions}, "$defs": definitions}
+
+        @classmethod
+        def model_validate(cls, value: Any) -> Any: ...
+
+    return Model
+
+
+def resolved(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The schema with all that it refers to in its place."""
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return resolved(definitions[schema["$ref"].removeprefix("#/$defs/")], definitions)
+    return {key: resolved(entry, definitions) for key, entry in schema.items()}
+
+
+TO_B = {"not": {"$ref": "#/$defs/B"}}
+
+
+@pytest.mark.parametrize(
+    ("inners", "taken", "names"),
+    [
+        ([{"A": {"x": 1}, "A_2": {"x": 2}}], {"A"}, {"A_3", "A_2"}),
+        ([{"A_2": {"x": 2}, "A": {"x": 1}}], {"A"}, {"A_3", "A_2"}),
+        ([{"A": {"x": 1}}, {"A": {"x": 2}, "A_2": {"x": 3}}], set(), {"A", "A_2", "A_3"}),
+        # Alike but for what they refer to, which is known only afterwards.
+        ([{"A": TO_B, "B": {"x": 1}}, {"A": TO_B, "B": {"x": 2}}] * 2, set(), {"A", "A_2", "B", "B_2"}),
+        ([{"B": {"x": 1}, "A": TO_B}, {"B": {"x": 2}, "A": TO_B}] * 2, {"B"}, {"A", "A_2", "B_2", "B_3"}),
+    ],
+)
+def test_no_definition_of_a_model_is_lost(inners: list[dict[str, Any]], taken: set[str], names: set[str]) -> None:
+    definitions: dict[str, Any] = {}
+    schemas = [schema_of(model_of(**inner), definitions, taken) for inner in inners]
+    assert set(definitions) == names
+    for inner, told in zip(inners, schemas, strict=True):
+        assert resolved(told, definitions)["properties"] == {k: resolved(v, inner) for k, v in inner.items()}
 
 
 def test_models_as_results() -> None:
