@@ -29,12 +29,13 @@ def seconds(name: str, value: object, *, optional: bool = False, zero: bool = Fa
     raise ConfigurationError(f"{name} must be a number of seconds, {allowed}; not {value!r}")
 
 
-def size(name: str, value: object, unit: str = "bytes") -> int:
-    """``value`` as a number of ``unit``, 1 or more. Raises `ConfigurationError` for anything else, also infinity."""
+def size(name: str, value: object, unit: str = "bytes", *, least: int = 1) -> int:
+    """``value`` as a number of ``unit``, ``least`` or more. Raises `ConfigurationError` for anything else, also
+    infinity."""
     number = _number(value)
-    if 1 <= number < math.inf and number == int(number):
+    if least <= number < math.inf and number == int(number):
         return int(number)
-    raise ConfigurationError(f"{name} must be a whole number of {unit}, 1 or more; not {value!r}")
+    raise ConfigurationError(f"{name} must be a whole number of {unit}, {least} or more; not {value!r}")
 
 
 def _number(value: object) -> float:

@@ -970,10 +970,38 @@ def test_announce_replaces_the_tools_of_the_session(rig: Rig) -> None:
     assert [tool.get("name", tool["type"]) for tool in tools] == ["echo", "hold", "fail", "quick", "here", "mcp"]
 
 
-@pytest.mark.parametrize("options", [{"workers": 0}, {"queue_limit": -1}, {"max_rounds": 0}])
-def test_impossible_options(make_rig: Callable[..., Rig], options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        *(({"workers": wrong}, "workers must be a whole number of threads, 1 or more; not") for wrong in (0, "4", 1.5)),
+        *(
+            ({"queue_limit": wrong}, "queue_limit must be a whole number of calls, 0 or more; not")
+            for wrong in (-1, "4")
+        ),
+        *(({"max_rounds": wrong}, "max_rounds must be a whole number of rounds, 1 or more; not") for wrong in (0, "4")),
+        *(
+            ({"timeout_s": wrong}, "timeout_s must be a number of seconds, above 0, or None; not")
+            for wrong in (0, -1, "4", float("nan"))
+        ),
+        ({"approve": "x"}, "approve must be callable, not 'x'"),
+        ({"approve": False}, "approve must be callable, not False"),
+        ({"on_mcp_approval": lambda: True}, "on_mcp_approval is called with 1 argument, the request"),
+        ({"on_call": lambda: None}, "on_call is called with 1 argument, the call"),
+        ({"on_output": lambda call: None}, "on_output is called with 2 arguments, the call and the output"),
+        ({"describe_failure": "x"}, "describe_failure must be callable"),
+        ({"options": {"instructions": "x"}}, "options must be callable"),
+        ({"ignores": "r1"}, "ignores must be callable"),
+        ({"undivided": True}, "undivided must be callable"),
+    ],
+)
+def test_impossible_options(make_rig: Callable[..., Rig], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{message}"):
         make_rig(**options)
+
+
+def test_a_runner_needs_a_toolset() -> None:
+    with FakeSession() as fake, pytest.raises(ConfigurationError, match=r"toolset must be a Toolset, .*; not a list"):
+        ToolRunner(fake.session, [print])  # type: ignore[arg-type]
 
 
 def test_a_runner_costs_no_thread_while_nothing_is_called(rig: Rig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import decimal
 import enum
 import json
 import threading
@@ -23,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from realtime_sync import ConfigurationError, event_to_dict
+from realtime_sync import UNSET, ConfigurationError, event_to_dict
 from realtime_sync.events import FunctionTool, RealtimeSessionConfig, SessionUpdate
 from realtime_sync.tools import BadArguments, FunctionSpec, ToolCall, ToolContext, Toolset
 from realtime_sync.tools.results import output_text
@@ -707,10 +708,29 @@ def test_other_refusals_at_registration() -> None:
         toolset.tool(max_of)
     with pytest.raises(ConfigurationError, match="cannot be called"):
         toolset.tool(name="five")(5)  # type: ignore[type-var]
-    for timeout_s in (0, -1.0, float("nan")):
-        with pytest.raises(ConfigurationError, match="timeout_s must be above 0"):
-            toolset.tool(name="other", timeout_s=timeout_s)(max_of)
+    for add in (Toolset, toolset.tool(name="none")):
+        with pytest.raises(ConfigurationError, match="NoneType cannot be called"):
+            add(None)  # type: ignore[operator]
+    for options, message in (
+        *(
+            ({"timeout_s": wrong}, "tool other: timeout_s must be a number of seconds, above 0, or None; not")
+            for wrong in (0, -1.0, float("nan"), "5", True)
+        ),
+        ({"name": 5}, "a tool cannot be called 5: give it a name"),
+        ({"description": 5}, "tool other: the description must be text, or None; not 5"),
+        ({"approve": "x"}, "tool other: approve must be callable, not 'x'"),
+        ({"approve": lambda: True}, "tool other: approve is called with 1 argument, the call"),
+        ({"approve": bad_async}, "tool other: approve is a plain function, not an async one"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"^{message}"):
+            toolset.tool(**{"name": "other", **options})(max_of)  # type: ignore[call-overload]
+        with pytest.raises(ConfigurationError, match=f"^{message}"):
+            given = {"name": "other", "description": None, **options}
+            toolset.add(parameters=SCHEMA, function=max, **given)  # type: ignore[arg-type]
     toolset.tool(name="unlimited", timeout_s=None)(max_of)
+    toolset.tool(name="decimal", timeout_s=decimal.Decimal(5))(max_of)  # type: ignore[arg-type]
+    assert [spec.timeout_s for spec in toolset] == [UNSET, None, 5.0]
+    assert isinstance([*toolset][-1].timeout_s, float)
 
 
 @attrs.define
@@ -1095,6 +1115,8 @@ def test_ready_schemas_are_refused_as_functions_are() -> None:
         ("a b", print, "cannot be called 'a b'"),
         ("x", bad_async, "is async"),
         ("x", 5, "int cannot be called"),
+        ("x", lambda: 1, "the function of tool x is called with 1 argument, the arguments"),
+        ("x", lambda a, b: 1, "the function of tool x is called with 1 argument, the arguments"),
     ):
         with pytest.raises(ConfigurationError, match=message):
             toolset.add(name, None, SCHEMA, function)  # type: ignore[arg-type]

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from threading import Condition
 from typing import Any, Final, Protocol
 
-from realtime_sync._arguments import answered
+from realtime_sync import _limits
+from realtime_sync._arguments import answered, check_function
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync._unset import Unset
 from realtime_sync.codec import object_to_dict
@@ -96,6 +97,8 @@ class ToolRunner:
     told of; without it the runner goes by the session's configuration. ``undivided`` calls a function where no
     interrupt (Ctrl-C) strikes; without it one may leave a call unanswered. ``replaces`` is an earlier runner of the
     session, which is closed before this one begins, but not where these options are impossible.
+
+    Raises `ConfigurationError` for impossible options.
     """
 
     def __init__(
@@ -120,28 +123,41 @@ class ToolRunner:
         undivided: Callable[[Callable[[], object]], object] | None = None,
         replaces: ToolRunner | None = None,
     ) -> None:
-        if workers < 1 or queue_limit < 0 or (max_rounds is not None and max_rounds < 1):
-            raise ConfigurationError("workers and max_rounds must be at least 1, queue_limit at least 0")
+        _check_toolset(toolset)
+        for hook, role, *given in (
+            (approve, "approve", "the call"),
+            (on_mcp_approval, "on_mcp_approval", "the request"),
+            (on_call, "on_call", "the call"),
+            (on_output, "on_output", "the call", "the output"),
+            (describe_failure, "describe_failure", "the failure"),
+            (options, "options", "the response"),
+            (ignores, "ignores", "the id of a response"),
+            (undivided, "undivided", "the work"),
+        ):
+            if hook is not None:
+                check_function(hook, role, *given)
+        threads = _limits.size("workers", workers, "threads")
+        waiting = _limits.size("queue_limit", queue_limit, "calls", least=0)
         self.announces = False
         """Whether the server is told of the tools, and of those that are added to the toolset later."""
         self._session = session
         self._toolset = toolset
         self._auto_respond = auto_respond
-        self._max_rounds = max_rounds
-        self._timeout_s = timeout_s
+        self._max_rounds = None if max_rounds is None else _limits.size("max_rounds", max_rounds, "rounds")
+        self._timeout_s = _limits.seconds("timeout_s", timeout_s, optional=True)
         self._approve = approve
         self._on_mcp_approval = on_mcp_approval
         self._on_call = on_call
         self._on_output = on_output
         self._describe_failure = describe_failure
-        self._options = options or self._same_modalities
+        self._options = self._same_modalities if options is None else options
         self._ignores = ignores
         self._folds_responses = responses is None
         self._responses = responses or Responses()
         self._told = told or ToolsTold(lambda: session.config, session.update_session)
-        self._undivided = undivided or (lambda work: work())
+        self._undivided = (lambda work: work()) if undivided is None else undivided
         self._watcher = weakref.WeakMethod(self._toolset_grew)
-        self._workers = Workers(workers, queue_limit)
+        self._workers = Workers(threads, waiting)
         # Guards all below, and the state of rounds and calls. A plain lock, and the condition for the watch alone: to
         # enter a condition is a call that an interrupt can leave with the lock held.
         self._lock = threading.RLock()
@@ -525,6 +541,12 @@ class ToolRunner:
         self._fail(running, "timeout", message)
         if running.thread is not None:
             self._workers.give_up(running.thread)
+
+
+def _check_toolset(toolset: object) -> None:
+    if not isinstance(toolset, Toolset):
+        kind = type(toolset).__name__
+        raise ConfigurationError(f"toolset must be a Toolset, Toolset(*functions) makes one; not a {kind}")
 
 
 def _is_whole(arguments: str) -> bool:
