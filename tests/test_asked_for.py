@@ -49,6 +49,14 @@ def test_what_was_refused_or_waits_is_left_out_and_what_is_never_confirmed_is_no
     assert told["session"] == {"type": "realtime", "instructions": "c"}
 
 
+def test_an_update_that_has_its_end_already_is_taken_in_at_once() -> None:
+    asked = AskedFor(REALTIME)
+    ack = update(AskedFor(REALTIME), {"instructions": "a"})
+    ack._settle(None, rt.ConnectionClosed("the session is closed", code=1000))
+    asked.note(ack)
+    assert asked.update() is None
+
+
 def test_what_is_no_update_is_none_of_its_business() -> None:
     asked = AskedFor(REALTIME)
     ack: Ack[Any] = Ack(e.InputAudioBufferClear(), "ev", NOTHING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import base64
 import gc
 import logging
@@ -11,6 +12,7 @@ import threading
 import time
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +33,7 @@ from test_resume import (
 
 import realtime_sync as rt
 from realtime_sync import events as e
+from realtime_sync.delivery.line import Line
 from realtime_sync.local import LocalServer, ToolCall
 from realtime_sync.playback import BargeIn, PlaybackTracker
 
@@ -327,6 +330,91 @@ def test_a_connection_that_cannot_be_prepared_is_tried_again(caplog: pytest.LogC
         server.refuse(503, times=1)
         until(lambda: bool(notices), session)
         assert "could be prepared ahead" in caplog.text
+
+
+def test_a_session_in_which_nobody_says_a_word_outlives_many_changes() -> None:
+    notices: list[e.SessionResumed] = []
+    policy = resumed(attempts=1, rollover_s=60.0, on_resumed=notices.append)
+    with LocalServer(expires_after_s=2.0) as server, connect(server, resume=policy) as session:
+        until(lambda: len(notices) == 3, session)
+        assert all(notice.planned for notice in notices)
+        assert session.ask("still there?").text == "You said: still there?"
+
+
+def test_a_time_limit_that_has_passed_by_this_clock_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with LocalServer(expires_after_s=3600.0) as server:
+        here = time.time
+        monkeypatch.setattr("realtime_sync.session.resume.resumption.time", SimpleNamespace(time=lambda: here() + 7200))
+        with connect(server, resume=resumed(rollover_s=60.0)) as session:
+            assert session.ask("one").text == "You said: one"
+            assert not [thread for thread in threading.enumerate() if thread.name == "realtime_sync-resume"]
+        assert len(connections(server)) == 1
+    assert caplog.text.count("the clocks do not agree") == 1
+
+
+def test_ctrl_c_while_the_connection_is_changed_leaves_nothing_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    struck: list[bool] = []
+    hold = Line.hold
+
+    def interrupted(line: Line) -> None:
+        hold(line)
+        if not struck:
+            struck.append(True)
+            _thread.interrupt_main()
+            sum(range(100_000))  # where this is the main thread, the interrupt strikes here
+
+    monkeypatch.setattr(Line, "hold", interrupted)
+    policy = resumed(rollover_s=60.0)
+    with LocalServer(expires_after_s=2.0) as server, connect(server, resume=policy) as session:
+        with pytest.raises(KeyboardInterrupt):
+            until(lambda: False, session)
+        assert session.ask("still there?").text == "You said: still there?"
+
+
+def test_a_connect_that_fails_leaves_nobody_who_looks_for_another_connection() -> None:
+    with LocalServer(expires_after_s=4.0) as server:
+        gate = server.gate("session.updated")
+        cut = threading.Thread(target=lambda: (gate.wait_reached(WAIT_S), server.drop()))
+        cut.start()
+        with pytest.raises(rt.ConnectionLost) as told:
+            connect(server, resume=resumed(rollover_s=60.0))
+        cut.join(WAIT_S)
+        assert not [thread for thread in threading.enumerate() if thread.name == "realtime_sync-resume"]
+        assert len(connections(server)) == 1
+        gate.open()
+    assert told.value.code == 1006
+
+
+@pytest.mark.parametrize("last", ["session_expired", "boom"])
+def test_why_it_could_not_be_resumed_is_told_once_and_to_all(last: str) -> None:
+    policy = resumed(attempts=1)
+    with LocalServer() as server, connect(server, resume=policy) as session:
+        session.ask("one")
+        session.on("error", lambda event: None)
+        server.refuse(404, times=9)
+        server.send({"type": "error", "error": {"type": "x", "code": last, "message": "boom"}})
+        session.wait_for("error")
+        server.drop()
+        with pytest.raises(rt.ConnectionClosed) as waited:
+            session.wait_for("response.done")
+        with pytest.raises(rt.ConnectionClosed) as sent:
+            session.send_text("two")
+    assert str(waited.value) == str(sent.value)
+    assert str(waited.value).count("boom") <= 2  # the message and the code
+    assert "could not be resumed (1 attempt)" in str(waited.value)
+    assert waited.value.error is not None
+    assert sent.value.error is waited.value.error
+    assert waited.value.__cause__ is not None
+
+
+def test_after_the_end_of_a_resumable_session_a_change_is_refused_as_in_any_other() -> None:
+    with LocalServer() as server, connect(server) as session:
+        session.ask("one")
+        session.close()
+        with pytest.raises(rt.ConnectionClosed):
+            session.update_session({"instructions": "x"})
 
 
 # Around it

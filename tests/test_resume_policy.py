@@ -131,3 +131,13 @@ def test_what_resume_takes() -> None:
         rt.Resume.of("yes")  # type: ignore[arg-type]
     with pytest.raises(rt.ConfigurationError, match="takes True or a Resume"):
         rt.connect("m", base_url="http://127.0.0.1:1", resume="yes")  # type: ignore[arg-type]
+
+
+def test_a_pause_is_bounded_whatever_was_asked_for() -> None:
+    assert rt.Resume(backoff_s=10**400).pause_s(1, 0.0) == 30.0
+    assert rt.Resume(backoff_s=10**400, backoff_max_s=10**400).pause_s(5, 0.5) == float("inf")
+
+
+def test_a_handler_that_cannot_be_called_with_the_event_is_refused_at_once() -> None:
+    with pytest.raises(rt.ConfigurationError, match="on_resumed"):
+        rt.Resume(on_resumed=lambda: None)  # type: ignore[arg-type, misc]

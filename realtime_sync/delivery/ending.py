@@ -13,7 +13,7 @@ from realtime_sync.errors import (
     SessionExpired,
 )
 
-__all__ = ["FATAL_CODES", "UNAUTHORIZED_CODES", "explain", "refusal"]
+__all__ = ["FATAL_CODES", "UNAUTHORIZED_CODES", "after", "explain", "refusal"]
 
 UNAUTHORIZED_CODES: Final = frozenset({"invalid_api_key", "incorrect_api_key", "authentication_error", "unauthorized"})
 """Error codes and types that say the credentials are wrong."""
@@ -47,6 +47,16 @@ def explain(cause: RealtimeError | None, error: ServerError | None, *, last: boo
     else:
         return cause
     told.__cause__ = cause.__cause__ if isinstance(cause, ConnectionLost) else None
+    return told
+
+
+def after(cause: RealtimeError | None) -> ConnectionClosed:
+    """What whoever sends after the end is told."""
+    if isinstance(cause, ConnectionClosed):
+        told = type(cause)(str(cause), code=cause.code, reason=cause.reason, error=cause.error)
+    else:
+        told = ConnectionClosed("the session is closed: nothing can be sent any more", code=1000)
+    told.__cause__ = cause
     return told
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.connection import Connection, Tap, check_code
+from realtime_sync.delivery.ending import after
 from realtime_sync.errors import ConnectionClosed, RealtimeError, RealtimeTimeout, fork_error
 
 if TYPE_CHECKING:
@@ -101,6 +102,11 @@ class Line:
         return self._fault or self._connection.cause
 
     @property
+    def fault(self) -> RealtimeError | None:
+        """Why no other connection could follow, as the user is told it; ``None`` where none was to."""
+        return self._fault
+
+    @property
     def last(self) -> ServerEvent | None:
         """The latest event that arrived over this connection, dispatched or not."""
         return self._connection.last
@@ -132,7 +138,8 @@ class Line:
         message = _Message(text, owner)
         with self._lock:
             if self.closing or self.ended:
-                raise self._fault_to_tell()
+                fault = self._fault
+                raise after(fault) if isinstance(fault, ConnectionClosed) else self._connection.closed()
             self._messages.append(message)
             if len(self._messages) > self._most:
                 self._forget_done_locked()
@@ -238,13 +245,6 @@ class Line:
                     message.sent = False
                     if self._closing or self.ended:
                         raise
-
-    def _fault_to_tell(self) -> ConnectionClosed:
-        if isinstance(self._fault, ConnectionClosed):
-            told = type(self._fault)(str(self._fault), code=self._fault.code, reason=self._fault.reason)
-            told.__cause__ = self._fault
-            return told
-        return self._connection.closed()
 
     def _forget_done_locked(self) -> None:
         self._messages = [message for message in self._messages if not message.done]

@@ -34,7 +34,7 @@ class AskedFor:
         if type(ack.event) in self._kinds:
             with self._lock:
                 self._open.append(ack)
-                while self._open[0].done:
+                while self._open and self._open[0].done:
                     self._merge_locked(self._open.popleft())
 
     def update(self) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from realtime_sync._arguments import answered, check_function
 from realtime_sync._deadline import Deadline, now
-from realtime_sync.delivery.connection import Connection, Tap
+from realtime_sync.delivery.connection import Connection, Tap, check_code
 from realtime_sync.delivery.dispatcher import STATE, Dispatcher
 from realtime_sync.delivery.ending import explain
 from realtime_sync.delivery.handlers import decorating
@@ -291,11 +291,13 @@ class RealtimeSession(Talker):
 
     def close(self, code: int = 1000, reason: str = "", timeout: float = 2.0) -> None:
         """Say goodbye and release thread and socket, within ``timeout`` seconds. Idempotent; any thread, also a
-        handler. What was received before can still be read with `recv`."""
+        handler. What was received before can still be read with `recv`. Raises `ConfigurationError` for a ``code``
+        other than 1000 and 3000 to 4999 and for what is no time limit; nothing is closed then."""
+        check_code(code)
+        deadline = Deadline(timeout)
         self._abandon.detach()
         if self._background is not None:
             self._background.request_stop()
-        deadline = Deadline(timeout)
         self._line.close(code, reason, timeout)
         if self._resumption is not None:
             self._resumption.close(deadline.remaining())
@@ -380,4 +382,6 @@ class RealtimeSession(Talker):
                 _log.warning("the server reports an error: %s", error)
 
     def _find_cause(self) -> RealtimeError | None:
+        if self._line.fault is not None:  # explained already
+            return self._line.fault
         return explain(self._line.cause, self._last_error, last=isinstance(self._line.last, self._family.error_class))

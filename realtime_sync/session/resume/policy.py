@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import attrs
 
 from realtime_sync import _limits
-from realtime_sync._arguments import answered
+from realtime_sync._arguments import answered, check_function
 from realtime_sync.delivery.ending import FATAL_CODES
 from realtime_sync.errors import (
     AuthenticationError,
@@ -60,9 +60,9 @@ def _way(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         raise ConfigurationError(f"Resume({attribute.name}) must be 'fail' or 'ask_again'; not {value!r}")
 
 
-def _callable(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if value is not None and not callable(value):
-        raise ConfigurationError(f"Resume({attribute.name}) must be a function; not {value!r}")
+def _handler(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None:
+        check_function(value, f"Resume({attribute.name})", "the event")
 
 
 @answered
@@ -92,7 +92,7 @@ class Resume:
     rollover_s: float | None = attrs.field(default=60.0, validator=_seconds(optional=True))
     """How long before the server's time limit another connection is prepared, in seconds (at most half of the time
     that there is); ``None``: the limit is waited for."""
-    on_resumed: Callable[[SessionResumed], object] | None = attrs.field(default=None, validator=_callable)
+    on_resumed: Callable[[SessionResumed], object] | None = attrs.field(default=None, validator=_handler)
     """A handler of `SessionResumed`, as `RealtimeSession.on` takes it."""
 
     @classmethod
@@ -111,9 +111,11 @@ class Resume:
     def pause_s(self, attempt: int, chance: float, asked_s: float | None = None) -> float:
         """The pause before an attempt (1 is the first), in seconds. ``chance`` is a number from 0 to 1, ``asked_s``
         what the server asked for."""
-        doubled = self.backoff_s * 2.0 ** min(attempt - 1, 64)
-        pause = min(self.backoff_max_s, max(doubled, asked_s or 0.0))
-        return max(pause * (1 - self.jitter * chance), min(asked_s or 0.0, self.backoff_max_s))
+        least_s, most_s = (
+            _limits.seconds("a pause", bound, zero=True) for bound in (self.backoff_s, self.backoff_max_s)
+        )
+        pause_s = min(most_s, max(least_s * 2.0 ** min(attempt - 1, 64), asked_s or 0.0))
+        return max(pause_s * (1 - self.jitter * chance), min(asked_s or 0.0, most_s))
 
 
 def survives(family: Family, cause: RealtimeError | None, last: ServerEvent | None) -> bool:

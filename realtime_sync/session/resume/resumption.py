@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Set
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Resumption"]
 
+_log = logging.getLogger("realtime_sync")
 _HALF: Final = 0.5  # of the life of a session is what `rollover_s` may be at most
 
 
@@ -135,7 +137,11 @@ class Resumption:
 
     def look(self) -> None:
         """Change to the connection that is prepared, if there is one and nothing is under way. Any thread."""
-        if not (self.armed and self._worker.ready) or self._line.ended or not self._deciding.acquire(blocking=False):
+        if self.armed and self._worker.ready and not self._line.ended:
+            self._dispatcher.control.run(self._look)
+
+    def _look(self) -> None:
+        if not self._deciding.acquire(blocking=False):
             return
         try:
             self._change()
@@ -253,7 +259,14 @@ class Resumption:
         if rollover_s is None or not expires_at or expires_at == self._expires_at:
             return
         self._expires_at = expires_at
-        left_s = max(0.0, expires_at - time.time())
+        left_s = expires_at - time.time()
+        if left_s <= 0:  # of the next connection it would say the same, and so on
+            _log.warning(
+                "the server says that the session ended %.0f s ago: the clocks do not agree, and no connection is"
+                " prepared ahead of its time limit",
+                -left_s,
+            )
+            return
         self._worker.plan(now() + left_s - min(rollover_s, left_s * _HALF))
 
 

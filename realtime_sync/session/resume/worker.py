@@ -183,7 +183,7 @@ class Worker:
     def _go_on(self, talk: Talk) -> None:
         """Try until a connection has taken over, or no further attempt is left."""
         line, policy = self._line, self._policy
-        if talk.lively:
+        if talk.lively or talk.cause is None:  # a planned change follows upon no failure
             self._used = 0
         tried = 0
         failure: BaseException | None = None
@@ -199,6 +199,8 @@ class Worker:
                     self._successor = self._opened()
                 restored = self._told(self._successor, talk)
                 self._take_over(talk, self._successor, restored, tried)
+                if talk.cause is None:
+                    self._used = 0
                 return
             except Exception as error:
                 failure = error
@@ -291,7 +293,9 @@ def _not_resumed(cause: RealtimeError | None, failure: BaseException | None, tri
     """The cause of the end, as the user is told it."""
     how = f"it could not be resumed ({tried} attempt{'s' if tried != 1 else ''}): {failure}" if tried else ""
     if not isinstance(cause, ConnectionClosed):
-        told: ConnectionClosed = ConnectionLost(f"the session was to change its connection; {how}")
+        told: ConnectionClosed = ConnectionLost(
+            "; ".join(filter(None, ["the session was to change its connection", how]))
+        )
     elif how:
         told = type(cause)(f"{cause}; {how}", code=cause.code, reason=cause.reason, error=cause.error)
     else:
