@@ -103,7 +103,7 @@ def check_function(function: object, role: str, *given: str) -> None:
     ``role`` says what it is for, with its article. A function that does not tell its signature is taken as it is."""
     if not callable(function):
         raise ConfigurationError(f"{role} must be callable, not {function!r}")
-    if inspect.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
         raise ConfigurationError(f"{role} is a plain function, not an async one: nobody would await it")
     try:
         signature = inspect.signature(function)
