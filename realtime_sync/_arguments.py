@@ -113,10 +113,8 @@ def check_function(function: object, role: str, *given: str) -> None:
         signature.bind(*given)
     except TypeError:
         name = getattr(function, "__name__", type(function).__name__)
-        raise ConfigurationError(
-            f"{role} is called with {len(given)} argument{'s' * (len(given) > 1)}, {' and '.join(given)}:"
-            f" {name}{signature} does not take that"
-        ) from None
+        count = f"{len(given)} argument{'s' * (len(given) > 1)}, {' and '.join(given)}" if given else "no argument"
+        raise ConfigurationError(f"{role} is called with {count}: {name}{signature} does not take that") from None
 
 
 def unknown(function: Callable[..., object], named: Iterable[str]) -> ConfigurationError:

@@ -41,11 +41,14 @@ def dial(
     proxy: str | bool | None = "auto",
     user_timeout_s: float | None = None,
 ) -> Stream:
-    """Connect to the target, through the proxy that applies. Raises `HandshakeError`, `RealtimeTimeout`.
+    """Connect to the target, through the proxy that applies. Raises `ConfigurationError`, `HandshakeError`,
+    `RealtimeTimeout`.
 
     ``user_timeout_s`` is the time after which the system gives up on bytes that the peer does not acknowledge, where
     it has such a limit.
     """
+    if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+        raise ConfigurationError(f"ssl_context must be an ssl.SSLContext or None, not {ssl_context!r}")
     chosen = proxies.choose(target, proxy)
     if chosen is None:
         sock = _connect(target.host, target.port, deadline, "")
