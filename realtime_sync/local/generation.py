@@ -33,7 +33,8 @@ from realtime_sync.local.script import (
     as_reply,
 )
 from realtime_sync.local.sound import AudioFormat
-from realtime_sync.local.usage import Tokens, usage_of
+from realtime_sync.local.usage import usage_of
+from realtime_sync.state.usage.tokens import Tokens
 
 __all__ = ["Generation"]
 

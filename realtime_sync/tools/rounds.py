@@ -30,7 +30,8 @@ class ToolFailure:
     if something was.
 
     ``reason`` is ``unknown_tool``, ``bad_arguments``, ``declined`` (not approved), ``exception``, ``timeout``,
-    ``bad_result`` (JSON cannot express it), ``busy`` (too many calls wait) or ``cancelled`` (with the response).
+    ``bad_result`` (JSON cannot express it), ``busy`` (too many calls wait) or ``cancelled`` (with the response, or
+    because Ctrl-C kept an inline call from being made).
     """
 
     reason: Literal[
@@ -70,6 +71,8 @@ class ToolRound:
         self.error: RealtimeError | None = None
         """Why the following response could not be asked for, or an answer not be sent; ``None`` when there was no such
         fault, also where no response was to follow."""
+        self.fault: Exception | None = None
+        """What the user's ``options`` raised, which was to say how the following response is asked for."""
         self.call_ids: set[str] = set()
         self.approval_ids: set[str] = set()
         self.running: list[RunningCall] = []
