@@ -333,3 +333,59 @@ class IsNone(rt.ServerEventVisitor[None]):
 def test_methods_of_a_visitor_are_looked_at_as_handlers_are(fake: FakeSession, visitor: Any) -> None:
     with pytest.raises(rt.ConfigurationError, match=r"^\w+\.(visit_response_done|default|unknown) (is|must be) "):
         fake.session.run(visitor)
+
+
+FITS = {
+    **{
+        "text": "x",
+        "key": "a",
+        "handler": print,
+        "pcm": b"",
+        "audio": "AAAA",
+        "item": {},
+        "item_id": "i",
+        "hook": list,
+    },
+    **{"content_index": 0, "audio_end_ms": 0, "config": {}, "call_id": "c", "output": "o", "event": {}, "tap": print},
+    **{"toolset": [], "conversation": []},
+}
+VERBS = {
+    name: [p for p in inspect.signature(verb).parameters.values() if p.name != "self" and p.kind is not p.VAR_KEYWORD]
+    for name, verb in inspect.getmembers(rt.RealtimeSession, inspect.isfunction)
+    if not name.startswith("_")
+}
+
+
+@pytest.mark.parametrize(("verb", "name"), [(verb, p.name) for verb in VERBS for p in VERBS[verb]])
+def test_no_verb_lets_a_foreign_exception_out(fake: FakeSession, verb: str, name: str) -> None:
+    given = {p.name: FITS[p.name] for p in VERBS[verb] if p.default is p.empty}
+    given |= {p.name: 0 for p in VERBS[verb] if p.name == "timeout"}
+    with contextlib.suppress(rt.RealtimeError):  # some things may be anything
+        getattr(fake.session, verb)(**given | {name: object()})
+
+
+def test_what_ends_is_looked_at_before_anything_ends(fake: FakeSession) -> None:
+    fake.session.start()
+    for call, told in (
+        (lambda: fake.session.stop(timeout="soon"), "a time limit must be a number of seconds"),  # type: ignore[arg-type]
+        (lambda: fake.session.close(reason=5), "the reason of a close must be str, not int"),  # type: ignore[arg-type]
+        (lambda: fake.session.close(code=1001), "close code 1001 is not for clients"),
+    ):
+        with pytest.raises(rt.ConfigurationError, match=told):
+            call()
+    assert not fake.session.closed
+    assert fake.session._background is not None
+    assert fake.session._background.alive
+
+
+def test_what_hands_options_on_names_what_it_lacks_itself(fake: FakeSession) -> None:
+    with pytest.raises(
+        rt.ConfigurationError, match=r"^use_tools\(\): missing .* it takes toolset, and by name announce$"
+    ):
+        fake.session.use_tools(workers=2)  # type: ignore[call-arg]
+    with pytest.raises(rt.ConfigurationError, match=r"^tool\(\): too many positional arguments; it takes function$"):
+        fake.session.tool(print, "print")  # type: ignore[call-overload]
+    with pytest.raises(
+        rt.ConfigurationError, match=r"^replay\(\): missing .*'path'; it takes path, and by name speed$"
+    ):
+        LocalServer.replay(host="::1")  # type: ignore[call-arg]

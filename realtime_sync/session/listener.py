@@ -188,6 +188,7 @@ class Listener(Keyed):
         Raises the first exception that a handler raised in the background, and `RealtimeTimeout` when a handler there
         does not return within ``timeout`` seconds.
         """
+        Deadline(timeout)  # what is no time limit is refused before anything ends
         self._runs += 1
         self._dispatcher.wake()
         background = self._background
