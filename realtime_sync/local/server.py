@@ -33,7 +33,7 @@ from realtime_sync.local.replies import Replies, Transcripts
 from realtime_sync.local.request import LogEntry, Request
 from realtime_sync.local.rest import Rest
 from realtime_sync.local.script import Gate, ReplySource
-from realtime_sync.local.speech import Speaker, Transcriber, describe_audio, tone_speech
+from realtime_sync.local.speech import Speaker, Speech, Transcriber, describe_audio
 from realtime_sync.local.verdict import leftovers_of, wrongs
 from realtime_sync.recording import Recorder, Recording
 
@@ -125,7 +125,7 @@ class LocalServer:
             replies=Replies(replies),
             transcripts=None if transcripts is None else Transcripts(transcripts),
             transcriber=transcriber or describe_audio,
-            speaker=speaker or tone_speech,
+            voice=Speech.of_tones if speaker is None else lambda text: Speech.of(speaker(text)),
             speed=speed,
             latency_s=latency_s,
             expires_after_s=expires_after_s,
