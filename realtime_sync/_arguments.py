@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from realtime_sync.errors import ConfigurationError
 
-__all__ = ["answered", "answering", "check_function", "unknown"]
+__all__ = ["answered", "answering", "check_function", "check_session", "unknown"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
@@ -103,7 +103,7 @@ def check_function(function: object, role: str, *given: str) -> None:
     ``role`` says what it is for, with its article. A function that does not tell its signature is taken as it is."""
     if not callable(function):
         raise ConfigurationError(f"{role} must be callable, not {function!r}")
-    if inspect.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
         raise ConfigurationError(f"{role} is a plain function, not an async one: nobody would await it")
     try:
         signature = inspect.signature(function)
@@ -113,10 +113,14 @@ def check_function(function: object, role: str, *given: str) -> None:
         signature.bind(*given)
     except TypeError:
         name = getattr(function, "__name__", type(function).__name__)
-        raise ConfigurationError(
-            f"{role} is called with {len(given)} argument{'s' * (len(given) > 1)}, {' and '.join(given)}:"
-            f" {name}{signature} does not take that"
-        ) from None
+        count = f"{len(given)} argument{'s' * (len(given) > 1)}, {' and '.join(given)}" if given else "no argument"
+        raise ConfigurationError(f"{role} is called with {count}: {name}{signature} does not take that") from None
+
+
+def check_session(session: object) -> None:
+    """Raises `ConfigurationError` for what is no session, nor looks like one."""
+    if not (hasattr(session, "config") and hasattr(session, "on")):
+        raise ConfigurationError(f"a session is wanted, as connect() returns one, not {type(session).__name__}")
 
 
 def unknown(function: Callable[..., object], named: Iterable[str]) -> ConfigurationError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["Latest"]
 
@@ -18,6 +18,9 @@ class Latest(dict[K, V]):
     def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._most,), None, None, iter(self.items())  # the bound first, which each entry asks for
 
     def __setitem__(self, key: K, value: V) -> None:
         super().__setitem__(key, value)

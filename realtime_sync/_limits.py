@@ -1,4 +1,4 @@
-"""Limits that users set, checked in one place: seconds and sizes."""
+"""Limits and amounts that users set, checked in one place: seconds, sizes, paces and other numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, overload
 
 from realtime_sync.errors import ConfigurationError
 
-__all__ = ["seconds", "size"]
+__all__ = ["amount", "pace", "seconds", "size"]
 
 
 @overload
@@ -22,19 +22,38 @@ def seconds(name: str, value: object, *, optional: bool = False, zero: bool = Fa
     """
     if value is None and optional:
         return None
+    return amount(name, value, "seconds", zero=zero, also=", or None" if optional else "")
+
+
+def amount(name: str, value: object, unit: str, *, zero: bool = False, negative: bool = False, also: str = "") -> float:
+    """As `seconds`, of another ``unit``; ``negative`` allows what is below 0. ``also`` ends what the message says to be
+    allowed."""
     number = _number(value)
-    if number > 0 or (zero and number == 0):  # false for NaN
+    if number > 0 or (zero and number == 0) or (negative and number <= 0):  # false for NaN
         return number
-    allowed = f"{'0 or more' if zero else 'above 0'}{', or None' if optional else ''}"
-    raise ConfigurationError(f"{name} must be a number of seconds, {allowed}; not {value!r}")
+    allowed = "" if negative else f", {'0 or more' if zero else 'above 0'}"
+    raise ConfigurationError(f"{name} must be a number of {unit}{allowed}{also}; not {value!r}")
 
 
-def size(name: str, value: object, unit: str = "bytes") -> int:
-    """``value`` as a number of ``unit``, 1 or more. Raises `ConfigurationError` for anything else, also infinity."""
+def pace(name: str, value: object) -> float | None:
+    """``value`` as how many times as fast, above 0, or ``None`` for as fast as it goes. Raises `ConfigurationError` for
+    anything else."""
+    if value is None:
+        return None
     number = _number(value)
-    if 1 <= number < math.inf and number == int(number):
+    if number > 0:  # false for NaN
+        return number
+    raise ConfigurationError(f"{name} must be a number above 0, or None for as fast as it goes; not {value!r}")
+
+
+def size(name: str, value: object, unit: str = "bytes", *, least: int = 1, most: int | None = None) -> int:
+    """``value`` as a number of ``unit``, from ``least`` to ``most``. Raises `ConfigurationError` for anything else,
+    also infinity."""
+    number = _number(value)
+    if least <= number < math.inf and number == int(number) and (most is None or number <= most):
         return int(number)
-    raise ConfigurationError(f"{name} must be a whole number of {unit}, 1 or more; not {value!r}")
+    allowed = f"{least} or more" if most is None else f"from {least} to {most}"
+    raise ConfigurationError(f"{name} must be a whole number of {unit}, {allowed}; not {value!r}")
 
 
 def _number(value: object) -> float:

@@ -923,3 +923,12 @@ def test_arguments_and_outputs_that_came_as_objects_are_shown_as_text() -> None:
         ("function_call", {"city": "Köln"}),
         ("function_call_output", {"sky": "clear"}),
     ]
+
+
+def test_an_item_whose_speech_became_text_is_known_as_such_under_each_later_id() -> None:
+    conversation = folded([added(assistant("a")), added(assistant("b"))])
+    conversation.apply(e.SessionResumed(as_text=["a"]))
+    conversation.apply(e.SessionResumed(renamed={"a": "c", "b": "d"}))
+    assert set(conversation.speech_as_text) == {"c"}
+    conversation.apply(e.SessionResumed(renamed={"c": "f"}))
+    assert set(conversation.speech_as_text) == {"f"}

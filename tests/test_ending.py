@@ -50,6 +50,38 @@ def test_the_error_that_explains_the_end_is_attached_and_others_are_not() -> Non
         assert caught.value.error is None
 
 
+@pytest.mark.parametrize("dispatched", [True, False])
+@pytest.mark.parametrize(
+    ("code", "reason", "before", "kind"),
+    [
+        (1001, "Your session hit the maximum duration of 60 minutes.", [], rt.SessionExpired),
+        (1001, "", [error(None, "session_expired")], rt.SessionExpired),
+        (3000, "", [error(None, "insufficient_quota", "no money")], rt.ConnectionLost),
+        (1011, "restart", [], rt.ConnectionLost),
+    ],
+)
+def test_whoever_sends_after_the_end_is_told_the_same_as_who_waits(
+    code: int, reason: str, before: list[Any], kind: type[Exception], dispatched: bool
+) -> None:
+    with FakeSession() as fake:
+        session = fake.session
+        session.on("error", lambda event: None)
+        fake.wire.hang_up(code, reason, *before)
+        fake.connection._thread.join(20)
+        if dispatched:
+            with pytest.raises(kind):
+                list(session)
+        for send in (session.ask, session.send_text, lambda _: session.append_audio_bytes(bytes(2))):
+            with pytest.raises(kind) as sent:
+                send("x")
+            assert isinstance(sent.value, rt.ConnectionClosed)
+            assert sent.value.code == code
+            assert (sent.value.error is not None) == bool(before)
+        with pytest.raises(kind) as waited:
+            session.wait_for("x.y")
+        assert str(waited.value) == str(sent.value)
+
+
 def said(code: str | None, kind: str | None = None) -> rt.ServerError:
     return rt.ServerError("as the server says", code=code, type=kind)
 

@@ -290,6 +290,14 @@ def test_an_organization_cannot_break_out() -> None:
 
 def test_an_empty_model() -> None:
     assert "model is empty" in refusal(model=" ", api_key=KEY)
+    assert "base_url is empty" in refusal(model="m", api_key=KEY, base_url="")
+    assert "azure_endpoint is empty" in refusal(model="m", api_key=KEY, azure_endpoint=" ")
+
+
+@pytest.mark.parametrize("value", ["no", "", 0, 1, None])
+def test_only_true_lets_credentials_out_unencrypted(value: Any) -> None:
+    told = refusal(model="m", base_url="http://example.com/v1", api_key=KEY, allow_insecure=value)
+    assert "allow_insecure must be True or False" in told
 
 
 @pytest.mark.parametrize(

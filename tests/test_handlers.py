@@ -200,3 +200,17 @@ def test_a_decorator_gives_the_function_back() -> None:
     registered: list[Any] = []
     assert decorating(registered.append)(print) is print
     assert registered == [print]
+
+
+@pytest.mark.parametrize("name", ["on", "once"])
+def test_a_decorator_without_its_event_is_refused_where_it_stands(fake: FakeSession, name: str) -> None:
+    register: Any = getattr(fake.session, name)
+    with pytest.raises(rt.ConfigurationError, match=r'missing: on\("response.done", show\)'):
+
+        @register
+        def show(event: Any) -> None: ...
+
+    with pytest.raises(rt.ConfigurationError, match="type strings, not 5"):
+        register(5)
+    with pytest.raises(rt.ConfigurationError, match="not None"):
+        register("response.done", None)

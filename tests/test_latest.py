@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,3 +26,19 @@ def test_the_latest_are_kept_in_order(most: int, entries: list[tuple[int, str]])
         else:
             known = [*known, (key, value)][-most:]
         assert list(kept.items()) == known
+
+
+COPIES: list[Callable[[Any], Any]] = [copy.copy, copy.deepcopy]
+for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+    COPIES.append(lambda kept, protocol=protocol: pickle.loads(pickle.dumps(kept, protocol)))
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_copy_has_the_same_and_the_same_bound(copied: Callable[[Any], Any]) -> None:
+    kept: Latest[str, list[int]] = Latest(2)
+    kept["a"], kept["b"] = [1], [2]
+    other = copied(kept)
+    assert type(other) is Latest
+    assert list(other.items()) == [("a", [1]), ("b", [2])]
+    other["c"] = [3]
+    assert (list(other), list(kept)) == (["b", "c"], ["a", "b"])

@@ -44,6 +44,19 @@ def test_seconds_may_be_none_or_zero_where_that_has_a_meaning() -> None:
         _limits.seconds("x", None, zero=True)
 
 
+def test_pace() -> None:
+    assert _limits.pace("speed", None) is None
+    assert [_limits.pace("speed", value) for value in (2, 0.5, math.inf, Decimal("0.5"))] == [2.0, 0.5, math.inf, 0.5]
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBERS, 0, -1, -math.inf])
+def test_what_is_no_pace_is_refused(value: Any) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"^speed must be a number above 0, or None for as fast as it goes; not "
+    ):
+        _limits.pace("speed", value)
+
+
 @pytest.mark.parametrize(("value", "bytes_"), [(1, 1), (2**40, 2**40), (1e6, 1_000_000)])
 def test_size(value: Any, bytes_: int) -> None:
     found = _limits.size("limit", value)
@@ -55,6 +68,25 @@ def test_size(value: Any, bytes_: int) -> None:
 def test_what_is_no_size_is_refused(value: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^limit must be a whole number of bytes, 1 or more; not "):
         _limits.size("limit", value)
+
+
+def test_a_size_may_have_other_bounds() -> None:
+    assert _limits.size("rate", 8000.0, "Hz", least=1000, most=8000) == 8000
+    assert _limits.size("rate", 0, least=0) == 0
+    for value in (999, 8001, 2000.5, *NO_NUMBERS):
+        with pytest.raises(ConfigurationError, match=r"^rate must be a whole number of Hz, from 1000 to 8000; not "):
+            _limits.size("rate", value, "Hz", least=1000, most=8000)
+
+
+def test_an_amount_of_something_else() -> None:
+    assert _limits.amount("ms", 0.5, "milliseconds") == 0.5
+    for value in (*NO_NUMBERS, None, -1):
+        with pytest.raises(ConfigurationError, match=r"^ms must be a number of milliseconds, 0 or more; not "):
+            _limits.amount("ms", value, "milliseconds", zero=True)
+    assert _limits.amount("ms", -1, "milliseconds", negative=True) == -1.0
+    for value in (*NO_NUMBERS, None):
+        with pytest.raises(ConfigurationError, match=r"^ms must be a number of milliseconds; not "):
+            _limits.amount("ms", value, "milliseconds", negative=True)
 
 
 @pytest.mark.parametrize("timeout_s", [None, math.inf, 1e10, 1e300, 10**400, threading.TIMEOUT_MAX * 2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import date
 from enum import Enum
 from typing import Any, Literal
@@ -128,11 +129,31 @@ def test_each_kind(schema: Json, value: Any) -> None:
         {"$defs": {"N": {"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}}}}, "$ref": "#/$defs/N"},
         {"$defs": {"N": {"properties": {"n": {"$ref": "#/$defs/N"}}, "required": ["n"]}}, "$ref": "#/$defs/N"},
         plain(anyOf=[{"$ref": "#"}]),
+        {"properties": {"a": {"type": "string"}}, "required": [["a"], {}, None]},
         plain(type="array", minItems=10**9, items={"type": "array", "minItems": 10**9}),
     ],
 )
 def test_whatever_the_schema_there_are_some(schema: Json) -> None:
     assert isinstance(arguments_for(schema, "so what"), dict)
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "-" + "9" * 400, "about 5"])
+@pytest.mark.parametrize("kind", ["integer", "number"])
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {},
+        {"minimum": 10**400},
+        {"maximum": -(10**400), "exclusiveMinimum": 3},
+        {"minimum": math.inf},
+        {"minimum": math.nan},
+        {"multipleOf": 5e-324},
+        {"minimum": 10**300, "multipleOf": 1e-300},
+    ],
+)
+def test_numbers_are_finite(text: str, kind: str, bounds: Json) -> None:
+    made = arguments_for(plain(type=kind, **bounds), text)
+    assert math.isfinite(made["x"])
 
 
 LEAVES: st.SearchStrategy[Json] = st.one_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import socket
 import sys
@@ -313,10 +314,13 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         LocalServer().start()
 
 
-@pytest.mark.parametrize("speed", [0, -1])
-def test_time_does_not_stand_still(speed: float) -> None:
+@pytest.mark.parametrize("name", ["speed", "latency_s", "expires_after_s", "ping_interval_s"])
+@pytest.mark.parametrize("value", [-1, "2", math.nan, True])
+def test_time_does_not_stand_still(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} must be a number"):
+        LocalServer(**{name: value})
     with pytest.raises(ConfigurationError, match="speed"):
-        LocalServer(speed=speed)
+        LocalServer(speed=0)
 
 
 def test_tls() -> None:
@@ -381,3 +385,22 @@ def test_somewhere_is_a_local_server_without_a_key_and_nothing_with_one(monkeypa
         with monkeypatch.context() as set_one:
             set_one.setenv(name, "x")
             assert somewhere() == {}
+
+
+def test_half_a_character_is_sent_as_its_escape() -> None:
+    with LocalServer() as server, RawClient(server, checked=False) as client:
+        server.send({"type": "odd", "text": "a\ud83d"})
+        assert client.recv()["text"] == "a\ud83d"
+        server.send('{"type": "odd", "text": "\ud83d"}')
+        assert client.recv()["text"] == "\ud83d"
+        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "a\ud83d"}]}
+        client.send("conversation.item.create", item=item)
+        assert client.recv()["item"]["content"][0]["text"] == "a\ud83d"
+
+
+def test_a_message_too_deep_to_be_read_is_logged_as_it_is() -> None:
+    deep = "[" * 100_000
+    with LocalServer() as server, RawClient(server, checked=False) as client:
+        server.send(deep)
+        assert client.websocket.recv(TIMEOUT_S) == deep
+        assert server.log[-1].event == deep

@@ -25,6 +25,7 @@ def test_the_same_text_gives_the_same_samples_and_no_text_gives_none() -> None:
     assert tone_speech("Good morning") == tone_speech("Good morning")
     assert tone_speech("Good morning") != tone_speech("Good evening")
     assert tone_speech("  ") == b""
+    assert tone_speech("\ud83d"), "half a pair of surrogates, as JSON may hold it"
 
 
 @pytest.mark.parametrize("text", ["x" * 2_000_000, "x " * 1_000_000], ids=["one word", "many words"])

@@ -8,6 +8,7 @@ import logging
 import threading
 from array import array
 from collections.abc import Callable, Iterator
+from ctypes import c_float, c_int16
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,20 @@ def test_a_network_that_is_stuck_holds_nobody_up_and_the_oldest_is_dropped(fake:
     assert feed.dropped_ms == 50
 
 
+def test_after_close_nothing_more_is_sent_and_what_waited_is_counted(fake: FakeSession) -> None:
+    stuck = Stuck(fake)
+    feed = MicrophoneFeed(fake.session)
+    for number in range(1, 9):
+        feed.put(bytes([number, 0]) * 24 * 10)
+    assert stuck.reached.wait(WAIT_S)  # the first 10 ms are on their way
+    feed.close(timeout=0.01)
+    assert feed.dropped_ms == 70
+    stuck.go.set()
+    feed._thread.join(WAIT_S)
+    assert sent(fake) == b"\1\0" * 24 * 10
+    assert (feed.dropped_ms, feed.error, "0 pieces wait" in repr(feed)) == (70, None, True)
+
+
 def test_a_piece_that_could_not_leave_in_time_is_dropped_and_the_rest_goes_on(
     fake: FakeSession, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,7 +176,28 @@ def test_floats_are_samples_too(fake: FakeSession, make: Any) -> None:
     assert feed.dropped_ms == 0
 
 
-@pytest.mark.parametrize("pcm", [bytes(3), np.zeros(4, np.int32)])
+@pytest.mark.parametrize(
+    "pcm",
+    [
+        *(b"\1\0" * 4, bytearray(8), array("h", [1, 2]), memoryview(array("h", [1, 2, 3, 4]))[::2]),
+        *(np.ones((2, 2), np.int16), np.ones((0, 2), np.int16), np.ones((4, 2), np.float32)[::2]),
+        *((c_int16 * 4)(1, 2), ((c_int16 * 2) * 4)()),
+    ],
+)
+def test_what_is_sent_is_what_to_mono_makes_of_it(fake: FakeSession, pcm: Any) -> None:
+    with MicrophoneFeed(fake.session, channels=2) as feed:
+        feed.put(pcm)
+        assert feed.flush(WAIT_S)
+    assert sent(fake) == to_mono(pcm, 2)
+
+
+@pytest.mark.parametrize(
+    "pcm",
+    [
+        *(bytes(3), np.zeros(4, np.int32), np.zeros((240, 2), np.int16), np.zeros((2, 240), np.float32)),
+        *((c_float * 4)(), ((c_int16 * 2) * 4)(), np.zeros(4, ">i2"), np.zeros(4, np.float16), np.zeros(4, np.bool_)),
+    ],
+)
 def test_what_is_no_audio_ends_the_feed_and_says_so(
     fake: FakeSession, pcm: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -169,6 +205,10 @@ def test_what_is_no_audio_ends_the_feed_and_says_so(
         feed.put(pcm)
         feed._thread.join(WAIT_S)
         assert isinstance(feed.error, rt.ConfigurationError)
+    with pytest.raises(rt.ConfigurationError) as told:
+        to_mono(pcm, 1)
+    assert str(feed.error) == str(told.value)
+    assert sent(fake) == b""
     assert "sent no more" in caplog.text
 
 

@@ -213,6 +213,47 @@ def test_a_limit_or_an_address_that_is_none_is_refused(options: dict[str, Any]) 
 
 
 @pytest.mark.usefixtures("undialled")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"session": {"audio": "pcm"}, "voice": "alloy"}, "session['audio'] must be a dict, not str"),
+        ({"session": {"audio": ""}, "voice": "alloy"}, "session['audio'] must be a dict, not str"),
+        ({"session": {"audio": {"output": 5}}, "voice": "x"}, "session['audio']['output'] must be a dict, not int"),
+        ({"session": {"tools": 5}, "tools": []}, "session['tools'] must be a list, not int"),
+        ({"session": {"tools": {"name": "f"}}, "tools": []}, "session['tools'] must be a list, not dict"),
+    ],
+    ids=str,
+)
+def test_a_configuration_that_nothing_can_be_written_into_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(rt.ConfigurationError) as raised:
+        connect(**options)
+    assert said in str(raised.value)
+
+
+def test_what_a_configuration_leaves_out_is_written_into_it(wire: FakeTransport) -> None:
+    config = {"audio": {"input": None, "output": None}, "tools": None}
+    wire.say(CREATED)
+    server = answer(wire, updated())
+    with connect(session=config, voice="alloy", tools=[]):
+        server.join()
+    sent = wire.texts[0]["session"]
+    assert (sent["audio"]["output"], sent["tools"]) == ({"voice": "alloy"}, [])
+
+
+def test_without_a_thread_for_the_reader_nothing_stays_open(
+    wire: FakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(rt.HandshakeError, match="could not be started: can't start new thread"):
+            connect()
+    assert wire.closed.is_set()
+
+
+@pytest.mark.usefixtures("undialled")
 def test_an_endpoint_says_all_or_nothing() -> None:
     given = Endpoint(url="wss://x.example/v1", headers={})
     with pytest.raises(rt.ConfigurationError, match=r"leave out model, api_key$"):

@@ -651,9 +651,25 @@ def test_half_a_sample_waits_for_its_other_half(rig: Rig) -> None:
     assert rig.tracker.read(8) == b"cdef" + bytes(4)
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_half_a_sample_at_the_end_of_a_part_does_not_shift_the_next(rig: Rig, together: bool) -> None:
+    rig.say(delta(b"\1\2\3", "i1"))
+    first = b"" if together else rig.tracker.read(2)
+    rig.say(delta(bytes(range(0xA1, 0xA7)), "i2"))
+    assert first + rig.tracker.read(8 - len(first)) == b"\1\2" + bytes(range(0xA1, 0xA7))
+    assert rig.tracker.read(2) == bytes(2)
+    assert heard(rig.tracker) == [("i1", 0, 0, 0), ("i2", 0, 0, 0)]
+
+
+def test_half_a_sample_at_the_end_of_all_is_no_rest(rig: Rig) -> None:
+    rig.say(delta(b"\1\2\3"), audio_done())
+    assert rig.tracker.read(4) == b"\1\2\0\0"
+    assert [part.over for part in rig.tracker.parts] == [True]
+
+
 @pytest.mark.parametrize("size_bytes", [-2, 3])
 def test_a_size_that_no_sound_card_asks_for(rig: Rig, size_bytes: int) -> None:
-    with pytest.raises(ConfigurationError, match="no whole number of samples"):
+    with pytest.raises(ConfigurationError, match=r"no whole number of samples|whole number of bytes, from 0"):
         rig.tracker.read(size_bytes)
 
 

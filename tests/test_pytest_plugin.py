@@ -202,6 +202,13 @@ def test_a_test_that_fails_leaves_no_cassette(inner: pytest.Pytester, upstream: 
     assert list(inner.path.rglob("*.jsonl*")) == []
 
 
+def test_a_test_that_never_connects_leaves_no_cassette(inner: pytest.Pytester, upstream: LocalServer) -> None:
+    code = "def test_quiet(realtime_cassette): pass"
+    for _ in range(2):
+        run(inner, code, "--realtime-record=once").assert_outcomes(passed=1)
+    assert list(inner.path.rglob("*.jsonl*")) == []
+
+
 def test_connections_of_a_cassette_are_counted_and_added(inner: pytest.Pytester, upstream: LocalServer) -> None:
     marker = '@pytest.mark.realtime_cassette("my.jsonl", audio="elide")'
     cassette(inner, "--realtime-record=once", marker=marker).assert_outcomes(passed=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import subprocess
 import sys
 import time
@@ -18,7 +20,7 @@ from local_raw import RawClient, b64, quiet, text_of, tone
 from websockets.exceptions import InvalidStatus
 
 import realtime_sync as rt
-from realtime_sync.local import LocalServer, Quirks, ReplayDifference, Reply, ToolCall
+from realtime_sync.local import LocalServer, LogEntry, Quirks, ReplayDifference, Reply, ToolCall
 from realtime_sync.recording import Message, Recorder, Recording, export_audio
 from realtime_sync.recording.__main__ import main
 from realtime_sync.recording.message import url_without_secrets
@@ -140,6 +142,52 @@ def test_what_cannot_be_recorded_or_read(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("{}\n[1]\nnull\nnonsense")
     with pytest.raises(rt.ConfigurationError, match="no recording"):
         Recording.load(tmp_path / "other")
+
+
+def test_half_a_character_is_written_as_its_escape(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "x.jsonl") as recorder:
+        tap = recorder.tap()
+        tap("in", r'{"type": "odd", "text": "a\ud83d"}')
+        tap("in", "no json: \ud83d")
+        tap("in", '{"type": "next"}')
+    events = [message.event for message in Recording.load(recorder.path).messages]
+    assert events == [{"type": "odd", "text": "a\ud83d"}, "no json: \ud83d", {"type": "next"}]
+    with (
+        LocalServer.replay(recorder.path) as server,
+        RawClient(server, created=False, checked=False) as client,
+    ):
+        assert client.recv()["text"] == "a\ud83d"
+
+
+DEEP = 5_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"authorization": "SECRET", "x": %s}' % ("[" * DEEP + "]" * DEEP),
+        '{"authorization": "SECRET", "x": %s}' % ('{"a":' * 600 + "1" + "}" * 600),
+        '{"authorization": "SECRET", "x": %s}' % ("1" * DEEP),
+    ],
+    ids=["too deep to read", "deep", "a number of many digits"],
+)
+def test_what_is_too_deep_to_be_looked_at_is_not_written_as_it_is(tmp_path: Path, text: str) -> None:
+    with Recorder(tmp_path / "x.jsonl", audio="elide") as recorder:
+        tap = recorder.tap()
+        tap("in", text)
+        tap("in", '{"type": "next"}')
+    assert "SECRET" not in recorder.path.read_text()
+    assert len(Recording.load(recorder.path).messages) == 2
+
+
+def test_odd_numbers_and_depths_in_a_file_are_lines_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    odd = ['{"connection":1e999}', "[" * 100_000, '{"connection":"a","url":""}', '{"connection":null,"url":""}']
+    path.write_text("\n".join(['{"connection":"4","url":"ws://x"}', *odd]) + "\n")
+    assert (Recording.load(path).urls, Recording.load(path).cut) == ({4: "ws://x"}, True)
+    with Recorder(path, append=True) as recorder:
+        recorder.tap("ws://y")
+    assert Recording.load(path).urls == {4: "ws://x", 5: "ws://y"}
 
 
 def test_urls_lose_their_secrets() -> None:
@@ -275,6 +323,38 @@ def test_audio_counts_by_its_length(tmp_path: Path) -> None:
         assert server.failures == []
 
 
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [("", {}), ("intent=transcription&model=m", {}), ("model=m", {"OpenAI-Beta": "realtime=v1"})],
+)
+def test_a_replay_asks_for_what_was_recorded_alone(tmp_path: Path, query: str, headers: dict[str, str]) -> None:
+    path = written(tmp_path / "x.jsonl", ("<", CREATED), ("<", {"type": "next"}))
+    with (
+        LocalServer.replay(path, strict=True) as server,
+        RawClient(server, query, headers=headers, checked=False) as client,
+    ):
+        client.expect("next")
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_client_that_is_refused_uses_up_no_talk(tmp_path: Path, late: bool) -> None:
+    path = tmp_path / "x.jsonl"
+    with Recorder(path) as recorder:
+        for name in ("one", "two"):
+            recorder.tap()("in", json.dumps({"type": name}))
+    with LocalServer.replay(path, api_key="k", quirks=Quirks(late_authentication=late)) as server:
+        right = {"Authorization": "Bearer k"}
+        with pytest.raises(rt.AuthenticationError):
+            rt.connect("m", base_url=server.base_url, api_key="wrong")
+        with RawClient(server, headers=right, created=False, checked=False) as client:
+            client.expect("one")
+        with pytest.raises(InvalidStatus, match="404"):
+            RawClient(server, path="/nowhere", headers=right)
+        for name in ("two", "one"):
+            with RawClient(server, headers=right, created=False, checked=False) as client:
+                client.expect(name)
+
+
 def test_elided_audio_comes_back_as_silence(tmp_path: Path) -> None:
     with (
         LocalServer([Reply("Hi.", audio=tone(300))]) as upstream,
@@ -302,8 +382,12 @@ def test_at_recorded_speed(tmp_path: Path) -> None:
         with RawClient(server, created=False, checked=False) as client:
             client.expect("t0", "t1", "t2")
             assert 0.1 <= time.monotonic() - before < 5
-    with pytest.raises(rt.ConfigurationError, match="speed"):
-        LocalServer.replay(path, speed=0)
+    wrong: list[Any] = [0, "2", math.nan, True, b""]
+    for speed in wrong:
+        with pytest.raises(
+            rt.ConfigurationError, match=r"^speed must be a number above 0, or None for as fast as it goes; not "
+        ):
+            LocalServer.replay(path, speed=speed)
 
 
 # -------------------------------------------------------------------------------------------------------------- proxy
@@ -361,8 +445,9 @@ def test_the_proxy_passes_on_what_goes_wrong(tmp_path: Path) -> None:
 
 
 def test_wrong_arguments_of_a_proxy(tmp_path: Path) -> None:
-    for url in ("api.openai.com", "ftp://x", "https://user:pass@host/v1"):
-        with pytest.raises(rt.ConfigurationError, match="upstream"):
+    odd: list[Any] = ["http://[x", "http://x:port/v1", "http://x:99999", "https://:443/v1", 5, b"http://x", Path("x")]
+    for url in ("api.openai.com", "ftp://x", "https://user:pass@host/v1", *odd):
+        with pytest.raises(rt.ConfigurationError, match="upstream is a URL such as"):
             LocalServer(upstream=url)
     with pytest.raises(rt.ConfigurationError, match="upstream"):
         LocalServer(record=tmp_path / "x.jsonl")
@@ -377,6 +462,60 @@ def test_other_dialects_are_recorded_as_they_are(tmp_path: Path) -> None:
     ):
         assert text_of(client.ask("hello")) == "Hi."
     assert "response.audio.delta" in {message.type for message in Recording.load(tmp_path / "x.jsonl").messages}
+
+
+class Full(Recorder):
+    """A disk that is full after so many lines."""
+
+    room = 1
+
+    def _write(self, line: dict[str, Any], start_s: float | None = None) -> None:
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.room -= 1
+        super()._write(line, start_s)
+
+
+@pytest.mark.parametrize("room", [0, 1, 3])
+def test_a_full_disk_costs_the_recording_and_not_the_talk(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, room: int
+) -> None:
+    with LocalServer(["Hi."]) as upstream, Full(tmp_path / "x.jsonl") as recorder:
+        recorder.room = room
+        with LocalServer(upstream=upstream.base_url, record=recorder) as proxy, RawClient(proxy) as client:
+            assert text_of(client.ask("hello")) == "Hi."
+            upstream.close_connections(4001, "enough")
+            assert client.closed() == (4001, "enough")
+    assert [record.message for record in caplog.records] == [
+        "a recorder failed: no more of this connection is recorded"
+    ]
+    assert len(recorder.path.read_text().splitlines()) == room
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_full_disk_does_not_cost_the_session(caplog: pytest.LogCaptureFixture) -> None:
+    with LocalServer(["Hi."]) as server, rt.connect("m", base_url=server.base_url, record="/dev/full") as session:
+        assert str(session.ask("Hello")) == "Hi."
+    failed, unwritten = (record.message for record in caplog.records)
+    assert failed == "a recorder failed: no more of this connection is recorded"
+    assert unwritten == "the end of the recording /dev/full could not be written"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_proxy_that_fails_ends_the_connection(tmp_path: Path) -> None:
+    def look(entry: LogEntry) -> None:
+        if isinstance(entry.event, dict) and entry.event["type"] == "odd":
+            raise RuntimeError("a fault in a test")
+
+    path = tmp_path / "x.jsonl"
+    with (
+        LocalServer() as upstream,
+        LocalServer(upstream=upstream.base_url, record=path, on_message=look) as proxy,
+        RawClient(proxy) as client,
+    ):
+        upstream.send({"type": "odd"})
+        assert client.closed() == (1011, "")
+    assert closes_of(path) == [("to_client", 1011, "")]
 
 
 def post(url: str, body: Any, key: str = "k") -> tuple[int, Any]:

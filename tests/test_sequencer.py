@@ -243,6 +243,16 @@ def test_the_end_of_the_connection_fails_what_waits(table: Table) -> None:
     assert table.after(60) == ["a"]
 
 
+def test_after_the_end_nothing_is_queued(table: Table) -> None:
+    table.ask("a")
+    table.created("r", stamp="a")
+    table.sequencer.fail_all(rt.ConnectionLost("gone"))
+    table.send_fault = rt.ConnectionClosed("the session is over", code=1000)
+    with pytest.raises(rt.ConnectionClosed):
+        table.ask("b")
+    assert not table.sequencer.waits
+
+
 def test_a_queued_create_can_be_withdrawn_and_a_sent_one_cannot(table: Table) -> None:
     a, b, c = table.ask("a"), table.ask("b"), table.ask("c")
     assert table.sequencer.withdraw(b)
@@ -587,6 +597,27 @@ def pump(fake: FakeSession) -> None:
 
 def creates(fake: FakeSession) -> list[dict[str, Any]]:
     return [text for text in fake.wire.texts if text["type"] == "response.create"]
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["before its end", "after its end"])
+def test_after_the_end_of_the_session_nothing_can_be_asked_for(fake: FakeSession, ended: bool) -> None:
+    fake.session.create_response()
+    fake.wire.say(response_created("1", creates(fake)[0]))
+    if ended:
+        fake.wire.say(response_done("1"))
+    fake.wire.hang_up(1011, "x")
+    with pytest.raises(rt.ConnectionLost):
+        fake.session.wait_for("vendor.marker")
+    for ask in (
+        fake.session.create_response,
+        lambda: fake.session.send_text("x"),
+        lambda: fake.session.ask("x", timeout=None),
+        lambda: fake.session.respond("x"),
+        lambda: fake.session.ask(audio=b"\0\0", timeout=None),  # lines up first
+    ):
+        with pytest.raises(rt.ConnectionLost):
+            ask()
+    assert len(creates(fake)) == 1
 
 
 def test_a_second_create_waits_for_the_first_to_be_done(fake: FakeSession) -> None:

@@ -253,6 +253,26 @@ def test_repr_says_what_it_is(fake: FakeSession) -> None:
     assert "closed" in repr(fake.session)
 
 
+@pytest.mark.parametrize(
+    "options", [{"code": 1001}, {"code": "1000"}, {"timeout": "2"}, {"timeout": float("nan")}], ids=str
+)
+def test_a_close_that_cannot_be_takes_nothing_apart(fake: FakeSession, options: dict[str, Any]) -> None:
+    released: list[Any] = []
+    fake.session._at_close.append(lambda *told: released.append(told))
+    fake.session.start()
+    with pytest.raises(rt.ConfigurationError):
+        fake.session.close(**options)
+    background = fake.session._background
+    assert background is not None
+    assert not background._stopped
+    assert fake.session._abandon.alive
+    assert not fake.session.closed
+    assert not released
+    ack = fake.session.clear_audio()
+    fake.wire.say({"type": "input_audio_buffer.cleared"})
+    assert ack.result()
+
+
 def test_audio_that_is_refused_leaves_the_turn_detection_as_it_was(fake: FakeSession) -> None:
     config = {"audio": {"input": {"turn_detection": {"type": "server_vad", "threshold": 0.25}}}}
 

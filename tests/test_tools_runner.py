@@ -15,7 +15,7 @@ from realtime_sync import ConfigurationError, ServerError
 from realtime_sync.errors import ConnectionClosed, InvalidEvent, RealtimeError
 from realtime_sync.events import McpApprovalRequest, McpTool, Response, ResponseConfig
 from realtime_sync.state.responses import Run
-from realtime_sync.tools import ToolCall, ToolContext, ToolFailure, ToolRunner, Toolset
+from realtime_sync.tools import BadArguments, ToolCall, ToolContext, ToolFailure, ToolRunner, Toolset
 from realtime_sync.tools.workers import Workers
 
 WAIT_S = 20.0
@@ -970,10 +970,38 @@ def test_announce_replaces_the_tools_of_the_session(rig: Rig) -> None:
     assert [tool.get("name", tool["type"]) for tool in tools] == ["echo", "hold", "fail", "quick", "here", "mcp"]
 
 
-@pytest.mark.parametrize("options", [{"workers": 0}, {"queue_limit": -1}, {"max_rounds": 0}])
-def test_impossible_options(make_rig: Callable[..., Rig], options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        *(({"workers": wrong}, "workers must be a whole number of threads, 1 or more; not") for wrong in (0, "4", 1.5)),
+        *(
+            ({"queue_limit": wrong}, "queue_limit must be a whole number of calls, 0 or more; not")
+            for wrong in (-1, "4")
+        ),
+        *(({"max_rounds": wrong}, "max_rounds must be a whole number of rounds, 1 or more; not") for wrong in (0, "4")),
+        *(
+            ({"timeout_s": wrong}, "timeout_s must be a number of seconds, above 0, or None; not")
+            for wrong in (0, -1, "4", float("nan"))
+        ),
+        ({"approve": "x"}, "approve must be callable, not 'x'"),
+        ({"approve": False}, "approve must be callable, not False"),
+        ({"on_mcp_approval": lambda: True}, "on_mcp_approval is called with 1 argument, the request"),
+        ({"on_call": lambda: None}, "on_call is called with 1 argument, the call"),
+        ({"on_output": lambda call: None}, "on_output is called with 2 arguments, the call and the output"),
+        ({"describe_failure": "x"}, "describe_failure must be callable"),
+        ({"options": {"instructions": "x"}}, "options must be callable"),
+        ({"ignores": "r1"}, "ignores must be callable"),
+        ({"undivided": True}, "undivided must be callable"),
+    ],
+)
+def test_impossible_options(make_rig: Callable[..., Rig], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{message}"):
         make_rig(**options)
+
+
+def test_a_runner_needs_a_toolset() -> None:
+    with FakeSession() as fake, pytest.raises(ConfigurationError, match=r"toolset must be a Toolset, .*; not a list"):
+        ToolRunner(fake.session, [print])  # type: ignore[arg-type]
 
 
 def test_a_runner_costs_no_thread_while_nothing_is_called(rig: Rig) -> None:
@@ -1002,8 +1030,8 @@ def test_workers_survive_a_job_that_raises(monkeypatch: pytest.MonkeyPatch) -> N
         assert gate.wait(WAIT_S)
         raise RuntimeError("no")
 
-    assert workers.submit(fail)
-    assert workers.submit(done.set)
+    assert workers.submit(fail, pytest.fail)
+    assert workers.submit(done.set, pytest.fail)
     gate.set()
     assert done.wait(WAIT_S)
     for thread in tool_threads():
@@ -1021,17 +1049,303 @@ def test_only_so_many_hanging_threads_are_replaced() -> None:
         started.release()
         assert gate.wait(WAIT_S)
 
-    assert workers.submit(hang)
+    assert workers.submit(hang, pytest.fail)
     assert started.acquire(timeout=WAIT_S)
     workers.give_up(threads[0])
     workers.give_up(threads[0])
-    assert workers.submit(hang)
+    assert workers.submit(hang, pytest.fail)
     assert started.acquire(timeout=WAIT_S)
     workers.give_up(threads[1])  # not replaced
-    assert workers.submit(hang)
+    assert workers.submit(hang, pytest.fail)
     assert len(threads) == 2
     gate.set()
     assert started.acquire(timeout=WAIT_S)
     for thread in threads:
         thread.join(WAIT_S)
     assert threads[2] is threads[1]
+
+
+class NoThreads:
+    """No thread for tools can be started while ``fails``; each attempt is told to ``meanwhile``."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.fails = True
+        self.meanwhile: Callable[[], object] = lambda: None
+        start = threading.Thread.start
+
+        def none(thread: threading.Thread) -> None:
+            if self.fails and thread.name.startswith(THREADS) and not thread.name.endswith("watch"):
+                self.meanwhile()
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", none)
+
+
+def test_every_job_that_finds_no_thread_is_told_and_the_next_one_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, workers, lost = NoThreads(monkeypatch), Workers(1, 5), list[str]()
+
+    def meanwhile() -> None:
+        threads.meanwhile = lambda: None
+        assert workers.submit(
+            lambda: None, lambda error: lost.append(f"second: {error}")
+        )  # waits for the first's thread
+
+    threads.meanwhile = meanwhile
+    assert workers.submit(lambda: None, lambda error: lost.append(f"first: {error}"))
+    assert lost == ["first: can't start new thread", "second: can't start new thread"]
+    threads.fails = False
+    done = threading.Event()
+    assert workers.submit(done.set, pytest.fail)
+    assert done.wait(WAIT_S)
+    for thread in tool_threads():
+        thread.join(WAIT_S)
+
+
+def test_a_job_is_left_to_the_threads_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, workers = NoThreads(monkeypatch), Workers(2, 5)
+    threads.fails = False
+    gate, started, done = threading.Event(), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        started.set()
+        assert gate.wait(WAIT_S)
+
+    assert workers.submit(hang, pytest.fail)
+    assert started.wait(WAIT_S)
+    threads.fails = True
+    assert workers.submit(done.set, pytest.fail)
+    gate.set()
+    assert done.wait(WAIT_S)
+    for thread in tool_threads():
+        thread.join(WAIT_S)
+
+
+def test_calls_and_approvals_without_a_thread_are_answered(
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig(on_mcp_approval=lambda request: True, workers=1)
+    threads = NoThreads(monkeypatch)
+    rig.say(response_done("r1", output=[call_item("c1"), approval("q1")]))
+    assert failure_of(rig) == "no thread could be started for the call: RuntimeError: can't start new thread"
+    (answer,) = [item for item in responses_to(rig, 3) if item.get("type") == "mcp_approval_response"]
+    assert (answer["approve"], answer["reason"]) == (False, "no thread could be started to decide it")
+    threads.fails = False
+    rig.begin("c2", response_id="r2")
+    assert rig.wait_sent(4)[3:] == [{"c2": "ok"}]
+
+
+def test_a_call_whose_limit_nobody_can_watch_is_answered(
+    rig: Rig, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def none(thread: threading.Thread) -> None:
+        if thread.name.endswith("tool-watch"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none)
+        rig.begin("c1")
+        assert failure_of(rig) == "the call could not begin: RuntimeError: can't start new thread"
+    rig.begin("c2", "quick", {"key": "a"})
+    assert "given up" in failure_of(rig, 2)
+    tools.release("a")
+
+
+# What goes wrong on the way
+
+
+class Unsaid(Exception):
+    """An exception that cannot even be told."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def leave(*_: object) -> Any:
+    raise SystemExit
+
+
+def test_an_exception_without_text_is_told_by_its_name(make_rig: Callable[..., Rig], tools: Tools) -> None:
+    rig = make_rig()
+
+    @tools.toolset.tool
+    def odd(wrong: bool) -> None:
+        if wrong:
+            raise Unwritten
+        raise Unsaid
+
+    rig.begin("c1", "odd", {"wrong": False})
+    assert failure_of(rig) == "Unsaid: Unsaid"
+    rig.begin("c2", "odd", {"wrong": True})
+    assert failure_of(rig, 2) == "Unwritten"
+
+
+class Unwritten(BadArguments, Unsaid):
+    """Bad arguments that cannot be told."""
+
+    __str__ = Unsaid.__str__
+
+
+def test_a_hook_that_ends_its_thread_leaves_no_call_unanswered(
+    make_rig: Callable[..., Rig], tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    rig = make_rig(describe_failure=leave, on_output=leave)
+    rig.say(response_done("r1", output=[call_item("c1", "fail", {"text": "x"}), call_item("c2")]))
+    assert sorted(rig.wait_sent(3), key=str)[:2] == [{"c1": '{"error": "ValueError: x"}'}, {"c2": "ok"}]
+    assert CREATE in rig.sent
+    # Nor does it end the watch.
+    for number, call_id in enumerate(("c3", "c4"), start=4):
+        rig.begin(call_id, "quick", {"key": call_id}, response_id="r2")
+        assert "given up" in failure_of(rig, number)
+        tools.release(call_id)
+
+
+def test_a_hook_that_leaves_before_a_call_is_answered_and_heard(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(on_call=leave)
+    with pytest.raises(SystemExit):
+        rig.begin("c1")
+    assert failure_of(rig) == "the call could not begin: SystemExit: "
+
+
+def test_a_hook_that_leaves_does_not_keep_the_other_calls_from_their_answers(
+    make_rig: Callable[..., Rig], tools: Tools
+) -> None:
+    rig = make_rig(on_call=leave)
+    with pytest.raises(SystemExit):
+        rig.say(response_done("r1", output=[call_item("c1"), call_item("c2")]))
+    told = '{"error": "the call could not begin: SystemExit: "}'
+    assert rig.wait_sent(3) == [{"c1": told}, {"c2": told}, CREATE]
+
+
+def test_all_calls_of_a_cancelled_response_are_answered_whatever_a_hook_does(
+    make_rig: Callable[..., Rig], tools: Tools
+) -> None:
+    rig = make_rig(on_output=leave)
+    for key in ("a", "b"):
+        rig.begin(key, "hold", {"key": key})
+        tools.wait_started(key)
+    with pytest.raises(SystemExit):
+        rig.say(response_done("r1", "cancelled"))
+    assert [list(entry) for entry in rig.wait_sent(2)] == [["a"], ["b"]]
+
+
+def test_options_that_leave_settle_the_round(make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = make_rig(options=leave)
+    ended = Response(id="r1", status="completed")
+    rig.begin("c1")
+    rig.wait_sent(1)
+    for thread in tool_threads():
+        thread.join(WAIT_S)
+    with pytest.raises(SystemExit):
+        rig.runner.follow(ended)
+    found = rig.runner.follow(ended)
+    assert found is not None
+    assert found.settled
+
+
+def test_inline_calls_after_an_interrupted_one_are_cancelled(rig: Rig, tools: Tools) -> None:
+    @tools.toolset.tool(inline=True)
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    output = [call_item("c1", "interrupted"), call_item("c2", "here"), call_item("c3", "here")]
+    with pytest.raises(KeyboardInterrupt):
+        rig.say(response_done("r1", output=output))
+    told = "the call was cancelled before it ran: the program was interrupted"
+    rig.wait_sent(4)
+    assert rig.sent[1:] == [{"c2": json.dumps({"error": told})}, {"c3": json.dumps({"error": told})}, CREATE]
+    assert tools.threads == []
+
+
+def test_inline_calls_that_are_found_after_an_interrupt_are_cancelled(
+    make_rig: Callable[..., Rig], tools: Tools
+) -> None:
+    works: list[Callable[[], object]] = []
+
+    def undivided(work: Callable[[], object]) -> None:
+        works.append(work)
+        raise KeyboardInterrupt
+
+    rig = make_rig(undivided=undivided)
+    with pytest.raises(KeyboardInterrupt):
+        rig.say(response_done("r1", output=[call_item("c1", "here")]))
+    assert rig.sent == []
+    works[0]()  # the work goes on beside
+    assert failure_of(rig) == "the call was cancelled before it ran: the program was interrupted"
+    assert rig.wait_sent(2)[1:] == [CREATE]
+    assert tools.threads == []
+
+
+class Later:
+    """What an async function would return."""
+
+    def __await__(self) -> Iterator[Any]:
+        return iter(())
+
+
+class Nobody(list[str]):
+    """A hook that is false as a value."""
+
+    def __call__(self, call: Any) -> bool:
+        return False
+
+
+class AsyncHook:
+    async def __call__(self, call: Any) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("decide", "message"),
+    [
+        (
+            lambda call: Later(),
+            "TypeError: the decision is not there yet: approve with a plain function, not an async one",
+        ),
+        (Nobody(), "the call was not approved"),
+        (lambda call: (False, None), "the call was not approved"),
+        (lambda call: (False, 5), "the call was not approved: 5"),
+    ],
+)
+def test_what_is_not_approved_does_not_run(
+    make_rig: Callable[..., Rig], tools: Tools, decide: Callable[[Any], Any], message: str
+) -> None:
+    rig = make_rig(approve=decide)
+    tools.toolset.tool(name="own", approve=decide)(tools.echo)
+    rig.begin("c1")
+    assert failure_of(rig) == message
+    rig.begin("c2", "own")
+    assert failure_of(rig, 2) == message
+    assert tools.threads == []
+
+
+def test_a_hook_that_is_false_as_a_value_is_asked(rig: Rig, tools: Tools) -> None:
+    tools.toolset.tool(name="own", approve=Nobody())(tools.echo)
+    rig.begin("c1", "own")
+    assert failure_of(rig) == "the call was not approved"
+
+
+def test_an_async_object_decides_nothing(make_rig: Callable[..., Rig]) -> None:
+    with pytest.raises(ConfigurationError, match="approve is a plain function, not an async one"):
+        make_rig(approve=AsyncHook())
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (Later(), "the request could not be decided"),
+        ((False, object), "<class 'object'>"),
+        ((False, "half \ud83d"), "half ?"),
+    ],
+)
+def test_a_hosted_tool_is_answered_whatever_the_decision_is(
+    make_rig: Callable[..., Rig], given: Any, reason: str
+) -> None:
+    rig = make_rig(on_mcp_approval=lambda request: given)
+    rig.say(item_done(approval("q1")))
+    (answer,) = responses_to(rig, 1)
+    assert (answer["approve"], answer["reason"]) == (False, reason)

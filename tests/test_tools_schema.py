@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import decimal
 import enum
 import json
 import threading
@@ -23,10 +24,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from realtime_sync import ConfigurationError, event_to_dict
+from realtime_sync import UNSET, ConfigurationError, event_to_dict
 from realtime_sync.events import FunctionTool, RealtimeSessionConfig, SessionUpdate
 from realtime_sync.tools import BadArguments, FunctionSpec, ToolCall, ToolContext, Toolset
 from realtime_sync.tools.results import output_text
+from realtime_sync.tools.schema.models import schema_of
 
 
 class Color(enum.Enum):
@@ -706,10 +708,29 @@ def test_other_refusals_at_registration() -> None:
         toolset.tool(max_of)
     with pytest.raises(ConfigurationError, match="cannot be called"):
         toolset.tool(name="five")(5)  # type: ignore[type-var]
-    for timeout_s in (0, -1.0, float("nan")):
-        with pytest.raises(ConfigurationError, match="timeout_s must be above 0"):
-            toolset.tool(name="other", timeout_s=timeout_s)(max_of)
+    for add in (Toolset, toolset.tool(name="none")):
+        with pytest.raises(ConfigurationError, match="NoneType cannot be called"):
+            add(None)  # type: ignore[operator]
+    for options, message in (
+        *(
+            ({"timeout_s": wrong}, "tool other: timeout_s must be a number of seconds, above 0, or None; not")
+            for wrong in (0, -1.0, float("nan"), "5", True)
+        ),
+        ({"name": 5}, "a tool cannot be called 5: give it a name"),
+        ({"description": 5}, "tool other: the description must be text, or None; not 5"),
+        ({"approve": "x"}, "tool other: approve must be callable, not 'x'"),
+        ({"approve": lambda: True}, "tool other: approve is called with 1 argument, the call"),
+        ({"approve": bad_async}, "tool other: approve is a plain function, not an async one"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"^{message}"):
+            toolset.tool(**{"name": "other", **options})(max_of)  # type: ignore[call-overload]
+        with pytest.raises(ConfigurationError, match=f"^{message}"):
+            given = {"name": "other", "description": None, **options}
+            toolset.add(parameters=SCHEMA, function=max, **given)  # type: ignore[arg-type]
     toolset.tool(name="unlimited", timeout_s=None)(max_of)
+    toolset.tool(name="decimal", timeout_s=decimal.Decimal(5))(max_of)  # type: ignore[arg-type]
+    assert [spec.timeout_s for spec in toolset] == [UNSET, None, 5.0]
+    assert isinstance([*toolset][-1].timeout_s, float)
 
 
 @attrs.define
@@ -965,6 +986,51 @@ def test_models_with_one_name_stay_apart() -> None:
     )
 
 
+def model_of(**definitions: Any) -> Any:
+    """A model with these definitions, and a property for each."""
+
+    class Model:
+        @classmethod
+        def model_json_schema(cls) -> dict[str, Any]:
+            return {"properties": {name: {"$ref": f"#/$defs/{name}"} for name in definitions}, "$defs": definitions}
+
+        @classmethod
+        def model_validate(cls, value: Any) -> Any: ...
+
+    return Model
+
+
+def resolved(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The schema with all that it refers to in its place."""
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return resolved(definitions[schema["$ref"].removeprefix("#/$defs/")], definitions)
+    return {key: resolved(entry, definitions) for key, entry in schema.items()}
+
+
+TO_B = {"not": {"$ref": "#/$defs/B"}}
+
+
+@pytest.mark.parametrize(
+    ("inners", "taken", "names"),
+    [
+        ([{"A": {"x": 1}, "A_2": {"x": 2}}], {"A"}, {"A_3", "A_2"}),
+        ([{"A_2": {"x": 2}, "A": {"x": 1}}], {"A"}, {"A_3", "A_2"}),
+        ([{"A": {"x": 1}}, {"A": {"x": 2}, "A_2": {"x": 3}}], set(), {"A", "A_2", "A_3"}),
+        # Alike but for what they refer to, which is known only afterwards.
+        ([{"A": TO_B, "B": {"x": 1}}, {"A": TO_B, "B": {"x": 2}}] * 2, set(), {"A", "A_2", "B", "B_2"}),
+        ([{"B": {"x": 1}, "A": TO_B}, {"B": {"x": 2}, "A": TO_B}] * 2, {"B"}, {"A", "A_2", "B_2", "B_3"}),
+    ],
+)
+def test_no_definition_of_a_model_is_lost(inners: list[dict[str, Any]], taken: set[str], names: set[str]) -> None:
+    definitions: dict[str, Any] = {}
+    schemas = [schema_of(model_of(**inner), definitions, taken) for inner in inners]
+    assert set(definitions) == names
+    for inner, told in zip(inners, schemas, strict=True):
+        assert resolved(told, definitions)["properties"] == {k: resolved(v, inner) for k, v in inner.items()}
+
+
 def test_models_as_results() -> None:
     journey = Journey(stops=[City(name="Rome")], day=datetime.date(2030, 1, 31))
     text = output_text({"journeys": [journey], "note": OwnModel("x")})
@@ -1049,6 +1115,8 @@ def test_ready_schemas_are_refused_as_functions_are() -> None:
         ("a b", print, "cannot be called 'a b'"),
         ("x", bad_async, "is async"),
         ("x", 5, "int cannot be called"),
+        ("x", lambda: 1, "the function of tool x is called with 1 argument, the arguments"),
+        ("x", lambda a, b: 1, "the function of tool x is called with 1 argument, the arguments"),
     ):
         with pytest.raises(ConfigurationError, match=message):
             toolset.add(name, None, SCHEMA, function)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import threading
 from pathlib import Path
 from typing import Any
@@ -344,6 +345,13 @@ def test_the_latest_report_of_each_limit_counts(monkeypatch: pytest.MonkeyPatch)
     assert tally.limits["tokens"].resets_in_s == 0.0
     assert tally.limits["requests"].resets_in_s is None
     assert repr(tally.limits) == "<RateLimits: tokens 900 of 1000, requests 8 of 10>"
+
+
+def test_limits_outlive_a_pickle() -> None:
+    reported = RateLimits()
+    reported.update([e.RateLimit(name="tokens", limit=1000, remaining=900)])
+    restored = pickle.loads(pickle.dumps(reported))
+    assert restored["tokens"] == reported["tokens"]
 
 
 def test_limits_that_were_never_reported() -> None:

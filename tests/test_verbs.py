@@ -140,3 +140,10 @@ def test_every_verb_says_so_when_the_connection_has_ended(fake: FakeSession) -> 
             verb()
     with pytest.raises(rt.ConnectionClosed):
         session.append_audio("AAAA")
+
+
+def test_a_text_that_is_missing_is_no_message_without_a_word(fake: FakeSession) -> None:
+    missing: Any = {}.get("question")
+    with pytest.raises(rt.InvalidEvent, match="must be str, not NoneType"):
+        fake.session.send_text(missing)
+    assert fake.wire.texts == []

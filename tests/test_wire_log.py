@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fakes import FakeSession, text_delta
+from servers import frame
 
 from realtime_sync.delivery.wire_log import line
 from realtime_sync.local import LocalServer
+from realtime_sync.transport.frames import TEXT
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def test_each_frame_is_one_line_with_its_direction(fake: FakeSession, caplog: py
 def test_nothing_is_looked_at_while_it_is_off(
     fake: FakeSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("realtime_sync.delivery.connection.line", lambda *_: 1 / 0)
+    monkeypatch.setattr("realtime_sync.delivery.wire_log.line", lambda *_: 1 / 0)
     caplog.set_level(logging.INFO, "realtime_sync.wire")
     ack = fake.session.clear_audio()
     fake.wire.say({"type": "input_audio_buffer.cleared"})
@@ -71,9 +74,29 @@ def test_credentials_are_left_out(fake: FakeSession, caplog: pytest.LogCaptureFi
     assert logged == ['<- {"type": "error", "error": {"message": "no such key: <redacted>"}}']
 
 
-@pytest.mark.parametrize("odd", [b"\xff\xfe", "not json", b"[1,", b"[" * 100_000])
+@pytest.mark.parametrize("odd", [b"\xff\xfe", "not json", b"[1,"])
 def test_what_is_no_json_is_told_by_its_size(odd: Any) -> None:
     assert line("in", odd).endswith("that are no JSON")
+
+
+def nested(depth: int) -> bytes:
+    return b'{"type":"x.y","api_key":"sk-secret","a":%b%b}' % (b"[" * depth, b"]" * depth)
+
+
+@pytest.mark.parametrize("share", [1.2, 100.0])  # of Python's own limit
+def test_what_is_nested_too_deeply_is_told_by_its_size(share: float) -> None:
+    deep = nested(int(sys.getrecursionlimit() * share))
+    assert line("in", deep) == f"<- {len(deep)} bytes that are nested too deeply to be shown"
+
+
+def test_a_deeply_nested_frame_does_not_end_the_session(fake: FakeSession, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "realtime_sync.wire")
+    fake.wire.incoming.put(frame(TEXT, nested(int(sys.getrecursionlimit() * 0.9))))  # which `json` still reads
+    fake.wire.say({"type": "x.z"})
+    fake.session.wait_for("x.z")
+    arrived = [record.getMessage() for record in caplog.records if record.name == "realtime_sync.wire"]
+    assert len(arrived) == 2
+    assert "sk-secret" not in caplog.text
 
 
 def test_a_whole_session_is_logged_without_its_key(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Final
 
+from realtime_sync import _limits
 from realtime_sync._arguments import answering
 from realtime_sync.audio.pcm import bytes_of, interleaved_bytes, pcm_bytes, samples_of
 from realtime_sync.errors import ConfigurationError
@@ -12,7 +13,7 @@ from realtime_sync.errors import ConfigurationError
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["MOST_CHANNELS", "mixed", "to_channels", "to_mono"]
+__all__ = ["MOST_CHANNELS", "mixed", "to_channels", "to_mono", "validate_channels"]
 
 MOST_CHANNELS: Final = 64
 
@@ -27,7 +28,7 @@ def to_mono(pcm: Buffer, channels: int) -> bytes:
 
     Raises `ConfigurationError` for what is not PCM of so many channels.
     """
-    _check(channels)
+    channels = validate_channels(channels)
     samples = samples_of(interleaved_bytes(pcm, channels))
     if len(samples) % channels:
         raise ConfigurationError(f"{len(samples)} samples are no whole frames of {channels} channels")
@@ -49,7 +50,7 @@ def to_channels(pcm: Buffer, channels: int) -> bytes:
 
     Raises `ConfigurationError` for what is not mono PCM, and for an impossible number of channels.
     """
-    _check(channels)
+    channels = validate_channels(channels)
     samples = samples_of(pcm_bytes(pcm))
     spread = array("h", bytes(2 * len(samples) * channels))
     for channel in range(channels):
@@ -57,6 +58,6 @@ def to_channels(pcm: Buffer, channels: int) -> bytes:
     return bytes_of(spread)
 
 
-def _check(channels: int) -> None:
-    if channels not in range(1, MOST_CHANNELS + 1):
-        raise ConfigurationError(f"channels must be a whole number from 1 to {MOST_CHANNELS}, not {channels!r}")
+def validate_channels(channels: int) -> int:
+    """The number itself; raises `ConfigurationError` when no sound has so many channels."""
+    return _limits.size("the number of channels", channels, "channels", most=MOST_CHANNELS)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
+from realtime_sync import _limits
 from realtime_sync._arguments import answering
 from realtime_sync._containers import CONTAINER_HEAD_BYTES, container_of
 from realtime_sync._deadline import Deadline, now
@@ -23,6 +24,7 @@ __all__ = [
     "duration_ms",
     "g711_bytes",
     "interleaved_bytes",
+    "interleaved_copy",
     "pcm_bytes",
     "samples_from_floats",
     "samples_of",
@@ -33,7 +35,10 @@ API_RATE_HZ: Final = 24_000
 """The sample rate of ``audio/pcm`` at OpenAI."""
 
 _G711_RATE_HZ: Final = 8_000
-_RATES_HZ: Final = range(1_000, 768_001)
+_LEAST_RATE_HZ: Final = 1_000
+_MOST_RATE_HZ: Final = 768_000
+_LONGEST_MS: Final = 1e9
+"""Beyond 11 days a piece is as long as all there is."""
 _FULL_SCALE: Final = 32_767.0
 
 _ENCODINGS: Final = {
@@ -57,16 +62,14 @@ def duration_ms(size_bytes: int, encoding: str = "audio/pcm", *, rate_hz: int | 
     Raises `ConfigurationError` for an unknown encoding, a negative size and an impossible rate.
     """
     width_bytes, rate_hz = _width_and_rate(encoding, rate_hz)
-    if not hasattr(size_bytes, "__index__") or size_bytes < 0:
-        raise ConfigurationError(f"audio cannot have {size_bytes!r} bytes")
-    return size_bytes * 1000 / (width_bytes * rate_hz)
+    return _limits.size("size_bytes", size_bytes, least=0) * 1000 / (width_bytes * rate_hz)
 
 
 @answering
 def chunks(
     pcm: Buffer | Iterable[Buffer],
     *,
-    chunk_ms: int = 100,
+    chunk_ms: float = 100,
     rate_hz: int | None = None,
     encoding: str = "audio/pcm",
     paced: bool = False,
@@ -84,8 +87,9 @@ def chunks(
     Raises `ConfigurationError` at the call for an impossible argument, and in the iteration for a buffer that is not
     of the encoding and for PCM that ends in half a sample.
     """
-    if chunk_ms <= 0:
-        raise ConfigurationError(f"chunk_ms must be positive, not {chunk_ms}")
+    chunk_ms = min(_limits.amount("chunk_ms", chunk_ms, "milliseconds"), _LONGEST_MS)
+    if stop is not None and not (hasattr(stop, "is_set") and hasattr(stop, "wait")):
+        raise ConfigurationError(f"stop must be a threading.Event, not {type(stop).__name__}")
     check_raw(pcm)
     width_bytes, rate_hz = _width_and_rate(encoding, rate_hz)
     samples_each = max(1, int(rate_hz * chunk_ms / 1000))
@@ -123,7 +127,7 @@ def pcm_bytes(pcm: Buffer) -> bytes:
         raise ConfigurationError(
             f"audio must be mono, not of shape {view.shape}: audio.to_mono(pcm, channels) mixes several channels"
         )
-    return _as_s16le(view)
+    return _as_s16le(view.tobytes(), view.format)
 
 
 def interleaved_bytes(pcm: Buffer, channels: int) -> bytes:
@@ -131,18 +135,21 @@ def interleaved_bytes(pcm: Buffer, channels: int) -> bytes:
     if isinstance(pcm, bytes):
         return pcm
     view = _view(pcm)
-    if view.ndim > 1 and (view.shape or ())[1:] != (channels,):
-        raise ConfigurationError(
-            f"audio of {channels} channels must be of shape (frames, {channels}), not {view.shape}"
-        )
-    return _as_s16le(view)
+    return interleaved_copy(view.tobytes(), view.format, view.shape or (), channels)
+
+
+def interleaved_copy(data: bytes, form: str, shape: tuple[int, ...], channels: int) -> bytes:
+    """As `interleaved_bytes`, of the copy of a buffer, and what its `memoryview` said of its format and shape."""
+    if shape[1:] not in ((), (channels,)):
+        raise ConfigurationError(f"audio of {channels} channels must be of shape (frames, {channels}), not {shape}")
+    return _as_s16le(data, form)
 
 
 def g711_bytes(coded: Buffer) -> bytes:
     """G.711 audio as bytes. Raises `ConfigurationError` for what is not a buffer of bytes."""
     try:
         view = memoryview(coded)
-    except TypeError:
+    except (TypeError, ValueError, BufferError):
         raise ConfigurationError(f"G.711 audio must be bytes, not {type(coded).__name__}") from None
     if view.itemsize != 1:
         raise ConfigurationError(f"G.711 audio must be bytes, not a buffer of format {view.format!r}")
@@ -158,15 +165,15 @@ def _view(pcm: Buffer) -> memoryview:
         ) from None
 
 
-def _as_s16le(view: memoryview) -> bytes:
-    code = view.format.removeprefix("@")
+def _as_s16le(data: bytes, form: str) -> bytes:
+    code = form.removeprefix("@")
     if code in ("B", "b", "c", "<h"):
-        return view.tobytes()
+        return data
     if code == "h":
-        return _little_endian(array("h", view.tobytes()))
+        return _little_endian(array("h", data))
     if code in ("f", "d"):
-        return _little_endian(samples_from_floats(array(code, view.tobytes())))
-    raise ConfigurationError(f"audio must be 16-bit integers, floats or bytes, not a buffer of format {view.format!r}")
+        return _little_endian(samples_from_floats(array(code, data)))
+    raise ConfigurationError(f"audio must be 16-bit integers, floats or bytes, not a buffer of format {form!r}")
 
 
 def samples_of(pcm: bytes) -> array[int]:
@@ -198,11 +205,7 @@ def bytes_of(samples: Iterable[int]) -> bytes:
 
 def validate_rate(rate_hz: int) -> int:
     """The rate itself; raises `ConfigurationError` when it is no sample rate of audio."""
-    if rate_hz not in _RATES_HZ:
-        raise ConfigurationError(
-            f"a sample rate must be a whole number from {_RATES_HZ.start} to {_RATES_HZ.stop - 1} Hz, not {rate_hz!r}"
-        )
-    return int(rate_hz)
+    return _limits.size("a sample rate", rate_hz, "Hz", least=_LEAST_RATE_HZ, most=_MOST_RATE_HZ)
 
 
 def _little_endian(samples: array[int]) -> bytes:
@@ -224,6 +227,8 @@ def _is_buffer(value: object) -> bool:
         memoryview(value)  # type: ignore[arg-type]
     except TypeError:
         return False
+    except (ValueError, BufferError):  # of a kind that cannot be looked at
+        return True
     return True
 
 

@@ -61,7 +61,7 @@ def read_wav(source: str | os.PathLike[str] | IO[bytes] | Buffer, *, rate_hz: in
     Raises `ConfigurationError`, whose text names the file, when it cannot be read, is not a WAV, is cut off, holds no
     audio, or is coded in another way.
     """
-    validate_rate(rate_hz)
+    rate_hz = validate_rate(rate_hz)
     content, name = _content(source)
     try:
         wav_format, data = _parsed(content)
@@ -89,7 +89,7 @@ def write_wav(target: str | os.PathLike[str] | IO[bytes], pcm: Buffer, *, rate_h
     samples_of(data)
     if len(data) > _MOST_BYTES:
         raise ConfigurationError(f"{len(data)} bytes of audio are more than a WAV can hold")
-    validate_rate(rate_hz)
+    rate_hz = validate_rate(rate_hz)
     header = pack(
         "<4sI4s4sIHHIIHH4sI",
         *(b"RIFF", _HEADER_BYTES - 8 + len(data), b"WAVE"),
@@ -102,6 +102,8 @@ def write_wav(target: str | os.PathLike[str] | IO[bytes], pcm: Buffer, *, rate_h
                 file.write(header + data)
         else:
             target.write(header + data)
+    except TypeError:
+        raise ConfigurationError("a WAV must be written to a file opened in binary mode") from None
     except (OSError, ValueError) as error:
         name = repr(os.fspath(target)) if isinstance(target, (str, os.PathLike)) else "the WAV"
         raise ConfigurationError(f"cannot write {name}: {_reason(error)}") from error
@@ -131,13 +133,19 @@ def _content(source: str | os.PathLike[str] | IO[bytes] | Buffer) -> tuple[memor
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"cannot read {os.fspath(source)!r}: {_reason(error)}") from error
     if hasattr(source, "read"):
-        read = source.read()
+        try:
+            read = source.read()
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"cannot read the WAV: {_reason(error)}") from error
         if not isinstance(read, bytes):
             raise ConfigurationError("a WAV must be read from a file opened in binary mode")
         return memoryview(read), "the WAV"
     try:
-        return memoryview(source).cast("B"), "the WAV"
-    except TypeError:
+        view = memoryview(source)
+        return view if view.format == "B" and view.ndim == 1 and view.contiguous else memoryview(
+            view.tobytes()
+        ), "the WAV"
+    except (TypeError, ValueError, BufferError):
         raise ConfigurationError(f"a WAV must be a path, a binary file or bytes, not {type(source).__name__}") from None
 
 

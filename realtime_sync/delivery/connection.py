@@ -14,7 +14,7 @@ from realtime_sync._deadline import Deadline
 from realtime_sync.codec import decode_server_event
 from realtime_sync.delivery.ending import after
 from realtime_sync.delivery.inbox import Inbox, structure_bytes
-from realtime_sync.delivery.wire_log import WIRE, line
+from realtime_sync.delivery.wire_log import log
 from realtime_sync.errors import (
     ConfigurationError,
     ConnectionClosed,
@@ -44,10 +44,10 @@ _BATCH_BYTES: Final = 256 * 1024  # the most that is read before the consumer ge
 _log = logging.getLogger("realtime_sync")
 
 
-def check_code(code: int) -> None:
+def check_code(code: object) -> None:
     """Raises `ConfigurationError` for a close code that a client must not send."""
-    if code != _NORMAL and not 3000 <= code <= 4999:
-        raise ConfigurationError(f"close code {code} is not for clients: use 1000 or 3000 to 4999")
+    if code != _NORMAL and not (isinstance(code, int) and 3000 <= code <= 4999):
+        raise ConfigurationError(f"close code {code!r} is not for clients: use 1000 or 3000 to 4999")
 
 
 class Connection:
@@ -162,8 +162,7 @@ class Connection:
             if over:  # while this waited for its turn, `close` was called or the reader came to the end
                 raise self.closed() from fault
             raise  # the transport lets the reader come to the end, after what was received
-        if WIRE.isEnabledFor(logging.DEBUG):
-            WIRE.debug("%s", self.redact(line("out", text)))
+        log("out", (text,), self.redact)
 
     def close(self, code: int = _NORMAL, reason: str = "", timeout_s: float | None = 2.0) -> None:
         """Say goodbye, wait for the answer, release thread and socket; all within about ``timeout_s`` seconds
@@ -261,9 +260,7 @@ class Connection:
         if self._taps:
             for text in texts:
                 self._tap("in", text)
-        if WIRE.isEnabledFor(logging.DEBUG):
-            for text in texts:
-                WIRE.debug("%s", self.redact(line("in", text)))
+        log("in", texts, self.redact)
         events = list(map(self._decode, texts))
         self._last = events[-1]
         return self._inbox.put(events, sum(map(len, texts)) + structure_bytes(events, texts))

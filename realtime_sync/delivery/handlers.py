@@ -42,6 +42,9 @@ def key_of(
         return str(key)
     if isinstance(key, type) and issubclass(key, ServerEvent):
         return key
+    if callable(key) and not isinstance(key, type):
+        name = getattr(key, "__name__", "it")
+        raise ConfigurationError(f'which events {name} is for is missing: on("response.done", {name}), say')
     raise ConfigurationError(f"handlers are for classes of server events or type strings, not {key!r}")
 
 

@@ -102,7 +102,7 @@ class Inbox:
         self._queue.put((events, size_bytes))
         if self.bells:
             self._ring()
-        return self._put_bytes - self._taken_bytes <= self.limit_bytes
+        return self.waiting_bytes <= self.limit_bytes
 
     def remark(self, text: str) -> None:
         """Say something about the events of the next batch; only the latest remarks are kept. Reader thread only."""

@@ -73,6 +73,8 @@ class Line:
         self._closing = False
         self._fault: RealtimeError | None = None  # why no other connection follows
         self._pid = os.getpid()
+        self.explain: Callable[[], RealtimeError | None] = lambda: None
+        """Why it has ended, as the user is told it; asked by whoever sends after that. Any thread."""
 
     @property
     def closing(self) -> bool:
@@ -131,15 +133,20 @@ class Line:
         Raises as `Connection.send`; `ConnectionClosed` only when no other connection can follow.
         """
         if self._survives is None:
-            self._connection.send(text)
+            try:
+                self._connection.send(text)
+            except ConnectionClosed:
+                if self.closing or self.ended:
+                    told = self._closed()
+                    raise told from told.__cause__
+                raise
             return
         if self.forked:  # first of all: in a fork any lock may be held by a thread that is not there
             raise fork_error()
         message = _Message(text, owner)
         with self._lock:
             if self.closing or self.ended:
-                fault = self._fault
-                raise after(fault) if isinstance(fault, ConnectionClosed) else self._connection.closed()
+                raise self._closed()
             self._messages.append(message)
             if len(self._messages) > self._most:
                 self._forget_done_locked()
@@ -244,7 +251,12 @@ class Line:
                 if connection is self._connection:
                     message.sent = False
                     if self._closing or self.ended:
-                        raise
+                        told = self._closed()
+                        raise told from told.__cause__
+
+    def _closed(self) -> ConnectionClosed:
+        told = self._fault or self.explain()
+        return after(told) if isinstance(told, ConnectionClosed) else self._connection.closed()
 
     def _forget_done_locked(self) -> None:
         self._messages = [message for message in self._messages if not message.done]

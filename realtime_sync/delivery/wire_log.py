@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
 
 from realtime_sync._secrets import SECRET_FIELDS
 
-__all__ = ["WIRE", "line"]
+__all__ = ["WIRE", "line", "log"]
 
 WIRE: Final = logging.getLogger("realtime_sync.wire")
 
@@ -17,16 +18,26 @@ _MOST_LINE: Final = 4000
 _ARROWS: Final = {"in": "<-", "out": "->"}
 
 
+def log(direction: Literal["in", "out"], texts: Iterable[bytes | str], redact: Callable[[str], str]) -> None:
+    """Log each of these frames, as ``redact`` leaves it, if anybody wants to know."""
+    if WIRE.isEnabledFor(logging.DEBUG):
+        for text in texts:
+            WIRE.debug("%s", redact(line(direction, text)))
+
+
 def line(direction: Literal["in", "out"], text: bytes | str) -> str:
     """A frame as it is logged: ``<-`` received, ``->`` sent, then its JSON on one line. Media is told by its length,
     long text is cut, credentials are left out."""
     arrow = _ARROWS[direction]
+    size = f"{len(text)} {'bytes' if isinstance(text, bytes) else 'characters'}"
     try:
         message = json.loads(text)
-    except (ValueError, RecursionError):
-        return f"{arrow} {len(text)} {'bytes' if isinstance(text, bytes) else 'characters'} that are no JSON"
-    sound = isinstance(message, dict) and str(message.get("type")).endswith("audio.delta")
-    shown = json.dumps(_shown(message, "", sound), ensure_ascii=False)
+        sound = isinstance(message, dict) and str(message.get("type")).endswith("audio.delta")
+        shown = json.dumps(_shown(message, "", sound), ensure_ascii=False)
+    except ValueError:
+        return f"{arrow} {size} that are no JSON"
+    except RecursionError:
+        return f"{arrow} {size} that are nested too deeply to be shown"
     return f"{arrow} {shown if len(shown) <= _MOST_LINE else shown[:_MOST_LINE] + ' ...'}"
 
 

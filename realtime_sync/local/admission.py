@@ -13,13 +13,14 @@ from realtime_sync._secrets import is_secret
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.client_secrets import ClientSecrets, IssuedSecret
 from realtime_sync.local.config import Kind
-from realtime_sync.local.http import Answer, Head, shown_key
+from realtime_sync.local.http import Answer, Head, error_answer, shown_key
 from realtime_sync.local.proxy import Dialled
 from realtime_sync.local.quirks import Quirks
 from realtime_sync.local.replay import Talk
 from realtime_sync.local.request import Request
+from realtime_sync.recording.message import REDACTED
 
-__all__ = ["Admitted", "Door", "error_answer", "kind_and_model", "refusal_of", "request_of", "subprotocol"]
+__all__ = ["Admitted", "Door", "kind_and_model", "refusal_of", "request_of", "subprotocol"]
 
 
 @attrs.frozen
@@ -55,18 +56,19 @@ class Door:
             raise Refusal("invalid_api_key", "Incorrect API key provided.")
         return None
 
-    def admit(self, head: Head, request: Request) -> Admitted | Answer:
-        """Let an upgrade request pass, or answer it with an HTTP status."""
+    def admit(self, head: Head, request: Request, *, known: bool = False) -> Admitted | Answer:
+        """Let an upgrade request pass by its path and its key, or answer it with an HTTP status. A ``known`` key is
+        right already."""
         if not is_realtime(head.path):
             return error_answer(404, Refusal(None, f"Invalid URL ({head.method} {head.path})"))
         try:
-            secret = self.check_key(head)
+            secret = None if known else self.check_key(head)
         except Refusal as fault:
             return Admitted(request, fault, None) if self.quirks.late_authentication else error_answer(401, fault)
-        return Admitted(request, self._later_fault(request, secret), secret)
+        return Admitted(request, secret=secret)
 
-    def _later_fault(self, request: Request, secret: IssuedSecret | None) -> Refusal | None:
-        """What is wrong with a request that the real server upgrades first and turns away then."""
+    def later_fault(self, request: Request, secret: IssuedSecret | None) -> Refusal | None:
+        """What is wrong with a request for a session that the real server upgrades first and turns away then."""
         if request.headers.get("openai-beta") == "realtime=v1" and not self.quirks.beta_names:
             message = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
             return Refusal("beta_api_shape_disabled", message)
@@ -103,12 +105,6 @@ def kind_and_model(request: Request, secret: IssuedSecret | None = None) -> tupl
     return "transcription" if by_secret or request.query.get("intent") == "transcription" else "realtime", model
 
 
-def error_answer(status: int, fault: Refusal) -> Answer:
-    """A refusal as the answer to a request."""
-    error = {"message": fault.message, "type": fault.type, "param": fault.param, "code": fault.code}
-    return Answer(status, {"error": error})
-
-
 def refusal_of(answer: Answer) -> Refusal:
     """What an answer says: ours, or one that a real server gave."""
     try:
@@ -125,4 +121,4 @@ def subprotocol(_: Any, offered: Sequence[Any]) -> Any:
 
 
 def _hidden(name: str, value: str) -> str:
-    return "<redacted>" if is_secret(name) else value
+    return REDACTED if is_secret(name) else value

@@ -54,7 +54,8 @@ class _Maker:
         self._left = _MOST_VALUES
         self._text = text
         numbers = re.search(r"-?\d+(?:\.\d+)?", text)
-        self._number = float(numbers.group()) if numbers else 0.0
+        number = float(numbers.group()) if numbers else 0.0
+        self._number = number if math.isfinite(number) else 0.0
         # A name in the middle of the sentence is the likeliest word to be asked about, else the last word.
         words = re.findall(r"\w+", text)
         self._word = next((word for word in reversed(words[1:]) if word[0].isupper()), words[-1] if words else "")
@@ -131,7 +132,7 @@ class _Maker:
 
     def _object(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
         properties = _dict(schema.get("properties"))
-        required = _list(schema, "required")
+        required = [name for name in _list(schema, "required") if isinstance(name, str)]
         made = {}
         for name in required or properties:
             try:
@@ -162,7 +163,7 @@ def _number(schema: dict[str, Any], kind: str, number: float) -> int | float:
         bound = _real(schema, name)
         if bound is not None and (number - bound) * sign < (nudge if open_ else 0):
             number = bound + (nudge * sign if open_ else 0)
-    if step:
+    if step and math.isfinite(number / step):
         down = math.floor(number / step) * step
         least = _real(schema, "minimum")
         number = down if least is None or down >= least else down + step
@@ -179,8 +180,14 @@ def _string(schema: dict[str, Any], word: str) -> str:
 
 
 def _real(schema: dict[str, Any], name: str) -> float | None:
+    """A number of the schema, if it is one that a float can hold."""
     value = schema.get(name)
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:
+        return None
 
 
 def _dict(value: Any) -> dict[str, Any]:

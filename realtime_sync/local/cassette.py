@@ -48,7 +48,10 @@ class Cassette:
             raise ConfigurationError(f"a record mode is one of {', '.join(MODES)}, not {mode!r}")
         exists = path.exists()
         if mode == "none" and not exists:
-            raise ConfigurationError(f"there is no cassette {str(path)!r}: record it with --realtime-record=once")
+            raise ConfigurationError(
+                f"there is no cassette {str(path)!r}: record it with --realtime-record=once, which "
+                "leaves none for a test that makes no connection"
+            )
         real: dict[str, Any] = {"upstream": upstream, "upstream_key": upstream_key}
         if exists and mode == "new_episodes":
             recorder = Recorder(path, audio=audio, append=True)
@@ -75,7 +78,7 @@ class Cassette:
         making = self._recorder.path
         if making == self.path:
             return
-        if keep:
+        if keep and making.stat().st_size:  # where no connection was made, there is nothing in it
             os.replace(making, self.path)
         else:
             with contextlib.suppress(FileNotFoundError):

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from realtime_sync.errors import ConfigurationError, RealtimeTimeout
-from realtime_sync.local.http import Answer, Head
+from realtime_sync.local.checks import Refusal
+from realtime_sync.local.http import Answer, Head, error_answer
 from realtime_sync.local.request import LogEntry, Request
 from realtime_sync.local.script_json import replies_of, transcripts_of
 
@@ -164,4 +165,4 @@ def _request_shown(request: Request) -> JsonObject:
 
 
 def _error(status: int, message: str) -> Answer:
-    return Answer(status, {"error": {"message": message, "type": "local_server"}})
+    return error_answer(status, Refusal(None, message, type="local_server"))

@@ -136,10 +136,6 @@ class Conversation:
         index = next(i for i, known in enumerate(self._items) if known is item)
         return self._items[index - 1].id if index else None
 
-    def last_id(self) -> str | None:
-        """The id of the last item."""
-        return self._items[-1].id if self._items else None
-
     def delete(self, item_id: str) -> None:
         """Remove an item; raises `Refusal` when it is not there."""
         self._items.remove(self.require(item_id, "deleting", "item_delete_invalid_item_id"))

@@ -34,7 +34,8 @@ from realtime_sync.local.script import (
 )
 from realtime_sync.local.sound import AudioFormat
 from realtime_sync.local.speech import Speech
-from realtime_sync.local.usage import Tokens, usage_of
+from realtime_sync.local.usage import usage_of
+from realtime_sync.state.usage.tokens import Tokens
 
 __all__ = ["Generation"]
 

@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 
 from realtime_sync._deadline import Deadline
+from realtime_sync.local.checks import Refusal
 
-__all__ = ["Answer", "Head", "HttpFault", "read_body", "read_head", "send_answer", "shown_key"]
+__all__ = ["Answer", "Head", "HttpFault", "error_answer", "read_body", "read_head", "send_answer", "shown_key"]
 
 _MOST_HEAD_BYTES: Final = 64 * 1024
 _MOST_BODY_BYTES: Final = 64 * 1024 * 1024
@@ -37,6 +38,12 @@ class Answer:
     status: int
     body: Any = None
     headers: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def error_answer(status: int, fault: Refusal) -> Answer:
+    """A refusal as the answer to a request: the error body of the protocol."""
+    error = {"message": fault.message, "type": fault.type, "param": fault.param, "code": fault.code}
+    return Answer(status, {"error": error})
 
 
 @attrs.frozen

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.local.admission import subprotocol
-from realtime_sync.local.http import Answer, Head, HttpFault, read_body, read_head, send_answer
+from realtime_sync.local.checks import Refusal
+from realtime_sync.local.http import Answer, Head, HttpFault, error_answer, read_body, read_head, send_answer
 
 if TYPE_CHECKING:
     import ssl
@@ -206,7 +207,7 @@ class Listener:
             else:
                 answer = self._answer(head, read_body(sock, head, deadline))
         except HttpFault as fault:
-            answer = Answer(fault.status, {"error": {"message": str(fault), "type": "invalid_request_error"}})
+            answer = error_answer(fault.status, Refusal(None, str(fault)))
         send_answer(sock, answer, Deadline(_OPEN_TIMEOUT_S))
         # A peer that has yet to read the answer would lose it to a reset.
         with contextlib.suppress(OSError):

@@ -53,7 +53,10 @@ class Outbox:
         return 1006 if code is None else code, self._websocket.close_reason or ""
 
     def put(self, message: str | bytes) -> None:
-        """Send a message after those already here; without effect once a close was put."""
+        """Send a message after those already here; without effect once a close was put. Half of a surrogate
+        pair, which no text on the wire can hold, becomes its escape in JSON."""
+        if isinstance(message, str):
+            message = message.encode(errors="backslashreplace").decode()
         with self._changed:
             if self._close is None and not self._ended:
                 self._note(message)

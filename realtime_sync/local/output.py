@@ -14,7 +14,8 @@ from realtime_sync.local.core import Core
 from realtime_sync.local.script import McpApproval, McpToolCall, ToolCall
 from realtime_sync.local.sound import AudioFormat, cut
 from realtime_sync.local.speech import Speech, words_of
-from realtime_sync.local.usage import Tokens, output_audio_tokens, text_tokens
+from realtime_sync.local.usage import output_audio_tokens, text_tokens
+from realtime_sync.state.usage.tokens import Tokens
 
 __all__ = [
     "Delta",

@@ -11,8 +11,9 @@ from urllib.parse import urlencode, urlsplit
 
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.local.checks import Refusal
-from realtime_sync.local.http import Answer, Head, shown_key
+from realtime_sync.local.http import Answer, Head, error_answer, shown_key
 from realtime_sync.local.outbox import Outbox
+from realtime_sync.local.passive import Passive
 from realtime_sync.recording.recorder import Recorder, Tap
 
 if TYPE_CHECKING:
@@ -37,9 +38,13 @@ class Upstream:
     alone, and neither written down nor shown."""
 
     def __init__(self, url: str, key: str | None, recorder: Recorder | None) -> None:
-        parts = urlsplit(url)
-        scheme = {"https": "wss", "wss": "wss", "http": "ws", "ws": "ws"}.get(parts.scheme)
-        if scheme is None or not parts.netloc or "@" in parts.netloc:
+        try:
+            parts = urlsplit(str(url))
+            whole = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc  # a wrong port raises
+        except ValueError:
+            whole = False
+        scheme = {"https": "wss", "wss": "wss", "http": "ws", "ws": "ws"}.get(parts.scheme) if whole else None
+        if scheme is None:
             raise ConfigurationError("upstream is a URL such as https://api.openai.com/v1, without user and password")
         self._base = f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._query = parts.query
@@ -51,14 +56,13 @@ class Upstream:
         return f"<Upstream {self._base}>"
 
     def dial(self, head: Head) -> Dialled | Answer:
-        """Connect as a client asked; what the server answered where it does not want to."""
+        """Connect as a client asked, whose path is one of the two; what the server answered where it does not want
+        to."""
         from websockets.exceptions import InvalidStatus, WebSocketException
         from websockets.sync.client import connect
 
         path = head.path.rstrip("/")
-        endpoint = next((name for name in _ENDPOINTS if path.endswith(name)), None)
-        if endpoint is None:
-            return _error(404, f"Invalid URL ({head.method} {head.path})")
+        endpoint = next(name for name in _ENDPOINTS if path.endswith(name))
         query = "&".join(filter(None, (self._query, urlencode(head.query))))
         url = self._base + endpoint + (f"?{query}" if query else "")
         headers = self._headers(head)
@@ -127,7 +131,7 @@ class Dialled:
         self.tap = tap
 
 
-class Proxied:
+class Proxied(Passive):
     """One connection that passes everything on: what a session is to a server that thinks for itself."""
 
     def __init__(self, dialled: Dialled, outbox: Outbox) -> None:
@@ -137,23 +141,9 @@ class Proxied:
         name = f"{threading.current_thread().name}-upstream"
         self._thread = threading.Thread(target=self._pass_down, name=name, daemon=True)
 
-    @property
-    def next_deadline_s(self) -> float | None:
-        """Time alone brings nothing about."""
-        return None
-
     def open(self) -> None:
         """Begin to pass on what the server says."""
         self._thread.start()
-
-    def on_time(self) -> None:
-        """Do nothing."""
-
-    def expire(self) -> None:
-        """Do nothing: that is for the real server to do."""
-
-    def silence(self) -> None:
-        """Do nothing."""
 
     def receive(self, raw: JsonObject | Refusal, frame: str | bytes) -> None:
         """Pass a message of the client on."""
@@ -179,6 +169,7 @@ class Proxied:
     def _pass_down(self) -> None:
         from websockets.exceptions import ConnectionClosed
 
+        code, reason = 1011, ""
         try:
             while True:
                 frame = self._websocket.recv()
@@ -188,17 +179,14 @@ class Proxied:
                 self._outbox.wait_for_room(lambda: False)
         except ConnectionClosed:
             received = self._websocket.close_code
-            code = received if received is not None and received not in (1005, 1006) else 1011
+            code = received if received is not None and received not in (1005, 1006) else code
             reason = self._websocket.close_reason or ""
+        finally:  # whatever it was, the client is not to wait for it
             if self._tap is not None:
                 self._tap.close("in", code, reason)
             self._outbox.close(code, reason)
 
 
 def _unreachable(error: Exception) -> Answer:
-    return _error(502, f"The server that is recorded cannot be reached: {type(error).__name__}.")
-
-
-def _error(status: int, message: str) -> Answer:
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
-    return Answer(status, {"error": error})
+    message = f"The server that is recorded cannot be reached: {type(error).__name__}."
+    return error_answer(502, Refusal(None, message))

@@ -10,6 +10,7 @@ from typing import Any, Final
 from realtime_sync._deadline import Deadline
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.outbox import Outbox
+from realtime_sync.local.passive import Passive
 from realtime_sync.recording.message import Close, Message, audio_length, is_hidden, restored, strings_of
 
 __all__ = ["Replay", "ReplayDifference", "Talk"]
@@ -54,7 +55,7 @@ class Talk:
         self.audio = audio
 
 
-class Replay:
+class Replay(Passive):
     """One connection that plays a `Talk`: what a session is to a server that thinks for itself.
 
     Each message of the server is sent once the client has sent what came before it in the recording; ``speed`` paces
@@ -86,23 +87,9 @@ class Replay:
         name = f"{threading.current_thread().name}-replay"
         self._thread = threading.Thread(target=self._play, name=name, daemon=True)
 
-    @property
-    def next_deadline_s(self) -> float | None:
-        """Time alone brings nothing about."""
-        return None
-
     def open(self) -> None:
         """Begin to play."""
         self._thread.start()
-
-    def on_time(self) -> None:
-        """Do nothing."""
-
-    def expire(self) -> None:
-        """Do nothing: the recording has its own end."""
-
-    def silence(self) -> None:
-        """Do nothing."""
 
     def receive(self, raw: JsonObject | Refusal, frame: str | bytes) -> None:
         """Compare one message of the client with the recording."""

@@ -72,7 +72,7 @@ class LogEntry:
             return self._message
         try:
             event = json.loads(self._message)
-        except ValueError:
+        except (ValueError, RecursionError):
             return self._message
         return event if isinstance(event, dict) else self._message
 

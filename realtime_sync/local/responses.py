@@ -14,7 +14,8 @@ from realtime_sync.local.generation import Generation
 from realtime_sync.local.script import Turn
 from realtime_sync.local.sound import AudioFormat
 from realtime_sync.local.transcription import Transcription
-from realtime_sync.local.usage import Tokens, context_tokens
+from realtime_sync.local.usage import cached_after, context_tokens
+from realtime_sync.state.usage.tokens import Tokens
 
 __all__ = ["Responses"]
 
@@ -57,7 +58,7 @@ class Responses:
                 raise Refusal("conversation_already_has_active_response", message)
             items = self._context(settings)
             context = context_tokens(settings, items)
-            cached = context.cached_after(self._context_before)
+            cached = cached_after(context, self._context_before)
             self._count += 1
             turn = self._turn(settings, items)
             claim = core.claim_reply()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from realtime_sync.local.admission import Door, error_answer, is_realtime
+from realtime_sync.local.admission import Door, is_realtime
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.control import PREFIX, Control
-from realtime_sync.local.http import Answer, Head
+from realtime_sync.local.http import Answer, Head, error_answer
 from realtime_sync.local.proxy import Upstream
 
 __all__ = ["Rest"]

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from realtime_sync import _limits
 from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.events import McpListedTool
-from realtime_sync.local.admission import Admitted, Door, error_answer, refusal_of, request_of
+from realtime_sync.local.admission import Admitted, Door, refusal_of, request_of
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.client_secrets import ClientSecrets
 from realtime_sync.local.connection import Connection
 from realtime_sync.local.control import PREFIX, Control
 from realtime_sync.local.core import Ids, Options
 from realtime_sync.local.faults import Faults, HandshakeFault
-from realtime_sync.local.http import Answer, Head
+from realtime_sync.local.http import Answer, Head, error_answer
 from realtime_sync.local.listener import Listener
 from realtime_sync.local.proxy import Upstream
 from realtime_sync.local.quirks import Quirks
@@ -109,10 +110,6 @@ class LocalServer:
         upstream_key: str | None = None,
         record: str | os.PathLike[str] | Recorder | None = None,
     ) -> None:
-        if speed is not None and speed <= 0:
-            raise ConfigurationError("speed must be above 0; None is as fast as possible")
-        if latency_s < 0:
-            raise ConfigurationError("latency_s cannot be below 0")
         if tls and ssl_context is not None:
             raise ConfigurationError("tls=True makes an ssl_context of its own: give one of the two")
         self._host = host
@@ -126,9 +123,9 @@ class LocalServer:
             transcripts=None if transcripts is None else Transcripts(transcripts),
             transcriber=transcriber or describe_audio,
             voice=Speech.of_tones if speaker is None else lambda text: Speech.of(speaker(text)),
-            speed=speed,
-            latency_s=latency_s,
-            expires_after_s=expires_after_s,
+            speed=_limits.pace("speed", speed),
+            latency_s=_limits.seconds("latency_s", latency_s, zero=True),
+            expires_after_s=_limits.seconds("expires_after_s", expires_after_s, zero=True),
             quirks=quirks or Quirks(),
             mcp_tools={label: [object_to_dict(tool) for tool in tools] for label, tools in (mcp_tools or {}).items()},
             gates=list(gates),
@@ -155,10 +152,16 @@ class LocalServer:
             ssl_context = self._certificates.context
         self._secure = ssl_context is not None
         self._listener = Listener(
-            host, port, ssl_context, ping_interval_s, admit=self._admit, serve=self._serve, answer=self._rest.answer
+            host,
+            port,
+            ssl_context,
+            _limits.seconds("ping_interval_s", ping_interval_s, optional=True),
+            admit=self._admit,
+            serve=self._serve,
+            answer=self._rest.answer,
         )
         self._talks: Iterator[Talk] = iter(())
-        # Guards the number of the last connection.
+        # Guards the number of the last connection, and the talks.
         self._lock = threading.Lock()
         self._connections = 0
 
@@ -174,8 +177,7 @@ class LocalServer:
         the connection was lost, that comes again with its code and reason. ``options`` are further
         arguments of the server. Raises `ConfigurationError` when the file is no recording.
         """
-        if speed is not None and speed <= 0:
-            raise ConfigurationError("speed must be above 0; None is as fast as possible")
+        speed = _limits.pace("speed", speed)
         recording = Recording.load(path)
         numbered = zip(sorted(recording.urls), recording.connections, strict=True)
         talks = [Talk(messages, recording.closes.get(number)) for number, messages in numbered]
@@ -374,27 +376,26 @@ class LocalServer:
             if answer is None or answer.status != 101:
                 request.status = None if answer is None else answer.status
                 return answer
-        with self._lock:
-            talk = next(self._talks, None)
-        if talk is None and self._upstream is not None:
-            admitted = self._pass_on(head, request)
-        else:
-            admitted = self._door.admit(head, request)
+        known = self._upstream is not None and self._upstream.issued(head)
+        admitted = self._door.admit(head, request, known=known)
+        if isinstance(admitted, Admitted) and admitted.fault is None:
+            admitted = self._with_other_end(head, admitted)
         if isinstance(admitted, Answer):
             request.status = admitted.status
             self._keep_refusal(None, refusal_of(admitted), request)
-            return admitted
-        return attrs.evolve(admitted, talk=talk)
+        return admitted
 
-    def _pass_on(self, head: Head, request: Request) -> Admitted | Answer:
-        assert self._upstream is not None
-        try:
-            if not self._upstream.issued(head):
-                self._door.check_key(head)
-        except Refusal as fault:
-            return error_answer(401, fault)
+    def _with_other_end(self, head: Head, admitted: Admitted) -> Admitted | Answer:
+        """Who answers a client whose path and key are right: a talk of the recording, the real server, or a session of
+        our own, which alone has rules for the rest of the request."""
+        with self._lock:
+            talk = next(self._talks, None)
+        if talk is not None:
+            return attrs.evolve(admitted, talk=talk)
+        if self._upstream is None:
+            return attrs.evolve(admitted, fault=self._door.later_fault(admitted.request, admitted.secret))
         dialled = self._upstream.dial(head)
-        return dialled if isinstance(dialled, Answer) else Admitted(request, dialled=dialled)
+        return dialled if isinstance(dialled, Answer) else attrs.evolve(admitted, dialled=dialled)
 
     def _faulty(self, fault: HandshakeFault) -> Answer | None:
         deadline = Deadline(fault.delay_s)

@@ -8,11 +8,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import attrs
-
 from realtime_sync.local.conversation import StoredItem
+from realtime_sync.state.usage.tokens import MODALITIES, Tokens
 
-__all__ = ["Tokens", "context_tokens", "output_audio_tokens", "text_tokens", "transcription_usage", "usage_of"]
+__all__ = ["cached_after", "context_tokens", "output_audio_tokens", "text_tokens", "transcription_usage", "usage_of"]
 
 _AUDIO_IN_A_SECOND: Final = 10
 _AUDIO_OUT_A_SECOND: Final = 20
@@ -21,26 +20,10 @@ _CACHE_BLOCK: Final = 64
 _PAID_BY_THE_SECOND: Final = ("whisper-1", "gpt-transcribe", "gpt-live-transcribe")
 
 
-@attrs.frozen
-class Tokens:
-    """A number of tokens of each modality."""
-
-    text: int = 0
-    audio: int = 0
-    image: int = 0
-
-    def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(self.text + other.text, self.audio + other.audio, self.image + other.image)
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.text + self.audio + self.image
-
-    def cached_after(self, earlier: Tokens) -> Tokens:
-        """How many of these are a repetition of an earlier context: whole blocks of it, for each modality."""
-        pairs = ((self.text, earlier.text), (self.audio, earlier.audio), (self.image, earlier.image))
-        return Tokens(*(min(now, before) // _CACHE_BLOCK * _CACHE_BLOCK for now, before in pairs))
+def cached_after(context: Tokens, earlier: Tokens) -> Tokens:
+    """How many tokens of a context are a repetition of an earlier one: whole blocks of it, for each modality."""
+    pairs = ((getattr(context, name), getattr(earlier, name)) for name in MODALITIES)
+    return Tokens(*(min(now, before) // _CACHE_BLOCK * _CACHE_BLOCK for now, before in pairs))
 
 
 def text_tokens(text: str) -> int:

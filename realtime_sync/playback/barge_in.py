@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
-from realtime_sync._arguments import answered
+from realtime_sync._arguments import answered, check_function, check_session
 from realtime_sync._latest import Latest
-from realtime_sync.errors import RealtimeError
+from realtime_sync.errors import ConfigurationError, RealtimeError
 from realtime_sync.events import (
     InputAudioBufferSpeechStarted,
     ResponseCreated,
@@ -66,6 +66,8 @@ class BargeIn:
     the session's turn detection. What the server refuses (an item that is gone, say) is no error.
 
     ``on_interrupt`` is told of each interruption that found something to interrupt, on the thread that made it.
+
+    Raises `ConfigurationError` for arguments of another kind.
     """
 
     def __init__(
@@ -76,6 +78,11 @@ class BargeIn:
         server_interrupts: bool | None = None,
         on_interrupt: Callable[[Interruption], object] | None = None,
     ) -> None:
+        check_session(session)
+        if not isinstance(tracker, PlaybackTracker):
+            raise ConfigurationError(f"tracker must be a PlaybackTracker, not {type(tracker).__name__}")
+        if on_interrupt is not None:
+            check_function(on_interrupt, "on_interrupt", "the interruption")
         self._session = session
         self._tracker = tracker
         self._server_interrupts = server_interrupts

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from array import array
-from array import typecodes as array_typecodes
 from collections import deque
 from collections.abc import Callable
 from threading import Condition
@@ -15,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from realtime_sync._arguments import answered
+from realtime_sync import _limits
+from realtime_sync._arguments import answered, check_session
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync.audio import Resampler, encode_pcma, encode_pcmu, to_mono
-from realtime_sync.audio.pcm import validate_rate
-from realtime_sync.errors import ConfigurationError, ConnectionClosed, RealtimeTimeout
+from realtime_sync.audio.channels import validate_channels
+from realtime_sync.audio.pcm import interleaved_copy, validate_rate
+from realtime_sync.errors import ConnectionClosed, RealtimeTimeout
 from realtime_sync.state.facts import Facts
 
 if TYPE_CHECKING:
@@ -30,26 +30,23 @@ __all__ = ["MicrophoneFeed"]
 
 _log = logging.getLogger("realtime_sync")
 _BYTES_PER_SAMPLE: Final = 2
-_BYTES: Final = {"h": 2, "f": 4, "d": 8}
 _CODES: Final = {"pcmu": encode_pcmu, "pcma": encode_pcma}
 
 
 @attrs.frozen
 class _Piece:
-    """What one callback gave. ``form`` is that of a `memoryview`."""
+    """What one callback gave, copied, and what its `memoryview` said of it."""
 
     data: bytes
     form: str
+    shape: tuple[int, ...]
+    samples: int
 
-    @property
-    def samples(self) -> int:
-        return len(self.data) // _BYTES.get(self.form, _BYTES_PER_SAMPLE)
-
-    @property
-    def buffer(self) -> Any:
-        """The numbers as they were given; what they may be, `to_mono` knows."""
-        numbers = array(self.form, self.data) if self.form in array_typecodes else None
-        return self.data if numbers is None or numbers.itemsize == 1 else numbers
+    @classmethod
+    def of(cls, pcm: Any) -> _Piece:
+        view = memoryview(pcm)
+        bytes_each = max(view.itemsize, _BYTES_PER_SAMPLE)  # plain bytes hold PCM
+        return cls(view.tobytes(), view.format, view.shape or (), view.nbytes // bytes_each)
 
 
 @answered
@@ -57,9 +54,9 @@ class MicrophoneFeed:
     """Takes what a microphone's callback hands over, and sends it from a thread of its own.
 
     `put` only copies and returns: it never waits for the network and never raises, as the callback of a sound card
-    must not. At most ``limit_s`` seconds of audio wait to be sent (while a network is stuck, say); beyond that the
-    oldest is dropped, and counted in ``dropped_ms``. When the session ends, the feed ends with it: ``error`` is the
-    cause, and what is put from then on is dropped too.
+    must not. At most ``limit_s`` seconds of audio (``inf``: all of it) wait to be sent, while a network is stuck, say;
+    beyond that the oldest is dropped, and counted in ``dropped_ms``. When the session ends, the feed ends with it:
+    ``error`` is the cause, and what is put from then on is dropped too.
 
     The microphone gives s16le PCM (bytes, or a buffer of 16-bit integers, or of floats from -1 to 1) with ``channels``
     channels, interleaved, at ``rate_hz`` samples a second (``None``: the rate of the session's input, 24000 at OpenAI).
@@ -73,15 +70,13 @@ class MicrophoneFeed:
     def __init__(
         self, session: RealtimeSession, *, rate_hz: int | None = None, channels: int = 1, limit_s: float = 10.0
     ) -> None:
+        check_session(session)
         sound = Facts.of(session.config).input
-        self._rate_hz = sound.rate_hz if rate_hz is None else validate_rate(rate_hz)
-        if not limit_s > 0:
-            raise ConfigurationError(f"limit_s must be above 0, not {limit_s}")
-        to_mono(b"", channels)  # refuses what cannot be, here and not in the thread
-        self._channels = channels
+        self._rate_hz = validate_rate(sound.rate_hz if rate_hz is None else rate_hz)
+        self._channels = validate_channels(channels)
         self._resampler = None if self._rate_hz == sound.rate_hz else Resampler(self._rate_hz, sound.rate_hz)
         self._code: Callable[[Any], bytes] | None = _CODES.get(sound.code or "")
-        self._limit_samples = int(limit_s * self._rate_hz) * channels
+        self._limit_samples = _limits.seconds("limit_s", limit_s) * self._rate_hz * self._channels
         # Not the session itself: a thread that waits must not keep alive what nobody refers to.
         self._session = weakref.ref(session)
         self._lock = threading.RLock()  # guards all below
@@ -99,10 +94,10 @@ class MicrophoneFeed:
 
     def put(self, pcm: Any) -> None:
         """Take a piece of audio, which must hold whole frames; it is copied, since sound cards use their buffers again.
-        Never waits, never raises: what is no buffer is logged."""
+        Never waits, never raises: what is no buffer is logged, and a buffer of something else ends the feed (``error``
+        is a `ConfigurationError`)."""
         try:
-            view = memoryview(pcm)
-            piece = _Piece(view.tobytes(), view.format)
+            piece = _Piece.of(pcm)
         except Exception:
             _log.exception("the microphone gave no buffer")
             return
@@ -111,15 +106,13 @@ class MicrophoneFeed:
                 return
             self._waiting.append(piece)
             self._waiting_samples += piece.samples
-            while self._waiting and (self._waiting_samples > self._limit_samples or not self._open):
-                oldest = self._waiting.popleft()
-                self._waiting_samples -= oldest.samples
-                self._dropped_samples += oldest.samples
+            self._trim_locked()
             self._changed.notify_all()
 
     @property
     def dropped_ms(self) -> int:
-        """How much audio was dropped so far, in milliseconds: what found the queue full, or the session at its end."""
+        """How much audio was dropped so far, in milliseconds: what found the queue full, or the session at its end, and
+        what `close` did not wait for."""
         return self._dropped_samples * 1000 // (self._channels * self._rate_hz)
 
     @property
@@ -142,11 +135,12 @@ class MicrophoneFeed:
             return not (self._waiting or self._sending) and self.error is None
 
     def close(self, timeout: float = 2.0) -> None:
-        """Send what was put, for up to ``timeout`` seconds, and end. Idempotent."""
+        """Send what was put, for up to ``timeout`` seconds, drop what is left, and end. Idempotent."""
         deadline = Deadline(timeout)
         self.flush(timeout)
         with self._lock:
             self._open = False
+            self._trim_locked()
             self._changed.notify_all()
         self._thread.join(deadline.remaining())
 
@@ -174,10 +168,15 @@ class MicrophoneFeed:
         with self._lock:
             self.error = error
             self._open = self._sending = False
-            self._dropped_samples += self._waiting_samples
-            self._waiting_samples = 0
-            self._waiting.clear()
+            self._trim_locked()
             self._changed.notify_all()
+
+    def _trim_locked(self) -> None:
+        """Drop what may not wait: beyond the limit the oldest, and once the feed has ended all."""
+        while self._waiting and (self._waiting_samples > self._limit_samples or not self._open):
+            oldest = self._waiting.popleft()
+            self._waiting_samples -= oldest.samples
+            self._dropped_samples += oldest.samples
 
     def _next(self) -> _Piece | None:
         """Wait for the next piece; ``None`` at the end."""
@@ -198,7 +197,8 @@ class MicrophoneFeed:
         return session is None or session.closed
 
     def _send(self, piece: _Piece) -> None:
-        pcm = to_mono(piece.buffer, self._channels)
+        interleaved = interleaved_copy(piece.data, piece.form, piece.shape, self._channels)
+        pcm = to_mono(interleaved, self._channels)
         if self._resampler is not None:
             pcm = self._resampler.feed(pcm)
         session = self._session()

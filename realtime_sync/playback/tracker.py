@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from realtime_sync._arguments import answered
+from realtime_sync import _limits
+from realtime_sync._arguments import answered, check_function, check_session
 from realtime_sync._deadline import Deadline
 from realtime_sync._latest import Latest
 from realtime_sync.errors import ConfigurationError, InvalidEvent
@@ -35,6 +36,9 @@ __all__ = ["AudioChunk", "HeardPart", "PlaybackTracker"]
 _log = logging.getLogger("realtime_sync")
 _MOST_KEPT: Final = 256
 """Of responses whose end is not told, and of parts that are not reported as played to their end."""
+_MOST_CREDIT: Final = 2**50
+"""Bytes or milliseconds: more than was ever handed out."""
+_MOST_READ_BYTES: Final = 2**28
 _SILENCE: Final = {"pcmu": b"\xff", "pcma": b"\xd5"}  # of PCM it is 0
 
 
@@ -128,6 +132,10 @@ class PlaybackTracker:
         on_chunk: Callable[[AudioChunk], object] | None = None,
         on_flush: Callable[[], object] | None = None,
     ) -> None:
+        if on_chunk is not None:
+            check_function(on_chunk, "on_chunk", "the chunk")
+        if on_flush is not None:
+            check_function(on_flush, "on_flush")
         self._on_chunk = on_chunk
         self._on_flush = on_flush
         self._session: RealtimeSession | None = None
@@ -143,7 +151,9 @@ class PlaybackTracker:
     # The session's side
 
     def attach(self, session: RealtimeSession) -> None:
-        """Follow the audio of a session from now on. Once for each tracker."""
+        """Follow the audio of a session from now on. Once for each tracker: else, and for what is no session, raises
+        `ConfigurationError`."""
+        check_session(session)
         if self._session is not None:
             raise ConfigurationError("a tracker follows one session")
         self._session = session
@@ -232,8 +242,11 @@ class PlaybackTracker:
 
     def take(self, timeout: float | None = 0.0, *, max_bytes: int | None = None) -> AudioChunk | None:
         """The next chunk to play, at most ``max_bytes`` of it. Waits up to ``timeout`` seconds for one (``None``: as
-        long as the session lives); ``None`` when there is none."""
+        long as the session lives); ``None`` when there is none. Raises `ConfigurationError` for an impossible timeout
+        or size."""
         deadline = Deadline(timeout)
+        if max_bytes is not None:
+            max_bytes = _limits.size("max_bytes", max_bytes, least=0)
         with self._lock:
             while not self._chunks:
                 if self._closed or deadline.expired or (self._session is not None and self._session.closed):
@@ -252,32 +265,38 @@ class PlaybackTracker:
         not report it with `played`, and do not `take` from the same tracker. What the card itself still holds (usually
         10 to 100 ms) counts as heard with it.
 
-        Never waits for audio and never raises but `ConfigurationError`, for a size that is negative, or no whole number
-        of samples where the output is PCM (2 bytes each; G.711: 1). Any thread.
+        Never waits for audio and never raises but `ConfigurationError`, for a size that is negative or above 2**28, or
+        no whole number of samples where the output is PCM (2 bytes each; G.711: 1). Any thread.
         """
+        size_bytes = _limits.size("size_bytes", size_bytes, least=0, most=_MOST_READ_BYTES)
         config = self._session.config if self._session is not None else None
         with self._lock:
             sound = self._chunks[0][0].sound if self._chunks else self._last_sound or Facts.of(config).output
             width_bytes = sound.bytes_per_s // sound.rate_hz
-            if size_bytes < 0 or size_bytes % width_bytes:
+            if size_bytes % width_bytes:
                 raise ConfigurationError(f"{size_bytes} bytes are no whole number of samples of {width_bytes} bytes")
             self._last_sound = sound
-            pieces: list[bytes] = []
-            missing = size_bytes
-            while missing and self._chunks:
+            filled = bytearray()
+            last: _Part | None = None
+            while len(filled) < size_bytes and self._chunks:
                 part, audio = self._chunks.popleft()
+                if part is not last:
+                    _cut_to_samples(filled, width_bytes)
+                last = part
+                missing = size_bytes - len(filled)
                 piece, rest = audio[:missing], audio[missing:]
-                if not self._chunks and not rest and (size_bytes - missing + len(piece)) % width_bytes:
+                waits = not self._chunks and not rest and (len(filled) + len(piece)) % width_bytes and not part.complete
+                if waits:
                     piece, rest = piece[:-1], piece[-1:]  # the other half of this sample is still to come
-                    missing = len(piece)
                 if rest:
                     self._chunks.appendleft((part, rest))
                 part.taken += len(piece)
                 part.play(Fraction(len(piece)))
-                pieces.append(piece)
-                missing -= len(piece)
-        audio = b"".join(pieces)
-        return audio + _SILENCE.get(sound.code or "", b"\0") * (size_bytes - len(audio))
+                filled += piece
+                if waits:
+                    break
+            _cut_to_samples(filled, width_bytes)
+        return bytes(filled) + _SILENCE.get(sound.code or "", b"\0") * (size_bytes - len(filled))
 
     def __iter__(self) -> Iterator[AudioChunk]:
         """Each chunk as it comes, until `close` or the end of the session."""
@@ -287,19 +306,20 @@ class PlaybackTracker:
     def played(self, what: int | AudioChunk) -> None:
         """Count ``what`` as heard: a number of bytes, in the order in which they were handed out, or a whole chunk.
 
-        What was flushed meanwhile does not count, nor do bytes beyond those that were handed out.
+        What was flushed meanwhile does not count, nor do bytes beyond those that were handed out, nor what is below 0.
+        Raises `ConfigurationError` for what is neither a chunk nor a number.
         """
         with self._lock:
             if isinstance(what, AudioChunk):
                 what._part.play(Fraction(len(what.audio)))
                 return
-            credit = Fraction(what)
+            credit = _credit("what was played", what, "bytes")
             for part in self._parts:
                 credit -= part.play(credit)
 
     def played_ms(self, ms: float) -> None:
         """Count so many more milliseconds as heard; else as `played`."""
-        credit_s = Fraction(ms) / 1000
+        credit_s = _credit("ms", ms, "milliseconds") / 1000
         with self._lock:
             for part in self._parts:
                 credit_s -= part.play(credit_s * part.bytes_per_s) / part.bytes_per_s
@@ -340,6 +360,15 @@ class PlaybackTracker:
 
 def _chunk(part: _Part, audio: bytes) -> AudioChunk:
     return AudioChunk(audio, part.response_id, part.item_id, part.content_index, part)
+
+
+def _credit(name: str, value: object, unit: str) -> Fraction:
+    return Fraction(max(0, min(_limits.amount(name, value, unit, negative=True), _MOST_CREDIT)))
+
+
+def _cut_to_samples(audio: bytearray, width_bytes: int) -> None:
+    """A part that ended in half a sample: what follows is not its other half."""
+    del audio[len(audio) // width_bytes * width_bytes :]
 
 
 def _place(event: ResponseOutputAudioDelta | ResponseOutputAudioDone) -> tuple[str, int]:

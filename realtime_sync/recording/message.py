@@ -13,6 +13,7 @@ from realtime_sync._secrets import SECRET_FIELDS, is_secret
 
 __all__ = [
     "REDACTED",
+    "UNREADABLE",
     "Close",
     "Message",
     "audio_length",
@@ -28,6 +29,8 @@ JsonObject = dict[str, Any]
 Direction = Literal["to_server", "to_client"]
 
 REDACTED: Final = "<redacted>"
+UNREADABLE: Final = (ValueError, LookupError, TypeError, OverflowError, RecursionError)
+"""What reading a line of a recording raises where it is not one of ours."""
 _ELIDED: Final = re.compile(r"<elided (\d+)>")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -13,35 +14,48 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from realtime_sync._arguments import answered
 from realtime_sync._deadline import now
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.recording.message import Direction, elided, redacted, url_without_secrets
+from realtime_sync.recording.message import UNREADABLE, Direction, elided, redacted, url_without_secrets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Recorder", "Tap"]
 
+_LOG: Final = logging.getLogger("realtime_sync.recording")
 _DIRECTIONS: Final[dict[str, Direction]] = {"in": "to_client", "out": "to_server"}
 
 
 class Tap:
-    """Writes down one connection. Any thread."""
+    """Writes down one connection. It never raises: what goes wrong is logged, and ends the recording, not the talk. Any
+    thread."""
 
     def __init__(self, write: Callable[[str, dict[str, Any]], None], event_of: Callable[[str], Any]) -> None:
         self._write = write
         self._event_of = event_of
         self._closed = False
+        self._failed = False
 
     def __call__(self, direction: Literal["in", "out"], text: str | bytes) -> None:
         """Write a message: ``in`` from the server, ``out`` to it."""
-        shown = self._event_of(text.decode(errors="replace") if isinstance(text, bytes) else text)
-        self._write(direction, {"event": shown})
+        whole = text.decode(errors="replace") if isinstance(text, bytes) else text
+        self.guard(lambda: self._write(direction, {"event": self._event_of(whole)}))
 
     def close(self, direction: Literal["in", "out"], code: int, reason: str = "") -> None:
         """The connection has ended, by a close of the server (``in``) or of the client (``out``) with this code, or
         without one: 1006. Only the first call counts."""
         first, self._closed = not self._closed, True
         if first:
-            self._write(direction, {"close": {"code": code, "reason": reason}})
+            self.guard(lambda: self._write(direction, {"close": {"code": code, "reason": reason}}))
+
+    def guard(self, write: Callable[[], None]) -> None:
+        """Write something, unless that has failed before."""
+        if self._failed:
+            return
+        try:
+            write()
+        except Exception:
+            self._failed = True
+            _LOG.exception("a recorder failed: no more of this connection is recorded")
 
 
 @answered
@@ -67,7 +81,9 @@ class Recorder:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connections = _last_connection(self.path) if append else 0
-            self._file = self.path.open("a" if append else "w", encoding="utf-8")
+            mode = "a" if append else "w"
+            # Half of a surrogate pair becomes its escape in JSON.
+            self._file = self.path.open(mode, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise ConfigurationError(f"cannot record to {str(self.path)!r}: {error.strerror}") from error
 
@@ -79,17 +95,22 @@ class Recorder:
             self._connections += 1
             number = self._connections
         started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
-        self._write({"connection": number, "url": url_without_secrets(url), "started_at": started})
+        head = {"connection": number, "url": url_without_secrets(url), "started_at": started}
 
         def write(direction: str, what: dict[str, Any]) -> None:
             self._write({"connection": number, "direction": _DIRECTIONS[direction], **what}, start_s)
 
-        return Tap(write, self._shown)
+        tap = Tap(write, self._shown)
+        tap.guard(lambda: self._write(head))
+        return tap
 
     def close(self) -> None:
         """Close the file. Idempotent; what comes later is not written."""
         with self._lock:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError:  # the disk is full, say; it is closed nevertheless
+                _LOG.exception("the end of the recording %s could not be written", self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -100,12 +121,14 @@ class Recorder:
     def _shown(self, text: str) -> Any:
         try:
             event = json.loads(text)
-        except ValueError:
+            if not isinstance(event, dict):
+                return text
+            event = redacted(event)
+            return elided(event) if self._elides else event
+        except json.JSONDecodeError:
             return text
-        if not isinstance(event, dict):
-            return text
-        event = redacted(event)
-        return elided(event) if self._elides else event
+        except (ValueError, RecursionError):  # a number of too many digits; not as it is: there may be secrets in it
+            return f"<not written: {len(text)} characters that cannot be looked at>"
 
     def _write(self, line: dict[str, Any], start_s: float | None = None) -> None:
         with self._lock:
@@ -128,7 +151,7 @@ def _last_connection(path: Path) -> int:
     numbers = [0]
     for line in text.splitlines():
         try:
-            numbers.append(json.loads(line)["connection"])
-        except (ValueError, LookupError, TypeError):
+            numbers.append(int(json.loads(line)["connection"]))
+        except UNREADABLE:
             continue
     return max(numbers)

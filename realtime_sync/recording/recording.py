@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.recording.message import Close, Message
+from realtime_sync.recording.message import UNREADABLE, Close, Message
 
 __all__ = ["Recording"]
 
@@ -42,7 +42,7 @@ class Recording:
         for line in filter(None, lines):
             try:
                 found = _line(json.loads(line))
-            except (ValueError, LookupError, TypeError):
+            except UNREADABLE:
                 cut = True
                 continue
             if isinstance(found, Message):

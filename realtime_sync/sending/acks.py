@@ -175,11 +175,9 @@ class AckTable:
     ``expect`` and ``discard`` may be called from any thread; what takes in events, from the dispatching one.
     """
 
-    def __init__(self, waiting: Callable[[], Wait], *families: Family) -> None:
+    def __init__(self, waiting: Callable[[], Wait], family: Family = REALTIME) -> None:
         self._waiting = waiting  # how a message that is prepared now will be waited for
-        self._codes: Final = {
-            _short(cls.TYPE) for family in families or (REALTIME,) for cls in family.client.values() if cls.CONFIRMED_BY
-        }
+        self._codes: Final = {_short(cls.TYPE) for cls in family.client.values() if cls.CONFIRMED_BY}
         self._lock = threading.Lock()  # guards all below
         self._pending: dict[str, Ack[Any]] = {}  # in the order of sending
         self._kinds: dict[type[ClientEvent], dict[str, Ack[Any]]] = {}  # the same, by class

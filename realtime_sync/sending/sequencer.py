@@ -134,6 +134,7 @@ class Sequencer:
         self._guess: tuple[_Waiting, Run] | None = None  # confirmed by a response that may not be its own
         self._begun: dict[str, Ack[Any]] = Latest(_MOST_BEGUN)  # creates of responses that have not ended
         self._held = False  # nothing leaves: there is no connection
+        self._over = False  # nor will there be one
 
     @property
     def busy(self) -> bool:
@@ -165,7 +166,8 @@ class Sequencer:
             first = self._floor is not None and self._floor.thread == waiting.thread
             if self._floor is place:
                 self._floor = None
-            if self._busy_locked() or ((self._queue or self._floor is not None) and not first):
+            busy = self._busy_locked() or ((self._queue or self._floor is not None) and not first)
+            if busy and not self._over:  # else sending raises what there is to say
                 waiting.patience_until = now() + PROBE_S
                 (self._queue.appendleft if first else self._queue.append)(waiting)
                 return
@@ -281,6 +283,7 @@ class Sequencer:
     def fail_all(self, cause: RealtimeError) -> None:
         """The connection has ended: what waits will never be sent."""
         with self._lock:
+            self._over = True
             failed, self._queue = self._queue, deque()
         for waiting in failed:
             if isinstance(waiting, _Waiting):

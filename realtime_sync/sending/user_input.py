@@ -17,7 +17,7 @@ from realtime_sync.events import (
 )
 from realtime_sync.state.facts import Sound
 
-__all__ = ["coded_audio", "user_message"]
+__all__ = ["coded_audio", "no_text", "user_message"]
 
 _MAGIC: Final = (
     (b"\x89PNG\r\n", "image/png"),
@@ -35,12 +35,13 @@ def user_message(text: str | None, images: Iterable[str | os.PathLike[str] | byt
     content: list[Any] = [InputImage(image_url=_image_url(image)) for image in images]
     if text is not None:
         if not isinstance(text, str):
-            raise _no_text(text)
+            raise no_text(text)
         content.append(InputText(text=text))
     return UserMessage(content=content)
 
 
-def _no_text(given: object) -> InvalidEvent:
+def no_text(given: object) -> InvalidEvent:
+    """What to raise for what stands where a text should."""
     way_out = "; sound goes in as audio=" if isinstance(given, (bytes, bytearray, memoryview, os.PathLike)) else ""
     return InvalidEvent(f"the text of a message must be str, not {type(given).__name__}{way_out}")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from realtime_sync._arguments import answered, check_function, unknown
 from realtime_sync._deadline import Deadline
+from realtime_sync._unset import UNSET, Unset
 from realtime_sync.delivery.background import BackgroundPump
 from realtime_sync.delivery.dispatcher import VISITOR, WAITER, Dispatcher, Prepared, Receiver
 from realtime_sync.delivery.handlers import Handlers, Key, decorating, key_of
@@ -102,21 +103,25 @@ class Listener(Keyed):
             """
             return self._await_event(key, predicate, timeout)
 
-        def on(self, key, handler=None, *, replace=False):
+        def on(self, key, handler=UNSET, *, replace=False):
             """Call ``handler`` for each event of a class, of a type string, or of ``"*"``; without ``handler``, a
             decorator. Handlers run on the thread that dispatches, in the order of their registration.
 
             ``replace=True`` takes the place of what was registered for ``key`` under the same module and qualified
             name: of the earlier definition of the same function when a cell of a notebook is run again (all lambdas of
             a cell have the same name)."""
-            return self._registered(handler, partial(self._handlers.add, key, replace=replace))
+            return self._registered(key, handler, partial(self._handlers.add, key, replace=replace))
 
-        def once(self, key, handler=None):
+        def once(self, key, handler=UNSET):
             """As `on`, for the next such event only."""
-            return self._registered(handler, partial(self._handlers.add_once, key))
+            return self._registered(key, handler, partial(self._handlers.add_once, key))
 
-    def _registered(self, handler: Receiver | None, register: Callable[[Receiver], None]) -> Any:
-        return decorating(register) if handler is None else register(handler)
+    def _registered(self, key: Key, handler: Receiver | Unset, register: Callable[[Receiver], None]) -> Any:
+        if handler is not UNSET:
+            return register(handler)
+        if not isinstance(key, str):
+            self._key_of(key)  # told here: `@session.on` without parentheses would never call what it decorates
+        return decorating(register)
 
     def _await_event(self, key: Key, predicate: Receiver | None, timeout: float | None) -> ServerEvent:
         if predicate is not None:

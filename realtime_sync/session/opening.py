@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from realtime_sync import _limits
 from realtime_sync._arguments import answering
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
+from realtime_sync.codec.mismatch import kind_of
 from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.ending import refusal
 from realtime_sync.delivery.inbox import Inbox
-from realtime_sync.errors import ConfigurationError, ConnectionClosed, ConnectionLost, RealtimeError, RealtimeTimeout
+from realtime_sync.errors import ConfigurationError, ConnectionClosed, RealtimeError, RealtimeTimeout
 from realtime_sync.events import REALTIME, TRANSLATION, ClientEvent, Family, SessionConfig
 from realtime_sync.events.family import content_field
 from realtime_sync.session.dialling import Dialling
@@ -43,6 +44,7 @@ CONFIRM_S: Final = 2.0
 left of its limit, but never more than half."""
 
 _log = logging.getLogger("realtime_sync")
+P = TypeVar("P", dict[str, Any], list[Any])
 
 _OF_TEXT: Final = "instructions= takes a text"
 
@@ -170,6 +172,7 @@ def connect(
         from realtime_sync.tools import Toolset
 
         tools = tools if isinstance(tools, Toolset) else Toolset(tools)
+        hosted = _part(config.get("tools"), list, "session['tools']", "tools")
     how = {"ssl_context": ssl_context, "proxy": proxy, "max_message_bytes": max_message_bytes}
     dialling = Dialling(endpoint, where, how=how, limits=limits, family=spoken, inbox=inbox)
     endpoint = None
@@ -199,10 +202,7 @@ def connect(
         )
         if record is not None:
             recorded = _Recorded(record, opened._line, dialling)
-        try:
-            connection.start()
-        except RuntimeError as error:
-            raise ConnectionLost(f"no thread could be started for the session: {error}") from error
+        connection.start()
         if recorded is not None:
             opened._dispatcher.at_end.append(recorded.ended)
             opened._at_close.append(recorded.close)
@@ -212,7 +212,7 @@ def connect(
         _await_opened(opened, deadline)
         if tools is not None:
             runner = opened.use_tools(tools, announce=False)
-            config["tools"] = runner.announced_with(config.get("tools") or ())
+            config["tools"] = runner.announced_with(hosted)
         if config:
             _configure(opened, config, deadline)
         if opened._resumption is not None:
@@ -269,12 +269,23 @@ def _with(config: dict[str, Any], instructions: str | None, voice: str | None) -
             raise ConfigurationError("instructions= and session= both give instructions: leave one of them out")
         config = {**config, "instructions": instructions}
     if voice is not None:
-        audio = config.get("audio") or {}
-        output = audio.get("output") or {}
+        audio = _part(config.get("audio"), dict, "session['audio']", "voice")
+        output = _part(audio.get("output"), dict, "session['audio']['output']", "voice")
         if output.get("voice") is not None or config.get("voice") is not None:
             raise ConfigurationError("voice= and session= both give a voice: leave one of them out")
         config = {**config, "audio": {**audio, "output": {**output, "voice": voice}}}
     return config
+
+
+def _part(value: Any, kind: type[P], where: str, argument: str) -> P:
+    """What stands there in the configuration, for this argument to be written into; empty where it is left out."""
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise ConfigurationError(
+            f"{where} must be a {kind.__name__}, not {kind_of(value)}, for {argument}= to be written into it"
+        )
+    return value
 
 
 def _give_up(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from realtime_sync._arguments import answered, check_function
 from realtime_sync._deadline import Deadline, now
-from realtime_sync.delivery.connection import Connection, Tap
+from realtime_sync.delivery.connection import Connection, Tap, check_code
 from realtime_sync.delivery.dispatcher import STATE, Dispatcher
 from realtime_sync.delivery.ending import explain
 from realtime_sync.delivery.handlers import decorating
@@ -95,6 +95,7 @@ class RealtimeSession(Talker):
         self._own_tools: Toolset | None = None  # the functions of `tool`, whatever toolset is in use
         self._approval_warned = False
         self._last_error: ServerError | None = None
+        line.explain = weakly(self._find_cause)
         dispatcher.at_end += [self._acks.fail_all, sequencer.fail_all]
         dispatcher.at_idle.append(lambda: undivided(sequencer.tick) if sequencer.waits else None)
         # Weakly: a thread of `start` holds the dispatcher, and must not keep a session that nobody else holds any more.
@@ -291,11 +292,13 @@ class RealtimeSession(Talker):
 
     def close(self, code: int = 1000, reason: str = "", timeout: float = 2.0) -> None:
         """Say goodbye and release thread and socket, within ``timeout`` seconds. Idempotent; any thread, also a
-        handler. What was received before can still be read with `recv`."""
+        handler. What was received before can still be read with `recv`. Raises `ConfigurationError` for a ``code``
+        other than 1000 and 3000 to 4999 and for what is no time limit; nothing is closed then."""
+        check_code(code)
+        deadline = Deadline(timeout)
         self._abandon.detach()
         if self._background is not None:
             self._background.request_stop()
-        deadline = Deadline(timeout)
         self._line.close(code, reason, timeout)
         if self._resumption is not None:
             self._resumption.close(deadline.remaining())
@@ -380,6 +383,13 @@ class RealtimeSession(Talker):
                 _log.warning("the server reports an error: %s", error)
 
     def _find_cause(self) -> RealtimeError | None:
-        if self._line.fault is not None:  # explained already
-            return self._line.fault
-        return explain(self._line.cause, self._last_error, last=isinstance(self._line.last, self._family.error_class))
+        line, error = self._line, self._last_error
+        if line.fault is not None:  # explained already
+            return line.fault
+        last = line.last
+        if not isinstance(last, self._family.error_class):
+            return explain(line.cause, error, last=False)
+        if not self._dispatcher.ended:  # it may not have been dispatched yet
+            error = server_error(last, self._family)
+            error.redact(line.redact)
+        return explain(line.cause, error, last=True)

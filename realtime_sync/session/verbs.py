@@ -42,7 +42,7 @@ from realtime_sync.sending.audio_pieces import base64_pieces, pcm_pieces
 from realtime_sync.sending.outgoing import Outgoing
 from realtime_sync.sending.sequencer import Sequencer
 from realtime_sync.sending.tools_told import ToolsTold
-from realtime_sync.sending.user_input import user_message
+from realtime_sync.sending.user_input import no_text, user_message
 from realtime_sync.session.restoration import Restored, restore
 from realtime_sync.session.weak import weakly
 from realtime_sync.state.conversation import History
@@ -134,6 +134,8 @@ class Sender:
 
     def send_text(self, text: str) -> Ack[ConversationItemAdded | ConversationItemCreated]:
         """Add a user message with this text. It starts no response. ``conversation.item.create``."""
+        if text is None:  # a message without a word
+            raise no_text(text)
         return self.create_item(user_message(text))
 
     def restore(self, conversation: Source | os.PathLike[str], *, timeout: float | None = 30.0) -> Restored:

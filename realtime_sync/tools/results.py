@@ -19,7 +19,7 @@ from realtime_sync.events.base import or_none
 from realtime_sync.tools.schema.models import dumped
 from realtime_sync.tools.schema.shapes import BadArguments, enum_json
 
-__all__ = ["arguments_text", "output_text", "read_arguments"]
+__all__ = ["arguments_text", "error_text", "output_text", "read_arguments"]
 
 _LONGEST_QUOTED: Final = 80
 
@@ -58,6 +58,14 @@ def output_text(value: Any) -> str:
     text = value if type(value) is str else json.dumps(_as_json(value), ensure_ascii=False, allow_nan=False)
     text.encode()  # half of a surrogate pair cannot be sent
     return text
+
+
+def error_text(error: BaseException) -> str:
+    """What an exception says; its class where it cannot say it."""
+    try:
+        return str(error)
+    except Exception:
+        return type(error).__name__
 
 
 def _refuse_constant(name: str) -> Any:

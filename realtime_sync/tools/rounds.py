@@ -30,7 +30,8 @@ class ToolFailure:
     if something was.
 
     ``reason`` is ``unknown_tool``, ``bad_arguments``, ``declined`` (not approved), ``exception``, ``timeout``,
-    ``bad_result`` (JSON cannot express it), ``busy`` (too many calls wait) or ``cancelled`` (with the response).
+    ``bad_result`` (JSON cannot express it), ``busy`` (too many calls wait) or ``cancelled`` (with the response, or
+    because Ctrl-C kept an inline call from being made).
     """
 
     reason: Literal[

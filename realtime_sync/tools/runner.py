@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from threading import Condition
 from typing import Any, Final, Protocol
 
-from realtime_sync._arguments import answered
+from realtime_sync import _limits
+from realtime_sync._arguments import answered, check_function
 from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync._unset import Unset
 from realtime_sync.codec import object_to_dict
@@ -33,16 +36,19 @@ from realtime_sync.sending.acks import Ack
 from realtime_sync.sending.tools_told import ToolsTold
 from realtime_sync.state.facts import Facts
 from realtime_sync.state.responses import Responses, Run
-from realtime_sync.tools.results import arguments_text, output_text, read_arguments
+from realtime_sync.tools.results import arguments_text, error_text, output_text, read_arguments
 from realtime_sync.tools.rounds import Phase, Rounds, RunningCall, ToolFailure, ToolRound
 from realtime_sync.tools.schema.shapes import BadArguments
 from realtime_sync.tools.toolset import Approve, FunctionSpec, ToolCall, ToolContext, Toolset
-from realtime_sync.tools.workers import Workers
+from realtime_sync.tools.workers import Workers, call_all
 
 __all__ = ["ToolRunner"]
 
 Options = Callable[[Response], "ResponseConfig | Mapping[str, Any] | None"]
 """The options of the response that follows upon this one."""
+
+Due = list[tuple[RunningCall, FunctionSpec]]
+"""Calls of inline tools, which the thread that dispatches runs next."""
 
 _log = logging.getLogger("realtime_sync")
 
@@ -96,6 +102,8 @@ class ToolRunner:
     told of; without it the runner goes by the session's configuration. ``undivided`` calls a function where no
     interrupt (Ctrl-C) strikes; without it one may leave a call unanswered. ``replaces`` is an earlier runner of the
     session, which is closed before this one begins, but not where these options are impossible.
+
+    Raises `ConfigurationError` for impossible options.
     """
 
     def __init__(
@@ -120,28 +128,41 @@ class ToolRunner:
         undivided: Callable[[Callable[[], object]], object] | None = None,
         replaces: ToolRunner | None = None,
     ) -> None:
-        if workers < 1 or queue_limit < 0 or (max_rounds is not None and max_rounds < 1):
-            raise ConfigurationError("workers and max_rounds must be at least 1, queue_limit at least 0")
+        _check_toolset(toolset)
+        for hook, role, *given in (
+            (approve, "approve", "the call"),
+            (on_mcp_approval, "on_mcp_approval", "the request"),
+            (on_call, "on_call", "the call"),
+            (on_output, "on_output", "the call", "the output"),
+            (describe_failure, "describe_failure", "the failure"),
+            (options, "options", "the response"),
+            (ignores, "ignores", "the id of a response"),
+            (undivided, "undivided", "the work"),
+        ):
+            if hook is not None:
+                check_function(hook, role, *given)
+        threads = _limits.size("workers", workers, "threads")
+        waiting = _limits.size("queue_limit", queue_limit, "calls", least=0)
         self.announces = False
         """Whether the server is told of the tools, and of those that are added to the toolset later."""
         self._session = session
         self._toolset = toolset
         self._auto_respond = auto_respond
-        self._max_rounds = max_rounds
-        self._timeout_s = timeout_s
+        self._max_rounds = None if max_rounds is None else _limits.size("max_rounds", max_rounds, "rounds")
+        self._timeout_s = _limits.seconds("timeout_s", timeout_s, optional=True)
         self._approve = approve
         self._on_mcp_approval = on_mcp_approval
         self._on_call = on_call
         self._on_output = on_output
         self._describe_failure = describe_failure
-        self._options = options or self._same_modalities
+        self._options = self._same_modalities if options is None else options
         self._ignores = ignores
         self._folds_responses = responses is None
         self._responses = responses or Responses()
         self._told = told or ToolsTold(lambda: session.config, session.update_session)
-        self._undivided = undivided or (lambda work: work())
+        self._undivided = (lambda work: work()) if undivided is None else undivided
         self._watcher = weakref.WeakMethod(self._toolset_grew)
-        self._workers = Workers(workers, queue_limit)
+        self._workers = Workers(threads, waiting)
         # Guards all below, and the state of rounds and calls. A plain lock, and the condition for the watch alone: to
         # enter a condition is a call that an interrupt can leave with the lock held.
         self._lock = threading.RLock()
@@ -203,10 +224,9 @@ class ToolRunner:
         run = self._responses.find(response.id)
         if run is None and self._folds_responses:
             run = self._responses.begin(ResponseDone(response=response))
-        due: list[Callable[[], object]] = []
+        due: Due = []
         found = self._end(response, None if run is None or self._is_ignored(run) else run, due)
-        for call in due:
-            call()
+        self._run_due(due)
         return found
 
     def lose(self, run: Run) -> frozenset[str]:
@@ -260,14 +280,40 @@ class ToolRunner:
     def _response_done(self, event: ResponseDone) -> None:
         self._take_in(lambda due: self._end(or_none(event.response), self._run_of(event), due))
 
-    def _take_in(self, work: Callable[[list[Callable[[], object]]], object]) -> None:
+    def _take_in(self, work: Callable[[Due], object]) -> None:
         """Take in an event, undivided; the calls of inline tools, which that collects, are then run here."""
-        due: list[Callable[[], object]] = []
-        self._undivided(lambda: work(due))
-        for call in due:
-            call()
+        due: Due = []
+        left = threading.Event()
 
-    def _take(self, item: Any, run: Run | None, due: list[Callable[[], object]]) -> None:
+        def taking() -> None:
+            try:
+                work(due)
+            finally:
+                if left.is_set():  # an interrupt ended the waiting, and not this
+                    self._leave(due)
+
+        try:
+            self._undivided(taking)
+            self._run_due(due)
+        except BaseException:
+            left.set()
+            self._leave(due)
+            raise
+
+    def _run_due(self, due: Due) -> None:
+        try:
+            while due:
+                self._run(*due[0])
+                del due[0]
+        finally:
+            self._leave(due)
+
+    def _leave(self, due: Due) -> None:
+        """Answer the calls of inline tools that are not run any more."""
+        told = "the call was cancelled before it ran: the program was interrupted"
+        call_all(partial(self._cancel, running, told) for running, _ in due)
+
+    def _take(self, item: Any, run: Run | None, due: Due) -> None:
         if isinstance(item, McpApprovalRequest):
             self._offer_approval(item, run)
         elif isinstance(item, FunctionCall) and item.status != "incomplete":
@@ -288,7 +334,7 @@ class ToolRunner:
         found.open += 1
         return found
 
-    def _offer(self, name: str, arguments: str, call_id: str, run: Run | None, due: list[Callable[[], object]]) -> None:
+    def _offer(self, name: str, arguments: str, call_id: str, run: Run | None, due: Due) -> None:
         """Begin a call, unless it has begun already; that of an inline tool is ``due``."""
         if run is None:
             return
@@ -299,26 +345,51 @@ class ToolRunner:
                 return
             running = RunningCall(call, found)
             found.running.append(running)
-        self._notify(self._on_call, call)
-        spec = self._toolset.get(call.name)
+        try:
+            self._begin(running, due)
+        except BaseException as error:
+            _log.warning("the call of %s could not begin", call.name, exc_info=error)
+            self._fail(
+                running, "exception", f"the call could not begin: {type(error).__name__}: {error_text(error)}", error
+            )
+            if not isinstance(error, Exception):
+                raise
+
+    def _begin(self, running: RunningCall, due: Due) -> None:
+        self._notify(self._on_call, running.call)
+        name = running.call.name
+        spec = self._toolset.get(name)
         if spec is None:
             there = ", ".join(repr(known.name) for known in self._toolset) or "none"
-            self._fail(running, "unknown_tool", f"there is no tool {call.name!r}; there are: {there}")
+            self._fail(running, "unknown_tool", f"there is no tool {name!r}; there are: {there}")
         elif spec.inline:
-            due.append(lambda: self._run(running, spec))
+            due.append((running, spec))
         else:
-            self._watch_over(running, None if spec.approve or self._approve else self._limit(spec))
-            if not self._workers.submit(lambda: self._run(running, spec)):
+            self._watch_over(running, self._limit(spec) if self._approval_of(spec) is None else None)
+            if not self._workers.submit(lambda: self._run(running, spec), lambda error: self._lost(running, error)):
                 self._fail(running, "busy", "too many calls wait already; try again later")
 
-    def _end(self, response: Response | None, run: Run | None, due: list[Callable[[], object]]) -> ToolRound | None:
+    def _lost(self, running: RunningCall, error: Exception) -> None:
+        self._fail(
+            running,
+            "exception",
+            f"no thread could be started for the call: {type(error).__name__}: {error_text(error)}",
+            error,
+        )
+
+    def _end(self, response: Response | None, run: Run | None, due: Due) -> ToolRound | None:
         """Take in the end of a response, once."""
         if run is None:
             return None
         response = response or Response()
         completed = response.status in ("completed", None)
-        for item in response.output if completed else ():
-            self._take(item, run, due)
+        try:
+            call_all(partial(self._take, item, run, due) for item in (response.output if completed else ()))
+        finally:
+            found = self._settle(response, run, completed=completed)
+        return found
+
+    def _settle(self, response: Response, run: Run, *, completed: bool) -> ToolRound | None:
         with self._lock:
             found = self._rounds.find(run)
             if found is None:
@@ -326,14 +397,20 @@ class ToolRunner:
             found.response = found.response or response
             found.follows = found.follows and completed
             cancelled = [] if completed else list(found.running)
-        for running in cancelled:
-            running.cancelled.set()
-            ran = "while it ran; it may have had an effect" if running.thread is not None else "before it ran"
-            self._fail(running, "cancelled", f"the call was cancelled with its response, {ran}")
+        told = "the call was cancelled with its response, "
+        ran, not_yet = f"{told}while it ran; it may have had an effect", f"{told}before it ran"
+        call_all(partial(self._cancel, known, ran if known.thread else not_yet) for known in cancelled)
         self._advance(found)
         return found
 
+    def _cancel(self, running: RunningCall, message: str) -> None:
+        running.cancelled.set()
+        self._fail(running, "cancelled", message)
+
     # A call
+
+    def _approval_of(self, spec: FunctionSpec) -> Approve | None:
+        return self._approve if spec.approve is None else spec.approve
 
     def _limit(self, spec: FunctionSpec) -> Deadline:
         return Deadline(self._timeout_s if isinstance(spec.timeout_s, Unset) else spec.timeout_s)
@@ -347,12 +424,12 @@ class ToolRunner:
         try:
             output = self._produce(running, spec)
         except BadArguments as error:
-            self._fail(running, "bad_arguments", str(error), error)
+            self._fail(running, "bad_arguments", error_text(error), error)
         except _Failed as failed:
             self._fail(running, failed.reason, failed.message, failed.error)
         except BaseException as error:
             _log.warning("the tool %s failed", spec.name, exc_info=error)
-            self._fail(running, "exception", f"{type(error).__name__}: {error}", error)
+            self._fail(running, "exception", f"{type(error).__name__}: {error_text(error)}", error)
             if spec.inline and not isinstance(error, Exception):
                 raise
         else:
@@ -360,7 +437,7 @@ class ToolRunner:
 
     def _produce(self, running: RunningCall, spec: FunctionSpec) -> str:
         call = spec.bind(running.call.arguments, ToolContext(running.call, self._session, running.cancelled))
-        approve = spec.approve or self._approve
+        approve = self._approval_of(spec)
         if approve is not None:
             approved, reason = _verdict(approve(running.call))
             if not approved:
@@ -373,7 +450,7 @@ class ToolRunner:
         try:
             return output_text(result)
         except (TypeError, ValueError, RecursionError) as error:
-            raise _Failed("bad_result", f"the result cannot be written as JSON: {error}", error) from error
+            raise _Failed("bad_result", f"the result cannot be written as JSON: {error_text(error)}", error) from error
 
     def _fail(self, running: RunningCall, reason: Any, message: str, error: BaseException | None = None) -> None:
         self._answer(running, ToolFailure(reason, message, running.call, error))
@@ -387,20 +464,22 @@ class ToolRunner:
             running.round.running.remove(running)
             self._watched.discard(running)
             self._changed.notify_all()
-        text = output if isinstance(output, str) else self._described(output)
-        ack = self._send(running.round, self._session.submit_function_output, running.call.call_id, text)
-        if ack is not None:
-            if not running.round.follows:
-                ack.exception()  # a server that has dropped the call may refuse: nobody needs to hear of it
-            self._notify(self._on_output, running.call, text)
-        self._close_one(running.round)
+        try:
+            text = output if isinstance(output, str) else self._described(output)
+            ack = self._send(running.round, self._session.submit_function_output, running.call.call_id, text)
+            if ack is not None:
+                if not running.round.follows:
+                    ack.exception()  # a server that has dropped the call may refuse: nobody needs to hear of it
+                self._notify(self._on_output, running.call, text)
+        finally:
+            self._close_one(running.round)
 
     def _described(self, failure: ToolFailure) -> str:
         text = json.dumps({"error": failure.message}, ensure_ascii=False)
         if self._describe_failure is not None:
             try:
                 text = output_text(self._describe_failure(failure))
-            except Exception:
+            except (Exception, SystemExit):  # whatever it does, there is an answer
                 _log.exception("describe_failure failed")
         return text.encode("utf-8", "replace").decode()
 
@@ -414,8 +493,14 @@ class ToolRunner:
         if found is None:
             return
         decide = self._on_mcp_approval
-        if not self._workers.submit(lambda: self._decide(found, request, decide)):
-            self._decide(found, request, lambda _: (False, "too many requests wait already"))
+
+        def decline(reason: str) -> None:
+            self._decide(found, request, lambda _: (False, reason))
+
+        if not self._workers.submit(
+            lambda: self._decide(found, request, decide), lambda _: decline("no thread could be started to decide it")
+        ):
+            decline("too many requests wait already")
 
     def _decide(
         self,
@@ -430,9 +515,11 @@ class ToolRunner:
             _log.exception("the decision on a call of %s failed", request.name)
         finally:
             item = {"type": "mcp_approval_response", "approval_request_id": request.id, "approve": approved}
-            if found.follows:
-                self._send(found, self._session.create_item, {**item, "reason": reason} if reason else item)
-            self._close_one(found)
+            try:
+                if found.follows:
+                    self._send(found, self._session.create_item, {**item, "reason": reason} if reason else item)
+            finally:
+                self._close_one(found)
 
     # What follows
 
@@ -460,6 +547,9 @@ class ToolRunner:
                 _log.warning("no response follows the tool calls: %s", error)
             except Exception:
                 _log.exception("no response follows the tool calls")
+            except BaseException:
+                found.move(Phase.SETTLED)
+                raise
         found.move(Phase.SETTLED)
 
     def _same_modalities(self, response: Response) -> ResponseConfig | None:
@@ -501,8 +591,9 @@ class ToolRunner:
             self._watched.add(running)
             self._changed.notify_all()
             if self._watch is None:
-                self._watch = threading.Thread(target=self._watch_calls, name="realtime_sync-tool-watch", daemon=True)
-                self._watch.start()
+                watch = threading.Thread(target=self._watch_calls, name="realtime_sync-tool-watch", daemon=True)
+                watch.start()
+                self._watch = watch  # now: one that could not be started watches nothing
 
     def _watch_calls(self) -> None:
         while True:
@@ -514,7 +605,10 @@ class ToolRunner:
                 self._changed.wait(min((deadline.slice() for deadline in deadlines), default=SLICE_S))
                 expired = [r for r in self._watched if r.deadline is not None and r.deadline.expired]
             for running in expired:
-                self._give_up(running)
+                try:
+                    self._give_up(running)
+                except BaseException:  # a hook; the other calls are watched all the same
+                    _log.exception("a call was not given up in good order")
             if self._session.closed:
                 self.close()
 
@@ -527,6 +621,12 @@ class ToolRunner:
             self._workers.give_up(running.thread)
 
 
+def _check_toolset(toolset: object) -> None:
+    if not isinstance(toolset, Toolset):
+        kind = type(toolset).__name__
+        raise ConfigurationError(f"toolset must be a Toolset, Toolset(*functions) makes one; not a {kind}")
+
+
 def _is_whole(arguments: str) -> bool:
     try:
         return bool(arguments) and read_arguments(arguments) is not None
@@ -534,6 +634,8 @@ def _is_whole(arguments: str) -> bool:
         return False
 
 
-def _verdict(given: bool | tuple[bool, str]) -> tuple[bool, str]:
-    approved, reason = given if isinstance(given, tuple) else (given, "")
-    return bool(approved), reason
+def _verdict(given: Any) -> tuple[bool, str]:
+    approved, reason = given if isinstance(given, tuple) else (given, None)
+    if inspect.isawaitable(approved):  # it is true, whatever comes of it
+        raise TypeError("the decision is not there yet: approve with a plain function, not an async one")
+    return bool(approved), "" if reason is None else str(reason).encode("utf-8", "replace").decode()

@@ -13,7 +13,8 @@ from typing import Any, Final, TypeVar, get_args, get_type_hints, overload
 
 import attrs
 
-from realtime_sync._arguments import answered
+from realtime_sync import _limits
+from realtime_sync._arguments import answered, check_function
 from realtime_sync._unset import UNSET, Unset
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError
@@ -137,7 +138,7 @@ class Toolset:
                         raise _taken(spec.name)
                 self._parts.append(function)
             else:
-                self.tool(function)
+                self.tool()(function)  # also None is looked at
 
     @overload
     def tool(
@@ -181,22 +182,16 @@ class Toolset:
         not have; else they are dropped. ``inline`` runs calls on the thread that dispatches events, which they block.
         ``approve`` is asked before each call, with the `ToolCall`.
 
-        Raises `ConfigurationError` for a function whose parameters JSON cannot express, and for a bad name or one that
-        is taken; where sessions use the toolset already, also what their `update_session` raises: the tool is there
-        then, but not all servers know of it.
+        Raises `ConfigurationError` for a function whose parameters JSON cannot express, for impossible options, and
+        for a bad name or one that is taken; where sessions use the toolset already, also what their `update_session`
+        raises: the tool is there then, but not all servers know of it.
         """
-        if function is None:
-            return lambda given: self.tool(
-                given,
-                name=name,
-                description=description,
-                timeout_s=timeout_s,
-                strict=strict,
-                inline=inline,
-                approve=approve,
-            )
-        self._put(_spec(function, name, description, timeout_s, strict, inline, approve))
-        return function
+
+        def add(given: Any) -> Any:
+            self._put(_spec(given, name, description, timeout_s, strict, inline, approve))
+            return given
+
+        return add if function is None else add(function)
 
     def add(
         self,
@@ -220,19 +215,23 @@ class Toolset:
 
         Raises `ConfigurationError` for a schema that is not of an object or not JSON, and as `tool` does.
         """
-        _check_function(name, function, timeout_s)
+        _check_function(name, function)
+        _check_options(name, description, approve)
+        contexts = _contexts_of(function)
+        called = partial(function, **dict.fromkeys(contexts)) if contexts else function
+        check_function(called, f"the function of tool {name}", "the arguments")
         self._put(
             FunctionSpec(
                 name=name,
                 description=None if description is None else inspect.cleandoc(description),
                 parameters=_checked_schema(name, parameters),
                 function=function,
-                timeout_s=timeout_s,
+                timeout_s=_limit(name, timeout_s),
                 inline=inline,
                 approve=approve,
                 fields=None,
                 positional=(),
-                contexts=_contexts_of(function),
+                contexts=contexts,
                 strict=False,
             )
         )
@@ -362,7 +361,20 @@ def _parameters(function: Any, where: str) -> list[inspect.Parameter]:
     return [parameter for name, parameter in parameters.items() if name not in given]
 
 
-def _check_function(name: str, function: Any, timeout_s: float | Unset | None) -> None:
+def _check_options(name: str, description: object, approve: object) -> None:
+    if not (description is None or isinstance(description, str)):
+        raise ConfigurationError(f"tool {name}: the description must be text, or None; not {description!r}")
+    if approve is not None:
+        check_function(approve, f"tool {name}: approve", "the call")
+
+
+def _limit(name: str, timeout_s: object) -> float | Unset | None:
+    if isinstance(timeout_s, Unset):
+        return timeout_s
+    return _limits.seconds(f"tool {name}: timeout_s", timeout_s, optional=True)
+
+
+def _check_function(name: Any, function: Any) -> None:
     """Refuse what cannot be a tool, and say what can."""
     if isinstance(function, (classmethod, staticmethod)):
         raise ConfigurationError(
@@ -378,7 +390,7 @@ def _check_function(name: str, function: Any, timeout_s: float | Unset | None) -
                 ' tool the configuration: session={"tools": [...]}'
             )
         raise ConfigurationError(f"{f'tool {name}: ' if name else ''}{kind} cannot be called; {way_out}")
-    if not _NAME.fullmatch(name):
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise ConfigurationError(
             f"a tool cannot be called {name!r}: give it a name of 1 to 64 letters, digits, underscores and hyphens,"
             " toolset.tool(function, name='look_up')"
@@ -390,8 +402,6 @@ def _check_function(name: str, function: Any, timeout_s: float | Unset | None) -
             f"{where} is async; tools are plain functions, which run on threads of their own: wrap it in one,"
             f" def {name}(...): return asyncio.run(async_{name}(...))"
         )
-    if isinstance(timeout_s, (int, float)) and not timeout_s > 0:
-        raise ConfigurationError(f"{where}: timeout_s must be above 0; None is no limit")
 
 
 def _no_hint(place: str, parameter: inspect.Parameter, function: Any, *, first: bool) -> ConfigurationError:
@@ -414,7 +424,8 @@ def _spec(
     approve: Approve | None,
 ) -> FunctionSpec:
     name = name if name is not None else getattr(function, "__name__", "")
-    _check_function(name, function, timeout_s)
+    _check_function(name, function)
+    _check_options(name, description, approve)
     where = f"tool {name}"
     inner = _implementation(function)
     documented = read_docstring(inspect.getdoc(function))
@@ -448,7 +459,7 @@ def _spec(
         description=documented.summary or None if description is None else inspect.cleandoc(description),
         parameters={**schema, "$defs": shapes.definitions} if shapes.definitions else schema,
         function=function,
-        timeout_s=timeout_s,
+        timeout_s=_limit(name, timeout_s),
         inline=inline,
         approve=approve,
         fields=fields,

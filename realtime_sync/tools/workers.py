@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from functools import partial
 from itertools import count
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "call_all"]
 
 Job = Callable[[], object]
+Lost = Callable[[Exception], object]
+
+
+def call_all(calls: Iterable[Callable[[], object]]) -> None:
+    """Call each in turn, also those after one that raises; what was raised last is raised in the end."""
+    with ExitStack() as stack:
+        for call in reversed(list(calls)):
+            stack.callback(call)
 
 
 class Workers:
@@ -23,17 +33,18 @@ class Workers:
         self._limit = limit
         self._queue_limit = queue_limit
         self._lock = threading.Lock()  # guards all below
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[tuple[Job, Lost]] = deque()
         self._threads: set[threading.Thread] = set()
         self._given_up: set[threading.Thread] = set()
         self._numbers = count(1)
 
-    def submit(self, job: Job) -> bool:
-        """Run ``job`` when a thread is free; False when too many wait already."""
+    def submit(self, job: Job, lost: Lost) -> bool:
+        """Run ``job`` when a thread is free; False when too many wait already. Where no thread can be started, and none
+        is there that could run it later, ``lost`` is called with the reason instead, on any thread."""
         with self._lock:
             if len(self._jobs) >= self._queue_limit + self._limit:  # as many as `limit` may be about to be taken
                 return False
-            self._jobs.append(job)
+            self._jobs.append((job, lost))
         self._grow()
         return True
 
@@ -54,7 +65,15 @@ class Workers:
             name = f"realtime_sync-tool-{next(self._numbers)}"
             thread = threading.Thread(target=self._work, name=name, daemon=True)
             self._threads.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except Exception as error:  # no more threads
+            with self._lock:
+                self._threads.discard(thread)
+                lost = [] if self._threads else [tell for _, tell in self._jobs]  # some may have waited for this thread
+                if lost:
+                    self._jobs.clear()
+            call_all(partial(tell, error) for tell in lost)
 
     def _work(self) -> None:
         thread = threading.current_thread()
@@ -70,6 +89,6 @@ class Workers:
     def _next(self, thread: threading.Thread) -> Job | None:
         with self._lock:
             if self._jobs and thread in self._threads:
-                return self._jobs.popleft()
+                return self._jobs.popleft()[0]
             self._threads.discard(thread)  # here, under the lock: a job that comes now finds no thread and starts one
             return None

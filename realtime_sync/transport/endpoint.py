@@ -103,6 +103,11 @@ def resolve_endpoint(
     extra = _checked_headers(headers or {})
     if model is not None and not model.strip():
         raise ConfigurationError("model is empty")
+    for name, value in (("base_url", base_url), ("azure_endpoint", azure_endpoint)):
+        if value is not None and not value.strip():  # the default would be OpenAI, with the key of another service
+            raise ConfigurationError(f"{name} is empty: pass the address, or None for the usual one")
+    if not isinstance(allow_insecure, bool):  # "no" would count as yes
+        raise ConfigurationError(f"allow_insecure must be True or False, not {allow_insecure!r}")
     if call_id and model:
         raise ConfigurationError("pass model or call_id, not both: a running call has its model already")
     azure = azure_endpoint is not None or azure_ad_token is not None or azure_api_version is not None

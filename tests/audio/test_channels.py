@@ -50,7 +50,7 @@ def test_what_sound_cards_give() -> None:
 @pytest.mark.parametrize("channels", [0, -1, 65, 1.5, None, "2"])
 def test_impossible_numbers_of_channels(channels: Any) -> None:
     for convert in (to_mono, to_channels):
-        with pytest.raises(ConfigurationError, match="channels must be a whole number from 1 to 64"):
+        with pytest.raises(ConfigurationError, match="channels must be a whole number of channels, from 1 to 64"):
             convert(b"", channels)
 
 

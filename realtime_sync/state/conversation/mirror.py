@@ -508,6 +508,8 @@ class Conversation:
         record.item = record.item if record.item is None else renamed(record.item, new_id)
         self._records[new_id] = record
         self._order.rename(old_id, new_id)
+        if self._as_text.pop(old_id, False) is None:
+            self._as_text[new_id] = None
 
     # MCP
 

@@ -6,6 +6,7 @@ Such a class has ``model_json_schema()`` and ``model_validate(value)``; its inst
 from __future__ import annotations
 
 import json
+from itertools import count
 from typing import Any, Final
 
 __all__ = ["dumped", "is_model", "loaded", "reasons", "schema_of"]
@@ -26,13 +27,17 @@ def schema_of(cls: Any, definitions: dict[str, Any], taken: set[str]) -> dict[st
     something else, there or in ``taken``."""
     schema: dict[str, Any] = json.loads(json.dumps(cls.model_json_schema()))
     inner: dict[str, Any] = schema.pop("$defs", {})
-    names: dict[str, str] = {}
-    for name, definition in inner.items():
-        new, count = name, 1
-        while new in taken or (new in definitions and definitions[new] != _renamed(definition, {**names, name: new})):
-            count += 1
-            new = f"{name}_{count}"
-        names[name] = new
+    names = {name: name for name in inner}
+
+    def free(name: str, new: str) -> bool:
+        if new in taken or any(names[other] == new for other in inner if other != name):
+            return False
+        return new not in definitions or definitions[new] == _renamed(inner[name], {**names, name: new})
+
+    # A new name changes the definitions that refer to it, which then may need new names themselves.
+    while wrong := [name for name in inner if not free(name, names[name])]:
+        name = wrong[0]
+        names[name] = next(new for n in count(2) if free(name, new := f"{name}_{n}"))
     for name, definition in inner.items():
         definitions[names[name]] = _renamed(definition, names)
     renamed: dict[str, Any] = _renamed(schema, names)
