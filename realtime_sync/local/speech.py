@@ -86,7 +86,8 @@ def _tones(text: str) -> Iterator[tuple[int, int]]:
         if length <= 0:
             return
         left -= length + _PAUSE
-        yield _LOWEST_HZ + zlib.crc32(word.lower().encode("utf-8", "surrogatepass")) % (_HIGHEST_HZ - _LOWEST_HZ), length
+        letters = word.lower().encode("utf-8", "surrogatepass")
+        yield _LOWEST_HZ + zlib.crc32(letters) % (_HIGHEST_HZ - _LOWEST_HZ), length
 
 
 def _pieces(tones: list[tuple[int, int]]) -> Iterator[bytes]:
