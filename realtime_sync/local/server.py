@@ -213,15 +213,25 @@ class LocalServer:
         if self._strict and kind is None:
             self._complain(leftovers=False)
 
+    def __repr__(self) -> str:
+        state = "stopped" if self._listener.stopping else "listening" if self._listener.started else "not started"
+        return f"<LocalServer {self.base_url if self._listener.port else 'without an address'}: {state}>"
+
     @property
     def base_url(self) -> str:
-        """The URL for clients, e.g. ``http://127.0.0.1:54321/v1``; valid once the server has started."""
+        """The URL for clients, e.g. ``http://127.0.0.1:54321/v1``. Raises `ConfigurationError` before the server has
+        started, unless it was given a port."""
+        if not self._listener.port:
+            raise ConfigurationError(
+                "the server has no address before it listens: call start(), or use `with LocalServer() as server:`"
+            )
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._secure else 'http'}://{host}:{self._listener.port}/v1"
 
     @property
     def control_url(self) -> str:
-        """The URL under which tests in other languages script and question the server; see the page on testing."""
+        """The URL under which tests in other languages script and question the server; see the page on testing. Raises
+        as `base_url` does."""
         return self.base_url.removesuffix("/v1") + PREFIX.rstrip("/")
 
     @property
