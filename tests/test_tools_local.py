@@ -435,6 +435,47 @@ def approve_files(request: McpApprovalRequest) -> bool | tuple[bool, str]:
     return (True, "") if request.name == "read" else (False, "only reading is allowed")
 
 
+def test_an_ask_that_comes_too_late_names_the_tool_that_is_still_at_work() -> None:
+    go = threading.Event()
+
+    def look_up() -> str:
+        """Look something up."""
+        go.wait(WAIT_S)
+        return "found"
+
+    with (
+        LocalServer([ToolCall("look_up", {}), "Done."]) as server,
+        rt.connect("m", base_url=server.base_url, session=TEXT, tools=[look_up]) as session,
+    ):
+        turn = session.respond("go")
+        session.wait_for("response.done")
+        with pytest.raises(rt.RealtimeTimeout, match=r"still at work: the tool look_up$"):
+            turn.result(timeout=0.05)
+        go.set()
+        assert turn.result().text == "Done."
+
+
+def test_options_of_the_next_response_that_fail_are_raised_with_the_reply() -> None:
+    def options(response: Any) -> Any:
+        raise LookupError("boom")
+
+    with (
+        LocalServer([ToolCall("look_up", {}), "Done."]) as server,
+        rt.connect("m", base_url=server.base_url, session=TEXT) as session,
+    ):
+        session.tool(look_up)
+        session.use_tools(Toolset(), options=options)
+        with pytest.raises(LookupError, match="boom") as caught:
+            session.ask("go")
+        assert caught.value.reply.tool_calls[0].name == "look_up"  # type: ignore[attr-defined]
+        assert session.ask("and now?").text == "Done."
+
+
+def look_up() -> str:
+    """Look something up."""
+    return "found"
+
+
 def test_hosted_tools_are_approved_and_the_model_goes_on() -> None:
     def after(turn: Turn) -> Any:
         answers = [item for item in turn.items if item["type"] == "mcp_approval_response"]

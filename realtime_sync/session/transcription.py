@@ -129,7 +129,7 @@ class Transcription:
         if progress is not None:
             check_function(progress, "progress", "the milliseconds sent", "those of all")
         self._progress = progress
-        self._pace = None if pace is None else _limits.seconds("pace", pace)
+        self._pace = _limits.pace("pace", pace)
         self._segment_s = max(_limits.seconds("segment_s", segment_s), SHORTEST_MS / 1000)
         self._timeout = timeout
         Deadline(timeout)  # raises for what is no time limit

@@ -363,6 +363,9 @@ class Turn:
         """A copy, with our own reply: others are told the same."""
         told = copy(error)
         told.reply = self.reply
+        running = [call.call.name for call in tuple(self._round.running)] if self._round is not None else []
+        if running and isinstance(error, RealtimeTimeout):
+            told.args = (f"{error}; still at work: the tool {', '.join(running)}",)
         fault = self._faults.take()
         if fault is not None:
             _log.error("a handler failed", exc_info=fault)
@@ -390,6 +393,8 @@ class Turn:
         if self._phase is Phase.CALLING:
             calls = self._round
             if calls is not None and calls.settled and calls.error is None and calls.follow_up is None:
+                if calls.fault is not None:
+                    self._faults(calls.fault)
                 self._end()
         elif self._phase is Phase.GROWING and self.reply.done and now() > self._heard_at + DOUBT_S:
             self._dispatcher.control.run(self._go_on)  # no other response has begun: it was ours

@@ -71,6 +71,8 @@ class ToolRound:
         self.error: RealtimeError | None = None
         """Why the following response could not be asked for, or an answer not be sent; ``None`` when there was no such
         fault, also where no response was to follow."""
+        self.fault: Exception | None = None
+        """What the user's ``options`` raised, which was to say how the following response is asked for."""
         self.call_ids: set[str] = set()
         self.approval_ids: set[str] = set()
         self.running: list[RunningCall] = []

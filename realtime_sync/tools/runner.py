@@ -545,7 +545,8 @@ class ToolRunner:
             except RealtimeError as error:
                 found.error = error
                 _log.warning("no response follows the tool calls: %s", error)
-            except Exception:
+            except Exception as fault:
+                found.fault = fault
                 _log.exception("no response follows the tool calls")
             except BaseException:
                 found.move(Phase.SETTLED)
