@@ -6,6 +6,7 @@ import contextlib
 import gc
 import inspect
 import threading
+import traceback
 import types
 import weakref
 from collections.abc import Callable, Iterator
@@ -389,3 +390,11 @@ def test_what_hands_options_on_names_what_it_lacks_itself(fake: FakeSession) -> 
         rt.ConfigurationError, match=r"^replay\(\): missing .*'path'; it takes path, and by name speed$"
     ):
         LocalServer.replay(host="::1")  # type: ignore[call-arg]
+
+
+def test_the_plumbing_is_left_out_of_tracebacks() -> None:
+    with FakeSession() as fake, pytest.raises(rt.RealtimeTimeout) as caught:
+        fake.session.wait_for("response.done", timeout=0.01)
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    hidden = [frame.f_code.co_name for frame in frames if frame.f_locals.get("__tracebackhide__")]
+    assert hidden == ["call", "wait", "_with_pump", "_pump_until"]
