@@ -258,7 +258,7 @@ def test_private_methods_are_left_alone() -> None:
     assert hasattr(Owner.verb, "__wrapped__")
 
 
-OF_CONNECT = set(inspect.signature(rt.connect).parameters) - {"allow_insecure", "checks", "instructions", "voice"}
+OF_CONNECT = set(inspect.signature(rt.connect).parameters) - {"checks", "instructions", "voice"}
 """All but what is true or false, as everything is, and the options of the model, which the server judges."""
 
 
