@@ -7,6 +7,7 @@ instead, with the key in OPENAI_API_KEY.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -101,8 +102,11 @@ def used(usage: events.Usage | None) -> str:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description="Speech in, a tool call, speech out, on the local server.")
+    parser.add_argument("--openai", action="store_true", help="at OpenAI instead, with the key in OPENAI_API_KEY")
+    options = parser.parse_args()
     try:
-        if "--openai" in sys.argv[1:]:
+        if options.openai:
             talk()
         else:
             # Speech comes four times as fast as it is spoken, so that one can watch it come.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tkinter
 from typing import Any
 
@@ -48,6 +49,15 @@ class Window:
         self.shown.see("end")
 
 
-if __name__ == "__main__":
+def main() -> None:
     with rt.connect("gpt-realtime", **somewhere(), session={"output_modalities": ["text"]}) as session:
         Window(session).root.mainloop()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except tkinter.TclError as error:
+        sys.exit(f"No screen for the window: {error}")
+    except rt.RealtimeError as error:
+        sys.exit(f"{type(error).__name__}: {error}")

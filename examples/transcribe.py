@@ -23,7 +23,15 @@ def show(sent_ms: int, of_ms: int) -> None:
     print(f"\rSent {sent_ms / 1000:.0f} s of {of_ms / 1000:.0f}", end=end, file=sys.stderr, flush=True)
 
 
-with rt.connect(**somewhere(), intent="transcription", session=CONFIG) as session:
-    for segment in session.transcribe(speech, progress=show):
-        start_s, end_s = (segment.start_ms or 0) / 1000, (segment.end_ms or 0) / 1000
-        print(f"{start_s:6.2f} - {end_s:.2f} s  {segment.error.message if segment.error else segment.text.strip()}")
+def main() -> None:
+    with rt.connect(**somewhere(), intent="transcription", session=CONFIG) as session:
+        for segment in session.transcribe(speech, progress=show):
+            start_s, end_s = (segment.start_ms or 0) / 1000, (segment.end_ms or 0) / 1000
+            print(f"{start_s:6.2f} - {end_s:.2f} s  {segment.error.message if segment.error else segment.text.strip()}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except rt.RealtimeError as error:  # the file, the key, the network
+        sys.exit(f"{type(error).__name__}: {error}")

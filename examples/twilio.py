@@ -12,6 +12,7 @@ the conversation keeps what the caller heard, also when they interrupt.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from base64 import b64encode
@@ -93,8 +94,14 @@ def answer(phone: ServerConnection) -> None:
 
 
 def main() -> None:
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8765
-    with serve(answer, "127.0.0.1", port) as server:
+    parser = argparse.ArgumentParser(description="The bridge between Twilio's media streams and the model.")
+    parser.add_argument("port", type=int, nargs="?", default=8765, help="where Twilio's calls come in (default: 8765)")
+    port = parser.parse_args().port
+    try:
+        listening = serve(answer, "127.0.0.1", port)
+    except (OSError, OverflowError) as error:
+        sys.exit(f"Cannot listen on port {port}: {error}")
+    with listening as server:
         print(f"Waiting for calls at ws://127.0.0.1:{server.socket.getsockname()[1]}", flush=True)
         with suppress(KeyboardInterrupt):
             server.serve_forever()

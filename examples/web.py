@@ -6,6 +6,7 @@ python examples/web.py [PORT]
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 
@@ -58,4 +59,6 @@ def answer(question: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    app.run(port=int(sys.argv[1]) if len(sys.argv) > 1 else 5000, threaded=True)
+    parser = argparse.ArgumentParser(description="A web page that shows the answer as it comes.")
+    parser.add_argument("port", type=int, nargs="?", default=5000, help="where the page is (default: 5000)")
+    app.run(port=parser.parse_args().port, threaded=True)

@@ -150,14 +150,14 @@ def _wrong_call(function: Callable[..., object], args: tuple[Any, ...], named: M
     if _called(function) in _MADE_BY:
         return f"{_called(function)} is not made by hand: {_MADE_BY[_called(function)]}"
     signature = inspect.signature(function)
-    others = [name for name in named if name not in signature.parameters]
+    others = [] if _takes_any(function) else [name for name in named if name not in signature.parameters]
     if others:
         return _unknown(function, others)
     try:
         signature.bind(*args, **named)
     except TypeError as error:
         wrong = str(error)
-    shown = [p for p in signature.parameters.values() if p.name != "self"]
+    shown = [p for p in signature.parameters.values() if p.name not in ("self", "cls") and p.kind is not p.VAR_KEYWORD]
     positional = ", ".join(p.name for p in shown if p.kind is not p.KEYWORD_ONLY) or "nothing"
     by_name = ", ".join(p.name for p in shown if p.kind is p.KEYWORD_ONLY)
     takes = f"it takes {positional}{f', and by name {by_name}' if by_name else ''}"

@@ -258,6 +258,140 @@ def test_private_methods_are_left_alone() -> None:
     assert hasattr(Owner.verb, "__wrapped__")
 
 
+OF_CONNECT = set(inspect.signature(rt.connect).parameters) - {"allow_insecure", "checks", "instructions", "voice"}
+"""All but what is true or false, as everything is, and the options of the model, which the server judges."""
+
+
+@pytest.mark.parametrize("name", sorted(OF_CONNECT))
+def test_what_connect_cannot_use_is_refused_by_its_name_and_before_it_dials(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime_sync.transport.dial._connect", lambda *_: pytest.fail("it has dialled"))
+    where = {"azure_endpoint": "https://x.openai.azure.com"} if "azure" in name else {"base_url": "http://localhost:1"}
+    wrong = {"model": "m", "api_key": "k", **where, name: object()}
+    if name in ("call_id", "endpoint"):
+        wrong = {name: object()}
+    with pytest.raises((rt.ConfigurationError, rt.InvalidEvent), match=r"^(the )?" + NAMED.get(name, name)):
+        rt.connect(wrong.pop("model", None), **wrong)
+
+
+NAMED = {"tools": "object cannot be called", "session": "object cannot be sent as JSON"}
+"""What is told of what is inside."""
+
+
+@pytest.mark.parametrize("query", [5, "a=b", {"a": 5}, [("a", "b")]])
+def test_an_endpoint_names_the_query_and_shows_none_of_it(query: Any) -> None:
+    with pytest.raises(rt.ConfigurationError, match=r"^query must be a mapping from str to str$"):
+        rt.resolve_endpoint(model="m", api_key="k", query=query)
+
+
+def test_a_recording_goes_to_a_path() -> None:
+    with pytest.raises(rt.ConfigurationError, match=r"^a recording is written to a path, not to 5$"):
+        Recorder(5)  # type: ignore[arg-type]
+
+
+def test_things_in_the_place_of_others_are_refused(fake: FakeSession) -> None:
+    sent = len(fake.wire.texts)
+    for images in (5, None):
+        for say in (fake.session.ask, fake.session.respond):
+            with pytest.raises(rt.InvalidEvent, match=rf"^images= takes a list of .*, not {images}$"):
+                say("x", images=images)  # type: ignore[arg-type]
+    for sessions in (5, None, [5], []):
+        with pytest.raises(rt.ConfigurationError, match=r"wait\(\[session\]\)"):
+            rt.wait(sessions)  # type: ignore[arg-type]
+    for hook in (5, lambda response_id: ()):
+        with pytest.raises(
+            rt.ConfigurationError, match=r"^an interrupter (must be callable|is called with no argument:)"
+        ):
+            fake.session.add_interrupter(hook)  # type: ignore[arg-type]
+    fake.session.interrupt()
+    assert len(fake.wire.texts) == sent
+
+
+@pytest.mark.parametrize("port", [99_999, -1, "80", 1.5])
+def test_a_port_that_is_none_is_refused_at_once(port: Any) -> None:
+    with pytest.raises(rt.ConfigurationError, match=r"^port must be a number from 0 .* to 65535, not "):
+        LocalServer(port=port)
+
+
+class LacksTheEvent(rt.ServerEventVisitor[None]):
+    def visit_response_done(self) -> None: ...  # type: ignore[override]
+
+
+class IsAsync(rt.ServerEventVisitor[None]):
+    async def visit_response_done(self, event: object) -> None: ...  # type: ignore[override]
+
+
+class AsyncByDefault(rt.ServerEventVisitor[None]):
+    async def default(self, event: object) -> None: ...  # type: ignore[override]
+
+
+class IsNone(rt.ServerEventVisitor[None]):
+    unknown = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("visitor", [LacksTheEvent(), IsAsync(), AsyncByDefault(), IsNone()])
+def test_methods_of_a_visitor_are_looked_at_as_handlers_are(fake: FakeSession, visitor: Any) -> None:
+    with pytest.raises(rt.ConfigurationError, match=r"^\w+\.(visit_response_done|default|unknown) (is|must be) "):
+        fake.session.run(visitor)
+
+
+FITS = {
+    **{
+        "text": "x",
+        "key": "a",
+        "handler": print,
+        "pcm": b"",
+        "audio": "AAAA",
+        "item": {},
+        "item_id": "i",
+        "hook": list,
+    },
+    **{"content_index": 0, "audio_end_ms": 0, "config": {}, "call_id": "c", "output": "o", "event": {}, "tap": print},
+    **{"toolset": [], "conversation": []},
+}
+VERBS = {
+    name: [p for p in inspect.signature(verb).parameters.values() if p.name != "self" and p.kind is not p.VAR_KEYWORD]
+    for name, verb in inspect.getmembers(rt.RealtimeSession, inspect.isfunction)
+    if not name.startswith("_")
+}
+
+
+@pytest.mark.parametrize(("verb", "name"), [(verb, p.name) for verb in VERBS for p in VERBS[verb]])
+def test_no_verb_lets_a_foreign_exception_out(fake: FakeSession, verb: str, name: str) -> None:
+    given = {p.name: FITS[p.name] for p in VERBS[verb] if p.default is p.empty}
+    given |= {p.name: 0 for p in VERBS[verb] if p.name == "timeout"}
+    with contextlib.suppress(rt.RealtimeError):  # some things may be anything
+        getattr(fake.session, verb)(**given | {name: object()})
+
+
+def test_what_ends_is_looked_at_before_anything_ends(fake: FakeSession) -> None:
+    fake.session.start()
+    for call, told in (
+        (lambda: fake.session.stop(timeout="soon"), "a time limit must be a number of seconds"),  # type: ignore[arg-type]
+        (lambda: fake.session.close(reason=5), "the reason of a close must be str, not int"),  # type: ignore[arg-type]
+        (lambda: fake.session.close(code=1001), "close code 1001 is not for clients"),
+    ):
+        with pytest.raises(rt.ConfigurationError, match=told):
+            call()
+    assert not fake.session.closed
+    assert fake.session._background is not None
+    assert fake.session._background.alive
+
+
+def test_what_hands_options_on_names_what_it_lacks_itself(fake: FakeSession) -> None:
+    with pytest.raises(
+        rt.ConfigurationError, match=r"^use_tools\(\): missing .* it takes toolset, and by name announce$"
+    ):
+        fake.session.use_tools(workers=2)  # type: ignore[call-arg]
+    with pytest.raises(rt.ConfigurationError, match=r"^tool\(\): too many positional arguments; it takes function$"):
+        fake.session.tool(print, "print")  # type: ignore[call-overload]
+    with pytest.raises(
+        rt.ConfigurationError, match=r"^replay\(\): missing .*'path'; it takes path, and by name speed$"
+    ):
+        LocalServer.replay(host="::1")  # type: ignore[call-arg]
+
+
 def test_the_plumbing_is_left_out_of_tracebacks() -> None:
     with FakeSession() as fake, pytest.raises(rt.RealtimeTimeout) as caught:
         fake.session.wait_for("response.done", timeout=0.01)

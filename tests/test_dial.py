@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from alarms import alarm, alarms, needs_timer
 from proxies import ConnectProxy, SocksProxy
 from servers import WAIT_S, Peer, RawServer, authority, client_context, frame, server_context
@@ -286,7 +287,26 @@ def test_a_certificate_of_an_unknown_authority() -> None:
 
 def test_a_certificate_for_another_name() -> None:
     with RawServer(echo, tls=server_context("other.test")) as server:
-        assert "not valid for '127.0.0.1'" in str(failing(server.url))
+        told = str(failing(server.url))
+    assert told.endswith("not valid for '127.0.0.1'. Write an address that the certificate is made out to")
+
+
+def test_a_file_of_authorities_that_is_of_no_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    junk = tmp_path / "junk.pem"
+    junk.write_text("junk")
+    with RawServer(echo, tls=server_context()) as server:
+        for path, told in (
+            (tmp_path / "none.pem", "cannot be read: No such file"),
+            (junk, "holds no certificate (PEM)"),
+        ):
+            monkeypatch.setenv("SSL_CERT_FILE", str(path))
+            assert f". SSL_CERT_FILE is set to {str(path)!r}, which {told}" in str(
+                failing(server.url, ssl_context=None)
+            )
+        trustme.CA().cert_pem.write_to_path(str(junk))
+        assert "name its authority in SSL_CERT_FILE" in str(failing(server.url, ssl_context=None))
+    monkeypatch.delenv("SSL_CERT_FILE")
+    dialling._default_contexts.clear()
 
 
 def test_the_authority_by_file_and_by_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,16 +377,21 @@ def test_a_server_without_tls() -> None:
 
 def test_a_server_that_ends_the_tls_handshake() -> None:
     with RawServer(lambda peer: peer.sock.recv(1000), upgrade=False) as server:
-        assert "the TLS handshake with" in str(failing(f"wss://127.0.0.1:{server.port}/"))
+        error = failing(f"wss://127.0.0.1:{server.port}/")
+        assert "the TLS handshake with" in str(error)
+        assert "if it speaks plain HTTP on this port, write http:// or ws://" in str(error)
     with RawServer(lambda peer: (peer.sock.recv(1000), peer.reset()), upgrade=False) as server:
         error = failing(f"wss://127.0.0.1:{server.port}/")
         assert "the TLS handshake with" in str(error)
+        assert "if it speaks plain HTTP on this port, write http:// or ws://" in str(error)
 
 
 def test_a_server_that_is_mute_in_the_tls_handshake() -> None:
     release = threading.Event()
     with RawServer(lambda _: release.wait(WAIT_S), upgrade=False) as server:
-        with pytest.raises(RealtimeTimeout, match=r"the TLS handshake with 127\.0\.0\.1:\d+: not done within 0\.2 s"):
+        with pytest.raises(
+            RealtimeTimeout, match=r"the TLS handshake with 127\.0\.0\.1:\d+: not done within 0\.2 s; if .* http://"
+        ):
             opened(f"wss://127.0.0.1:{server.port}/", 0.2)
         release.set()
 

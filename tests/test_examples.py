@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.parse
@@ -72,6 +73,19 @@ def output_of(run: Run) -> Callable[..., list[str]]:
     return output_of
 
 
+@pytest.fixture
+def complaint_of(run: Run) -> Callable[..., str]:
+    """The line that an example ends with when it cannot go on."""
+
+    def complaint_of(name: str, *arguments: Any, status: int = 1, **options: Any) -> str:
+        done = run(EXAMPLES / f"{name}.py", *arguments, **options)
+        *usage, last = done.stderr.splitlines()
+        assert (done.returncode, usage[1:]) == (status, []), done.stderr
+        return str(last)
+
+    return complaint_of
+
+
 def test_every_example_is_tested() -> None:
     assert PROGRAMS == TESTED
 
@@ -120,16 +134,17 @@ def test_wav_file(output_of: Callable[..., list[str]], tmp_path: Path) -> None:
 
 
 def test_wav_file_takes_other_files_and_says_what_is_wrong_with_them(
-    output_of: Callable[..., list[str]], run: Run, tmp_path: Path
+    output_of: Callable[..., list[str]], complaint_of: Callable[..., str], tmp_path: Path
 ) -> None:
     said, _ = output_of("wav_file", EXAMPLES / "speech-two-turns.wav", "b.wav")
     assert said == "The model says: You said: (6.0 seconds of audio)"
     assert (tmp_path / "b.wav").exists()
     (tmp_path / "bad.wav").write_bytes(b"no WAV")
-    for wrong, told in (("bad.wav", "it is not a WAV file"), ("missing.wav", "cannot read 'missing.wav'")):
-        failed = run(EXAMPLES / "wav_file.py", wrong)
-        assert failed.returncode == 1
-        assert told in failed.stderr.splitlines()[-1]
+    for name in ("wav_file", "transcribe"):
+        for wrong, told in (("bad.wav", "it is not a WAV file"), ("missing.wav", "cannot read 'missing.wav'")):
+            assert told in complaint_of(name, wrong)
+    question = EXAMPLES / "speech.wav"
+    assert "cannot write 'nowhere/b.wav'" in complaint_of("wav_file", question, "nowhere/b.wav")
 
 
 def test_tools(output_of: Callable[..., list[str]]) -> None:
@@ -274,6 +289,15 @@ def test_gui(output_of: Callable[..., list[str]]) -> None:
     ]
 
 
+def test_gui_without_a_screen(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "tkinter.py").write_text(
+        "class TclError(Exception): ...\ndef Tk(): raise TclError('no display name and no $DISPLAY')\n"
+    )
+    (tmp_path / "gui.py").write_bytes((EXAMPLES / "gui.py").read_bytes())
+    done = run(tmp_path / "gui.py")
+    assert (done.returncode, done.stderr) == (1, "No screen for the window: no display name and no $DISPLAY\n")
+
+
 @contextmanager
 def running(name: str, tmp_path: Path, *arguments: Any, interrupted: bool = True) -> Iterator[subprocess.Popen[str]]:
     """An example that runs until it is ``interrupted``, or until it has ended."""
@@ -353,6 +377,18 @@ def test_twilio(tmp_path: Path) -> None:
             assert hear("media")["media"]["payload"]  # the answer to what was said second
             phone.send(json.dumps({"event": "stop"}))
         line_of(program, "The call has ended")
+
+
+def test_arguments_that_cannot_be(complaint_of: Callable[..., str], run: Run) -> None:
+    for name in ("twilio", "web"):
+        assert "invalid int value: 'x'" in complaint_of(name, "x", status=2)
+        assert "where " in run(EXAMPLES / f"{name}.py", "--help").stdout
+    assert "unrecognized arguments: --foo" in complaint_of("demo", "--foo", status=2)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert complaint_of("twilio", port).startswith(f"Cannot listen on port {port}: ")
+    too_high = run(EXAMPLES / "twilio.py", 99_999)  # of which Python itself leaves a socket open
+    assert (too_high.returncode, too_high.stderr.splitlines()[-1][:30]) == (1, "Cannot listen on port 99999: b")
 
 
 def test_web(tmp_path: Path) -> None:

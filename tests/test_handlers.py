@@ -82,6 +82,15 @@ def test_a_handler_for_what_never_comes_is_refused(fake: FakeSession, key: Any) 
         fake.session.once(key, print)
 
 
+@pytest.mark.parametrize("key", ["", "response.*", "**"])
+def test_a_type_that_no_event_can_have_is_refused(fake: FakeSession, key: str) -> None:
+    for use in (fake.session.on, fake.session.once, fake.session.off, fake.session.wait_for):
+        with pytest.raises(
+            rt.ConfigurationError, match=r"^no event is called '.*: write a whole type, .*'\*' is for all$"
+        ):
+            use(key, print)  # type: ignore[operator]
+
+
 def test_a_probable_typo_is_pointed_out(fake: FakeSession, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         fake.session.on("response.doen", print)

@@ -184,6 +184,14 @@ def test_one_that_was_never_asked_for_is_cancelled() -> None:
         reply.raise_for_status()
 
 
+def test_a_failure_tells_what_the_server_says_of_it() -> None:
+    error = e.ResponseError(type="server_error", code="script_exhausted", message="No reply is left.")
+    details = e.ResponseStatusDetails(type="failed", error=error)
+    reply = folded(e.ResponseDone(response=e.Response(status="failed", status_details=details)))
+    with pytest.raises(rt.ResponseFailed, match=r"ended as failed \(script_exhausted, No reply is left\.\)$"):
+        reply.raise_for_status()
+
+
 def test_repr_shows_the_text_and_the_length_of_the_audio() -> None:
     audio = e.ResponseOutputAudioDelta(**place(), delta="AAAA")
     reply = folded(text("hi"), audio, done(output=[call("c", "look")]))

@@ -106,6 +106,15 @@ def test_a_file_of_a_conversation(tmp_path: Path) -> None:
         assert texts(session) == ["x"]
         with pytest.raises(rt.InvalidEvent, match=r"the conversation in .*nowhere.* cannot be read"):
             session.restore(tmp_path / "nowhere")
+        for wrong, told in (("[{", "no JSON of a conversation: Expecting"), ("{}", "a list of items, not dict")):
+            path.write_text(wrong)
+            with pytest.raises(
+                rt.InvalidEvent, match=rf"^the conversation in .*talk\.json cannot be read: .*{told}"
+            ) as bad:
+                session.restore(path)
+            assert "given as a Path" not in str(bad.value)
+        with pytest.raises(rt.InvalidEvent, match=r"\(a file is given as a Path\)$"):
+            session.restore("talk.json")
 
 
 def test_the_history_stands_before_what_was_said_since() -> None:

@@ -443,6 +443,13 @@ def test_a_server_that_leaves_before_its_answer() -> None:
     assert isinstance(error.__cause__, ConnectionResetError)
 
 
+def test_a_server_that_speaks_tls_is_told_from_one_that_may() -> None:
+    assert "speaks TLS on this port: write https:// or wss://" in str(refused(b"\x15\x03\x01\0\x02\x02\x46"))
+    for gone in (b"", Peer.reset):
+        assert "; if it speaks TLS on this port, write https:// or wss://" in str(refused(gone))
+    assert "TLS" not in str(refused(b"HTTP/1.1 101 Swi"))
+
+
 def test_a_mute_server_is_a_timeout_that_names_the_step() -> None:
     release = threading.Event()
 

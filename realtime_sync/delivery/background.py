@@ -48,7 +48,7 @@ class BackgroundPump:
         self._dispatcher.wake()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the thread's end. Raises `RealtimeTimeout` when a handler does not return in time. From a handler
+        """Wait for the thread's end. Raises `RealtimeTimeout` when it has not come by then. From a handler
         it returns at once."""
         if self.is_this_thread:
             return
@@ -56,7 +56,10 @@ class BackgroundPump:
         while self._thread.is_alive() and not deadline.expired:
             self._thread.join(deadline.slice())
         if self._thread.is_alive():
-            raise RealtimeTimeout(f"a handler is still running {timeout_s:g} s after the stop was asked for")
+            raise RealtimeTimeout(
+                f"the background dispatch has not ended {timeout_s:g} s after the stop was asked for: a handler that is"
+                " running ends first"
+            )
 
     def raise_fault(self) -> None:
         """Raise the first exception of a handler, once."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from realtime_sync.events.base import ServerEvent
     from realtime_sync.transport import Transport
 
-__all__ = ["Connection", "Tap", "check_code"]
+__all__ = ["Connection", "Tap", "check_close"]
 
 Tap = Callable[[Literal["in", "out"], "bytes | str"], None]
 """Called with each text frame: its direction and its JSON, as on the wire (but for keys that the server repeats)."""
@@ -44,10 +44,12 @@ _BATCH_BYTES: Final = 256 * 1024  # the most that is read before the consumer ge
 _log = logging.getLogger("realtime_sync")
 
 
-def check_code(code: object) -> None:
-    """Raises `ConfigurationError` for a close code that a client must not send."""
+def check_close(code: object, reason: object) -> None:
+    """Raises `ConfigurationError` for a close code that a client must not send, and for a reason that is no text."""
     if code != _NORMAL and not (isinstance(code, int) and 3000 <= code <= 4999):
         raise ConfigurationError(f"close code {code!r} is not for clients: use 1000 or 3000 to 4999")
+    if not isinstance(reason, str):
+        raise ConfigurationError(f"the reason of a close must be str, not {type(reason).__name__}")
 
 
 class Connection:
@@ -168,7 +170,7 @@ class Connection:
         """Say goodbye, wait for the answer, release thread and socket; all within about ``timeout_s`` seconds
         (``None``: as long as the answer takes). Idempotent: a further call waits for the same end. In a tap of received
         frames, which runs on the reader thread, nothing is waited for."""
-        check_code(code)
+        check_close(code, reason)
         if os.getpid() != self._pid:
             self._transport.forget()
             return

@@ -29,6 +29,10 @@ def key_of(
     if isinstance(key, str):
         if key == "*":
             return ServerEvent
+        if not key or "*" in key:
+            raise ConfigurationError(
+                f"no event is called {key!r}: write a whole type, such as 'response.done', or its class; '*' is for all"
+            )
         known = server.get(key) or LOCAL_EVENTS.get(key)
         if known is not None:
             return known

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from realtime_sync._deadline import Deadline
-from realtime_sync.delivery.connection import Connection, Tap, check_code
+from realtime_sync.delivery.connection import Connection, Tap, check_close
 from realtime_sync.delivery.ending import after
 from realtime_sync.errors import ConnectionClosed, RealtimeError, RealtimeTimeout, fork_error
 
@@ -220,7 +220,7 @@ class Line:
 
     def close(self, code: int = 1000, reason: str = "", timeout_s: float | None = 2.0) -> None:
         """As `Connection.close`, for good."""
-        check_code(code)
+        check_close(code, reason)
         Deadline(timeout_s)  # raises for what is no time limit, before anything is closed
         self._end(lambda connection: connection.close(code, reason, timeout_s))
 

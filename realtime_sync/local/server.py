@@ -112,6 +112,8 @@ class LocalServer:
     ) -> None:
         if tls and ssl_context is not None:
             raise ConfigurationError("tls=True makes an ssl_context of its own: give one of the two")
+        if port not in range(65_536):
+            raise ConfigurationError(f"port must be a number from 0 (a free one) to 65535, not {port!r}")
         self._host = host
         self._strict = strict
         self.failures: list[BaseException] = []

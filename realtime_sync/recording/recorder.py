@@ -74,6 +74,8 @@ class Recorder:
     ) -> None:
         if audio not in ("keep", "elide"):
             raise ConfigurationError(f"audio is 'keep' or 'elide', not {audio!r}")
+        if not isinstance(path, (str, os.PathLike)):
+            raise ConfigurationError(f"a recording is written to a path, not to {path!r}")
         self.path = Path(path)
         self._elides = audio == "elide"
         # Guards _file and _connections: messages come on several threads.

@@ -32,6 +32,8 @@ def user_message(text: str | None, images: Iterable[str | os.PathLike[str] | byt
     the bytes of a PNG, JPEG, GIF or WebP file. Raises `InvalidEvent` for what is none of these."""
     if isinstance(images, (str, bytes, os.PathLike)):
         images = [images]
+    elif not isinstance(images, Iterable):
+        raise InvalidEvent(f"images= takes a list of URLs, paths or bytes of images, not {images!r}")
     content: list[Any] = [InputImage(image_url=_image_url(image)) for image in images]
     if text is not None:
         if not isinstance(text, str):

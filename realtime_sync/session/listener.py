@@ -188,6 +188,7 @@ class Listener(Keyed):
         Raises the first exception that a handler raised in the background, and `RealtimeTimeout` when a handler there
         does not return within ``timeout`` seconds.
         """
+        Deadline(timeout)  # what is no time limit is refused before anything ends
         self._runs += 1
         self._dispatcher.wake()
         background = self._background
@@ -234,6 +235,13 @@ def _check_visitor(visitor: ServerEventVisitor[Any], family: Family) -> None:
             + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
             + "; derive it from realtime_sync.ServerEventVisitor, or give it all of them"
         )
+    from realtime_sync.events.visitor import ServerEventVisitor as Base
+
+    for name in sorted({"default", *(cls.VISIT for cls in classes)}):
+        base = getattr(Base, name, None)
+        method = getattr(visitor, name, base)
+        if getattr(method, "__func__", method) is not base:  # those that are overridden
+            check_function(method, f"{type(visitor).__name__}.{name}", "the event")
 
 
 def _name(key: Key) -> str:

@@ -165,6 +165,8 @@ def connect(
         raise ConfigurationError(f"family must be an events.Family, not {family!r}")
     if cost_limit is not None and not hasattr(cost_limit, "check"):
         raise ConfigurationError(f"cost_limit must be a CostLimit, CostLimit(max_cost, prices), not {cost_limit!r}")
+    if record is not None:
+        _check_record(record)
     policy = _policy(resume)
     if policy is not None and spoken not in (REALTIME, TRANSLATION):
         raise ConfigurationError(f"a session of the family {spoken.name!r} cannot be resumed: leave resume= out")
@@ -225,6 +227,13 @@ def connect(
         _give_up(transport, connection, recorded, opened)
         raise
     return opened
+
+
+def _check_record(record: object) -> None:
+    from realtime_sync.recording import Recorder
+
+    if not isinstance(record, (str, os.PathLike, Recorder)):
+        raise ConfigurationError(f"record must be a path or a recording.Recorder, not {record!r}")
 
 
 def _policy(resume: bool | Resume | None) -> Resume | None:

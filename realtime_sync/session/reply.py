@@ -309,6 +309,6 @@ def _reason(response: Response | None) -> str:
     if details is None:
         return ""
     error = details.error
-    said = [details.reason, error and (error.code or error.type), error and error.extra.get("message")]
+    said = [details.reason, error and (error.code or error.type), error and error.message]
     told = ", ".join(str(word) for word in said if word)
     return f" ({told})" if told else ""

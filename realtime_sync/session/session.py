@@ -11,9 +11,9 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from realtime_sync._arguments import answered, check_function
+from realtime_sync._arguments import answered, answering, check_function
 from realtime_sync._deadline import Deadline, now
-from realtime_sync.delivery.connection import Connection, Tap, check_code
+from realtime_sync.delivery.connection import Connection, Tap, check_close
 from realtime_sync.delivery.dispatcher import STATE, Dispatcher
 from realtime_sync.delivery.ending import explain
 from realtime_sync.delivery.handlers import decorating
@@ -212,6 +212,7 @@ class RealtimeSession(Talker):
     def tool(self, function: F, /) -> F: ...
     @overload
     def tool(self, function: None = None, /, **options: Unpack[ToolOptions]) -> Callable[[F], F]: ...
+    @answering
     def tool(self, function: Any = None, /, **options: Any) -> Any:
         """Offer a Python function to the model, as a decorator with or without the options of `Toolset.tool`: its
         signature and docstring become the schema, and its calls are run and answered by themselves. It stands beside
@@ -242,6 +243,7 @@ class RealtimeSession(Talker):
             elif not runner.announces:
                 runner.announce()
 
+    @answering
     def use_tools(
         self,
         toolset: Toolset | Sequence[Callable[..., Any]],
@@ -293,8 +295,9 @@ class RealtimeSession(Talker):
     def close(self, code: int = 1000, reason: str = "", timeout: float = 2.0) -> None:
         """Say goodbye and release thread and socket, within ``timeout`` seconds. Idempotent; any thread, also a
         handler. What was received before can still be read with `recv`. Raises `ConfigurationError` for a ``code``
-        other than 1000 and 3000 to 4999 and for what is no time limit; nothing is closed then."""
-        check_code(code)
+        other than 1000 and 3000 to 4999, a ``reason`` that is no text and for what is no time limit; nothing is closed
+        then."""
+        check_close(code, reason)
         deadline = Deadline(timeout)
         self._abandon.detach()
         if self._background is not None:

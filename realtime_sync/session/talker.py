@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from realtime_sync._arguments import answered
+from realtime_sync._arguments import answered, check_function
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
 from realtime_sync.delivery.dispatcher import Dispatcher
@@ -260,7 +260,10 @@ class Talker(Sender, Listener):
             self.cancel_response(active_id)
 
     def add_interrupter(self, hook: Callable[[], Iterable[str | None]]) -> None:
-        """Let `interrupt` call ``hook``, which returns the ids of the responses that it has cancelled itself."""
+        """Let `interrupt` call ``hook``, which returns the ids of the responses that it has cancelled itself.
+
+        Raises `ConfigurationError` for what cannot be called like that."""
+        check_function(hook, "an interrupter")
         with self._interrupters_lock:
             self._interrupters = (*self._interrupters, hook)
 

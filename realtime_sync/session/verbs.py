@@ -47,6 +47,7 @@ from realtime_sync.session.restoration import Restored, restore
 from realtime_sync.session.weak import weakly
 from realtime_sync.state.conversation import History
 from realtime_sync.state.conversation.history import Source
+from realtime_sync.state.facts import Facts
 from realtime_sync.state.session_state import SessionState
 
 __all__ = ["Sender"]
@@ -155,8 +156,11 @@ class Sender:
         server refuses is left out and told.
         """
         deadline = Deadline(timeout)
-        source = _file(conversation) if isinstance(conversation, os.PathLike) else conversation
-        history = History.of(source, self._state.facts)
+        facts = self._state.facts
+        if isinstance(conversation, os.PathLike):
+            history = _history_in(conversation, facts)
+        else:
+            history = History.of(conversation, facts)
         return restore(history, self.create_item, self._state.mirror.snapshot().entries, deadline)
 
     def submit_function_output(
@@ -207,9 +211,9 @@ class Sender:
         return self.send(ResponseCancel(response_id=response_id))
 
 
-def _file(path: os.PathLike[str]) -> bytes:
+def _history_in(path: os.PathLike[str], facts: Facts) -> History:
     try:
         with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
+            return History.of(file.read(), facts)
+    except (OSError, ValueError) as error:
         raise InvalidEvent(f"the conversation in {os.fspath(path)} cannot be read: {error}") from None

@@ -24,7 +24,9 @@ def wait(sessions: Iterable[RealtimeSession], timeout: float | None = None) -> l
 
     Raises `ConfigurationError` when there is no session or something else among them.
     """
-    several = () if hasattr(sessions, "recv") else tuple(sessions)  # a session is iterable too: over its events
+    given: object = sessions
+    # A session is iterable too: over its events.
+    several = tuple(given) if isinstance(given, Iterable) and not hasattr(given, "recv") else ()
     if not several or not all(isinstance(session, RealtimeSession) for session in several):
         raise ConfigurationError("wait() takes a list of sessions, one at least: wait([session])")
     deadline = Deadline(timeout)

@@ -28,6 +28,10 @@ Address: TypeAlias = tuple[int, int, int, str, Any]  # as socket.getaddrinfo giv
 _NEXT_ADDRESS_S: Final = 0.25
 """How long an address may stay silent before the next is tried beside it (RFC 8305)."""
 
+_NO_TLS: Final = "; if it speaks plain HTTP on this port, write http:// or ws:// in place of https:// or wss://"
+_FOR_ANOTHER: Final = (62, 64)
+"""What OpenSSL says of a certificate that is for another name, or for another IP address."""
+
 _INT_MAX: Final = 2**31 - 1
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 _default_contexts: dict[tuple[str | None, ...], ssl.SSLContext] = {}
@@ -41,11 +45,14 @@ def dial(
     proxy: str | bool | None = "auto",
     user_timeout_s: float | None = None,
 ) -> Stream:
-    """Connect to the target, through the proxy that applies. Raises `HandshakeError`, `RealtimeTimeout`.
+    """Connect to the target, through the proxy that applies. Raises `ConfigurationError`, `HandshakeError`,
+    `RealtimeTimeout`.
 
     ``user_timeout_s`` is the time after which the system gives up on bytes that the peer does not acknowledge, where
     it has such a limit.
     """
+    if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+        raise ConfigurationError(f"ssl_context must be an ssl.SSLContext or None, not {ssl_context!r}")
     chosen = proxies.choose(target, proxy)
     if chosen is None:
         sock = _connect(target.host, target.port, deadline, "")
@@ -233,21 +240,42 @@ def _tune(sock: socket.socket, user_timeout_s: float | None) -> None:
 
 
 def _secure(stream: Stream, context: ssl.SSLContext | None, host: str, name: str, deadline: Deadline) -> TlsStream:
-    with mapped(lambda error: _tls_failure(error, name), OSError, ValueError):
+    with mapped(lambda error: _tls_failure(error, name, by_default=context is None), OSError, ValueError):
         tls = TlsStream(stream, context or tls_context(), host)
-        tls.handshake(deadline, f"the TLS handshake with {name}")
+        try:
+            tls.handshake(deadline, f"the TLS handshake with {name}")
+        except (HandshakeError, RealtimeTimeout) as error:  # a server of plain HTTP waits for the end of the request
+            raise type(error)(f"{error}{_NO_TLS}") from error.__cause__
     return tls
 
 
-def _tls_failure(error: Exception, name: str) -> HandshakeError:
+def _tls_failure(error: Exception, name: str, *, by_default: bool) -> HandshakeError:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return HandshakeError(
-            f"the certificate of {name} is not trusted: {error.verify_message}. If it is your own or your company's, "
-            "name its authority in SSL_CERT_FILE or pass an ssl_context"
-        )
+        way_out = "If it is your own or your company's, name its authority in SSL_CERT_FILE or pass an ssl_context"
+        if error.verify_code in _FOR_ANOTHER:
+            way_out = "Write an address that the certificate is made out to"
+        elif by_default:
+            way_out = _fault_of_file(os.environ.get("SSL_CERT_FILE")) or way_out
+        reason = error.verify_message.rstrip(".")
+        return HandshakeError(f"the certificate of {name} is not trusted: {reason}. {way_out}")
     if isinstance(error, ssl.SSLError):
         hint = ""
         if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
             hint = "; it seems not to speak TLS on this port (a ws:// or http:// address instead?)"
+        elif isinstance(error, ssl.SSLEOFError):
+            hint = _NO_TLS
         return HandshakeError(f"the TLS handshake with {name} failed: {error.reason or error}{hint}")
     return HandshakeError(f"the TLS handshake with {name} failed: {error}")
+
+
+def _fault_of_file(path: str | None) -> str:
+    """What is wrong with SSL_CERT_FILE, which OpenSSL passes over in silence; empty when nothing is."""
+    if not path:
+        return ""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        return f"SSL_CERT_FILE is set to {path!r}, which holds no certificate (PEM)"
+    except OSError as error:
+        return f"SSL_CERT_FILE is set to {path!r}, which cannot be read: {error.strerror}"
+    return ""

@@ -17,7 +17,7 @@ from realtime_sync._secrets import is_secret
 from realtime_sync._version import __version__
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.transport import headers as grammar
-from realtime_sync.transport.headers import Headers, Unshown
+from realtime_sync.transport.headers import Headers
 from realtime_sync.transport.target import ascii_host
 
 __all__ = ["Endpoint", "Intent", "Secret", "resolve_endpoint"]
@@ -94,8 +94,11 @@ def resolve_endpoint(
 
     Raises `ConfigurationError`, which never shows a credential, for whatever is missing or cannot work.
     """
-    environ = Unshown(environ)  # in a traceback with local variables
-    for name, value in (("model", model), ("base_url", base_url), ("azure_endpoint", azure_endpoint)):
+    environ = grammar.texts("environ", environ)  # whose values no traceback with local variables shows
+    query = grammar.texts("query", {} if query is None else query)
+    named = {"model": model, "base_url": base_url, "organization": organization, "project": project}
+    named |= {"call_id": call_id, "azure_endpoint": azure_endpoint, "azure_api_version": azure_api_version}
+    for name, value in named.items():
         if value is not None and not isinstance(value, str):
             raise ConfigurationError(f"{name} must be str, not {type(value).__name__}")
     if intent not in (None, *get_args(Intent)):
@@ -125,7 +128,7 @@ def resolve_endpoint(
     sent = {"User-Agent": f"realtime-sync/{__version__}", **own_headers}
     sent = {name: value for name, value in sent.items() if name.lower() not in extra} | dict(headers or {})
     scheme = _SCHEMES[address.scheme]
-    pairs = dict(parse_qsl(address.query, True)) | own_query | dict(query or {})
+    pairs = dict(parse_qsl(address.query, True)) | own_query | query
     has_credentials = any(map(is_secret, (*sent, *pairs)))
     if scheme == "ws" and has_credentials and not allow_insecure and not _private(host):
         raise ConfigurationError(

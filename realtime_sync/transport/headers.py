@@ -25,6 +25,7 @@ __all__ = [
     "checked",
     "header_lines",
     "in_one_line",
+    "texts",
 ]
 
 V = TypeVar("V")
@@ -113,12 +114,18 @@ def _texts_of(headers: Mapping[str, str], query: str) -> Iterator[str]:
             yield from (value, quote(value), quote(value, safe=""))
 
 
+def texts(name: str, given: Any) -> Unshown[str]:
+    """A mapping from str to str. Raises `ConfigurationError`, which shows no value, for what is none; ``name`` is that
+    of the argument."""
+    if not isinstance(given, Mapping) or not all(isinstance(text, str) for pair in given.items() for text in pair):
+        raise ConfigurationError(f"{name} must be a mapping from str to str")
+    return Unshown(given)
+
+
 def checked(headers: Any) -> Headers:
     """The headers as they can be sent. Raises `ConfigurationError`, which shows no value, for what is no mapping from
     str to str, or would break out of its line."""
-    if not isinstance(headers, Mapping) or not all(isinstance(text, str) for pair in headers.items() for text in pair):
-        raise ConfigurationError("headers must be a mapping from str to str")
-    found = Headers(headers)
+    found = Headers(texts("headers", headers))
     for name in found:
         if not HEADER_NAME.fullmatch(name):
             raise ConfigurationError(f"{name!r} is not the name of a header")

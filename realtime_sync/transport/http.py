@@ -11,12 +11,15 @@ from typing import Any, Final, NamedTuple
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import AuthenticationError, HandshakeError, RealtimeError
 from realtime_sync.transport.headers import HEADER_NAME, SecretBuffer, SecretBytes, Secrets, in_one_line
-from realtime_sync.transport.stream import Stream
+from realtime_sync.transport.stream import Stream, TlsStream
 
 __all__ = ["Head", "read_body", "read_head", "refusal", "retry_after_s"]
 
 _MOST_HEAD_BYTES: Final = 64 * 1024
 _MOST_BODY_BYTES: Final = 64 * 1024
+_TLS_ALERT: Final = b"\x15\x03"
+"""What a server that speaks TLS says to a request in plain text."""
+_WANTS_TLS: Final = "; if it speaks TLS on this port, write https:// or wss:// in place of http:// or ws://"
 _BODY_PATIENCE_S: Final = 2.0
 """The status is known by then: a body that does not come must not delay the error for long."""
 
@@ -57,11 +60,19 @@ def read_head(stream: Stream, deadline: Deadline, who: str, doing: str, secrets:
     """Read the head of an answer, and what was received after it. Raises `HandshakeError` and `RealtimeTimeout`."""
     received = SecretBuffer()  # a traceback shows what this frame holds
     while True:
-        data = SecretBytes(stream.receive(deadline, doing))
+        hint = "" if received or isinstance(stream, TlsStream) else _WANTS_TLS
+        try:
+            data = SecretBytes(stream.receive(deadline, doing))
+        except HandshakeError as error:
+            raise HandshakeError(f"{error}{hint}") from error.__cause__
         if not data:
-            raise HandshakeError(f"{who} closed the connection {'within' if received else 'before'} its answer")
+            raise HandshakeError(f"{who} closed the connection {'within' if received else 'before'} its answer{hint}")
         at = max(0, len(received) - 3)
         received += data
+        if received.startswith(_TLS_ALERT):
+            raise HandshakeError(
+                f"{who} speaks TLS on this port: write https:// or wss:// in place of http:// or ws://"
+            )
         end = received.find(b"\r\n\r\n", at)
         if (end if end >= 0 else len(received)) > _MOST_HEAD_BYTES:
             raise HandshakeError(f"{who} sent a header of more than {_MOST_HEAD_BYTES} bytes")

@@ -63,6 +63,8 @@ def choose(target: Target, proxy: str | bool | None, environ: Mapping[str, str] 
     """
     if not proxy:
         return None
+    if not isinstance(proxy, (str, bool)):
+        raise ConfigurationError(f'proxy must be the URL of a proxy, "auto" or None, not {type(proxy).__name__}')
     if proxy is not True and proxy != "auto":
         return Proxy.of(proxy)
     for name in ("HTTPS_PROXY" if target.secure else "HTTP_PROXY", "ALL_PROXY"):

@@ -11,6 +11,9 @@ from typing import Any
 QUESTIONS = ["Hello?", "Still there?"]
 
 
+class TclError(Exception): ...
+
+
 class Tk:
     def __init__(self) -> None:
         self.due: list[tuple[float, int, Callable[[], object]]] = []

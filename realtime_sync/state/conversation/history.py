@@ -213,7 +213,8 @@ def _items_of(source: Source) -> list[Item]:
         try:
             entries = json.loads(source)
         except (ValueError, RecursionError) as error:
-            raise InvalidEvent(f"this is no JSON of a conversation: {error} (a file is given as a Path)") from None
+            hint = " (a file is given as a Path)" if isinstance(source, str) else ""
+            raise InvalidEvent(f"this is no JSON of a conversation: {error}{hint}") from None
     if not isinstance(entries, Iterable) or isinstance(entries, (Mapping, str, bytes)):
         raise InvalidEvent(f"a conversation is a list of items, not {type(entries).__name__}")
     return [_item_of(entry, place) for place, entry in enumerate(entries)]
