@@ -71,6 +71,7 @@ def answering(function: F) -> F:
 
     @wraps(function)
     def call(*args: Any, **named: Any) -> Any:
+        __tracebackhide__ = True  # IPython and pytest leave such frames out of a traceback
         try:
             return function(*args, **named)
         except BaseException as error:

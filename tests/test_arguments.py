@@ -6,6 +6,7 @@ import contextlib
 import gc
 import inspect
 import threading
+import traceback
 import types
 import weakref
 from collections.abc import Callable, Iterator
@@ -408,3 +409,11 @@ def test_an_endpoint_is_a_url_with_headers() -> None:
     for headers in (5, "Authorization: Bearer x", {"a": 5}):
         with pytest.raises(rt.ConfigurationError, match=r"^headers must be a mapping from str to str$"):
             rt.Endpoint("wss://x.test", headers)  # type: ignore[arg-type]
+
+
+def test_the_plumbing_is_left_out_of_tracebacks() -> None:
+    with FakeSession() as fake, pytest.raises(rt.RealtimeTimeout) as caught:
+        fake.session.wait_for("response.done", timeout=0.01)
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    hidden = [frame.f_code.co_name for frame in frames if frame.f_locals.get("__tracebackhide__")]
+    assert hidden == ["call", "wait", "_with_pump", "_pump_until"]

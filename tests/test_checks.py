@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 from fakes import FakeSession
 
+import realtime_sync as rt
 from realtime_sync import events as e
 from realtime_sync.codec import decode_client_event
 from realtime_sync.errors import InvalidEvent
+from realtime_sync.local import LocalServer
 from realtime_sync.sending.checks import Checks
 from realtime_sync.state.conversation import Conversation
 from realtime_sync.state.input_buffer import InputBuffer
@@ -395,6 +398,43 @@ def test_a_commit_of_less_than_100_ms_is_refused() -> None:
     buffer.sent(e.InputAudioBufferAppend(audio="AA=="))
     assert buffer.ms == 100
     assert refusal(checks, COMMIT) == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "torn"), [(e.AudioPcm(rate=24_000), True), (e.AudioPcmu(), False), (e.AudioPcma(), False), (None, False)]
+)
+def test_a_commit_of_half_a_sample_is_refused(told: Any, torn: bool) -> None:
+    config = e.AudioInput(turn_detection=None, format=told)
+    buffer = InputBuffer()
+    checks = Checks(buffer=buffer)
+    buffer.apply(e.SessionUpdated(session=e.RealtimeSessionConfig(audio=e.AudioConfig(input=config))))
+    buffer.appended(1)
+    buffer.appended(9_600)
+    assert ("9601 bytes, and the last is half a 16-bit sample" in refusal(checks, COMMIT)) is torn
+    buffer.appended(1)
+    assert refusal(checks, COMMIT) == "", "a sample may be split between two appends"
+    buffer.sent(e.InputAudioBufferAppend(audio="AA=="))
+    assert refusal(checks, COMMIT) == "", "the length of base64 is an estimate"
+    buffer.sent(e.InputAudioBufferClear())
+    buffer.appended(9_601)
+    assert ("9601 bytes" in refusal(checks, COMMIT)) is torn
+    buffer.lose_count()
+    assert refusal(checks, COMMIT) == "", "how much there is is not known"
+
+
+def test_a_session_refuses_to_commit_half_a_sample() -> None:
+    quiet = {"audio": {"input": {"turn_detection": None}}}
+    with LocalServer() as server:
+        with rt.connect("m", base_url=server.base_url, api_key="k", session=quiet) as session:
+            session.append_audio_bytes(b"\x01" + bytes(9_600))
+            with pytest.raises(InvalidEvent, match=r"clear_audio\(\)"):
+                session.commit_audio()
+            session.clear_audio()
+            session.append_audio(base64.b64encode(bytes(9_600)).decode())
+            assert session.commit_audio().result(10).item_id
+        with rt.connect("m", base_url=server.base_url, api_key="k", session=quiet, checks=False) as session:
+            session.append_audio_bytes(b"\x01" + bytes(9_600))
+            assert session.commit_audio().result(10).item_id
 
 
 # What the codec would forgive a server

@@ -12,7 +12,18 @@ import pytest
 from local_raw import TIMEOUT_S, RawClient, done_of, text_of, tone, types
 
 from realtime_sync._deadline import now
-from realtime_sync.local import Failure, Gate, LocalServer, McpApproval, McpToolCall, Reply, Say, ToolCall, tone_speech
+from realtime_sync.local import (
+    Failure,
+    Gate,
+    LocalServer,
+    McpApproval,
+    McpToolCall,
+    Reply,
+    Say,
+    ToolCall,
+    speech,
+    tone_speech,
+)
 
 TEXT = ["text"]
 OPENED = ["response.created", "rate_limits.updated", "response.output_item.added", "conversation.item.added"]
@@ -97,6 +108,30 @@ def test_speech_without_audio_of_its_own_is_spoken_by_the_speaker() -> None:
         client.ask("x")
         client.ask("y")
         assert spoken == ["one"]
+
+
+@pytest.mark.parametrize("ending", ["cancel", "leave"])
+@pytest.mark.parametrize("kind", ["audio/pcm", "audio/pcmu"])
+def test_speech_is_made_as_it_is_sent(kind: str, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[bytes] = []
+    tone_piece = speech._tone
+
+    def counted(hz: int, length: int, start: int) -> bytes:
+        made.append(tone_piece(hz, length, start))
+        return made[-1]
+
+    monkeypatch.setattr(speech, "_tone", counted)
+    gate = Gate("response.output_audio.delta", nth=5)
+    with LocalServer([Reply("x" * 1_000_000, gates=[gate])]) as server:
+        with RawClient(server) as client:
+            client.send("response.create", response={"audio": {"output": {"format": {"type": kind}}}})
+            gate.wait_reached(TIMEOUT_S)
+            assert 5 <= len(made) <= 6, "of three thousand; the filter of another rate looks ahead"
+            if ending == "cancel":
+                client.send("response.cancel")
+                assert done_of(client.response())["status"] == "cancelled"
+        server.stop()
+        assert len(made) <= 6, "all threads have ended"
 
 
 @pytest.mark.parametrize(("kind", "size"), [("audio/pcmu", 8), ("audio/pcma", 8), ("audio/pcm", 48)])

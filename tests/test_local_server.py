@@ -265,6 +265,20 @@ def test_stop_leaves_no_thread_and_no_descriptor() -> None:
     assert descriptors() == before
 
 
+def test_the_server_tells_its_address_once_it_has_one() -> None:
+    server = LocalServer(api_key=KEY)
+    assert repr(server) == "<LocalServer without an address: not started>"
+    for name in ("base_url", "control_url"):
+        with pytest.raises(ConfigurationError, match=r"call start\(\)"):
+            getattr(server, name)
+    with server:
+        url = server.base_url
+        assert repr(server) == f"<LocalServer {url}: listening>"
+    assert repr(server) == f"<LocalServer {url}: stopped>"
+    assert server.base_url == url
+    assert LocalServer(port=8123).base_url == "http://127.0.0.1:8123/v1"
+
+
 def test_stop_is_idempotent_and_tells_the_clients() -> None:
     server = LocalServer().start()
     with RawClient(server) as client:

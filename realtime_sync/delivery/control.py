@@ -83,6 +83,7 @@ class Control:
 
     def run(self, work: Callable[[], object]) -> None:
         """Run ``work`` to its end; what it raises is raised here."""
+        __tracebackhide__ = True
         if get_ident() == _main_ident:
             self.finish(Task(work))
         else:
@@ -90,6 +91,7 @@ class Control:
 
     def finish(self, task: Task) -> None:
         """Have ``task`` run beside the main thread, which calls this, and wait for its end; raises what it raises."""
+        __tracebackhide__ = True
         self._tasks.put(task)
         while not task.done:
             if not self._alive and not self._begin():

@@ -120,10 +120,11 @@ class Dispatcher:
         handler raised if this thread ran it; with ``tell`` that is told instead, and the waiting goes on. A timeout
         tells the remarks after the first ``since``; ``None`` means those that come from now on.
         """
+        __tracebackhide__ = True  # here and below, where a wait stands when Ctrl-C ends it
         check_process(self._pid)  # before the pump, whose owner may not be there in a fork
         mark = self.remarks.count if since is None else since
         while not done():
-            if not self._with_pump(lambda: self._pump_until(done, deadline, what, mark, tell)):
+            if not self._with_pump(partial(self._pump_until, done, deadline, what, mark, tell)):
                 self._sleep(done, deadline)
                 if not done():
                     self._check(deadline, what, mark)
@@ -220,6 +221,7 @@ class Dispatcher:
 
     def _with_pump(self, act: Callable[[], object], patience_s: float = 0.0) -> bool:
         """Call ``act`` while this thread holds the pump; False when another one holds it so long."""
+        __tracebackhide__ = True
         me = get_ident()
         nested = self._pumper == me  # in a handler
         serving, count = (self._serving, self._count) if nested else (None, 0)
@@ -254,6 +256,7 @@ class Dispatcher:
         mark: int,
         tell: Callable[[Exception], object] | None,
     ) -> None:
+        __tracebackhide__ = True
         while not done():
             if deadline.expired:
                 self._drain(done, tell)
@@ -265,6 +268,7 @@ class Dispatcher:
             self.step(deadline, tell, done)
 
     def _run_until(self, stopped: Callable[[], bool]) -> None:
+        __tracebackhide__ = True
         while not stopped() and not self._at_end:
             self.step(_NEVER, None, stopped)
 
@@ -493,6 +497,7 @@ class Dispatcher:
     # The inbox
 
     def _refill(self, deadline: Deadline) -> None:
+        __tracebackhide__ = True
         if self._ended:
             return
         check_process(self._pid)

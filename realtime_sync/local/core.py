@@ -21,7 +21,7 @@ from realtime_sync.local.quirks import Quirks
 from realtime_sync.local.replies import Claim, Replies, Transcripts
 from realtime_sync.local.request import Request
 from realtime_sync.local.script import Gate
-from realtime_sync.local.speech import Speaker, Transcriber
+from realtime_sync.local.speech import Speech, Transcriber
 
 __all__ = ["Core", "Ids", "Options"]
 
@@ -56,7 +56,7 @@ class Options:
     replies: Replies
     transcripts: Transcripts | None
     transcriber: Transcriber
-    speaker: Speaker
+    voice: Callable[[str], Speech]
     speed: float | None
     latency_s: float
     expires_after_s: float

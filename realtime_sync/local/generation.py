@@ -33,6 +33,7 @@ from realtime_sync.local.script import (
     as_reply,
 )
 from realtime_sync.local.sound import AudioFormat
+from realtime_sync.local.speech import Speech
 from realtime_sync.local.usage import usage_of
 from realtime_sync.state.usage.tokens import Tokens
 
@@ -126,8 +127,9 @@ class Generation:
             if self.ended:
                 return False
             if self._open is not None:
-                for _ in range(min(self._reply.late_deltas, len(self._open.deltas))):
-                    self._tokens += self._open.send_next().tokens
+                for _ in range(self._reply.late_deltas):
+                    if self._open.next() is not None:
+                        self._tokens += self._open.send_next().tokens
             self._end("cancelled", {"type": "cancelled", "reason": reason})
             return True
 
@@ -163,7 +165,9 @@ class Generation:
                 self._begin(self._message(len(self._items), output, None))
                 self._send_deltas()
             else:
-                self._open.deltas.extend(self._more(output))
+                more = self._more(output)
+                with self._before(()):
+                    self._open.go_on(more)
                 self._send_deltas()
         self._close_item()
 
@@ -173,11 +177,11 @@ class Generation:
     def _message(self, index: int, text: str, audio: bytes | None) -> OutputItem:
         if not self._speaks:
             return text_item(self, index, text)
-        spoken = self._speech(text) if audio is None else self._format.from_speaker(audio)
-        return speech_item(self, index, text, spoken, self._format)
+        speech = self._speech(text) if audio is None else Speech.of(audio)
+        return speech_item(self, index, text, speech, self._format)
 
-    def _speech(self, text: str) -> bytes:
-        return self._format.from_speaker(self.core.options.speaker(text))
+    def _speech(self, text: str) -> Speech:
+        return self.core.options.voice(text)
 
     def _begin(self, item: OutputItem) -> None:
         with self._before(item.opens):
@@ -186,19 +190,23 @@ class Generation:
             item.open()
 
     def _send_deltas(self) -> None:
-        assert self._open is not None
-        while self._open.deltas:
-            delta = self._open.deltas[0]
+        item = self._open
+        assert item is not None
+        while (delta := self._next_of(item)) is not None:
             self._pause(self._reply.chunk_delay_s)
             with self._before((delta.event_type,)):
                 if self._limit is not None and (self._tokens + delta.tokens).total > self._limit:
                     self._end("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
                     raise _Ended
-                self._open.send_next()
+                item.send_next()
                 self._tokens += delta.tokens
                 self.sounded_s += delta.sounds_s
             if self.core.options.speed is not None:
                 self._pause(delta.sounds_s / self.core.options.speed)
+
+    def _next_of(self, item: OutputItem) -> Delta | None:
+        with self.core.lock:
+            return item.next()
 
     def _close_item(self) -> None:
         if self._open is not None:

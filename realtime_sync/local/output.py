@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
@@ -13,8 +12,8 @@ import attrs
 from realtime_sync.local.conversation import StoredItem
 from realtime_sync.local.core import Core
 from realtime_sync.local.script import McpApproval, McpToolCall, ToolCall
-from realtime_sync.local.sound import AudioFormat
-from realtime_sync.local.speech import words_of
+from realtime_sync.local.sound import AudioFormat, cut
+from realtime_sync.local.speech import Speech, words_of
 from realtime_sync.local.usage import output_audio_tokens, text_tokens
 from realtime_sync.state.usage.tokens import Tokens
 
@@ -57,7 +56,8 @@ class Delta:
 
 
 class OutputItem:
-    """One item of a response. All methods but the constructor want the session's lock to be held."""
+    """One item of a response. Its pieces are made one by one, as they are sent. All methods but the constructor want
+    the session's lock to be held."""
 
     opens: Sequence[str] = ("response.output_item.added", "conversation.item.added")
     closes: Sequence[str] = ("conversation.item.done", "response.output_item.done")
@@ -67,7 +67,8 @@ class OutputItem:
     ) -> None:
         item_id = response.core.new_id("item")
         self.stored = StoredItem({"id": item_id, **data})
-        self.deltas = deque(deltas)
+        self._coming = iter(deltas)
+        self._next: Delta | None = None
         self._response = response
         self._index = output_index
 
@@ -80,9 +81,20 @@ class OutputItem:
             core.emit("conversation.item.added", previous_item_id=previous, item=self.stored.shown())
         self._send(self._after_open())
 
+    def next(self) -> Delta | None:
+        """The piece that is to be sent next, if there is one."""
+        if self._next is None:
+            self._next = next(self._coming, None)
+        return self._next
+
+    def go_on(self, deltas: Iterable[Delta]) -> None:
+        """After the last piece come these."""
+        self._coming = iter(deltas)
+
     def send_next(self) -> Delta:
-        """Send the next piece."""
-        delta = self.deltas.popleft()
+        """Send the `next` piece, which there is."""
+        delta, self._next = self.next(), None
+        assert delta is not None
         self._take(delta)
         encoded = base64.b64encode(delta.audio).decode() if delta.audio else delta.text
         self._emit(delta.event_type, **self._place(), delta=encoded)
@@ -275,10 +287,10 @@ def text_item(response: ResponseOutput, output_index: int, text: str) -> OutputI
 
 
 def speech_item(
-    response: ResponseOutput, output_index: int, text: str, audio: bytes, audio_format: AudioFormat
+    response: ResponseOutput, output_index: int, text: str, speech: Speech, audio_format: AudioFormat
 ) -> OutputItem:
-    """A spoken message; ``audio`` is in the format of the wire."""
-    return SpeechItem(response, output_index, speech_deltas(text, audio, audio_format), audio_format)
+    """A spoken message."""
+    return SpeechItem(response, output_index, speech_deltas(text, speech, audio_format), audio_format)
 
 
 def call_item(response: ResponseOutput, output_index: int, call: ToolCall) -> OutputItem:
@@ -316,14 +328,14 @@ def text_deltas(text: str) -> Iterator[Delta]:
         yield Delta("response.output_text.delta", word, tokens=Tokens(text=text_tokens(word)))
 
 
-def speech_deltas(text: str, audio: bytes, audio_format: AudioFormat) -> Iterator[Delta]:
+def speech_deltas(text: str, speech: Speech, audio_format: AudioFormat) -> Iterator[Delta]:
     """The pieces of speech: each word of the transcript comes before the chunk of audio in which it begins."""
     size = audio_format.size(_AUDIO_CHUNK_MS)
-    chunks = [audio[start : start + size] for start in range(0, len(audio), size)]
+    count = -(-audio_format.size_from_speaker(speech.size_bytes) // size)
     words = words_of(text)
     told = 0
-    for number, chunk in enumerate(chunks, start=1):
-        due = -(-len(words) * number // len(chunks))
+    for number, chunk in enumerate(cut(audio_format.from_speaker(speech.pieces), size), start=1):
+        due = -(-len(words) * number // count)
         yield from _transcript_deltas(words[told:due])
         told = due
         ms = audio_format.ms(len(chunk))

@@ -34,7 +34,7 @@ from realtime_sync.local.replies import Replies, Transcripts
 from realtime_sync.local.request import LogEntry, Request
 from realtime_sync.local.rest import Rest
 from realtime_sync.local.script import Gate, ReplySource
-from realtime_sync.local.speech import Speaker, Transcriber, describe_audio, tone_speech
+from realtime_sync.local.speech import Speaker, Speech, Transcriber, describe_audio
 from realtime_sync.local.verdict import leftovers_of, wrongs
 from realtime_sync.recording import Recorder, Recording
 
@@ -129,7 +129,7 @@ class LocalServer:
             replies=Replies(replies),
             transcripts=None if transcripts is None else Transcripts(transcripts),
             transcriber=transcriber or describe_audio,
-            speaker=speaker or tone_speech,
+            voice=Speech.of_tones if speaker is None else lambda text: Speech.of(speaker(text)),
             speed=_limits.pace("speed", speed),
             latency_s=_limits.seconds("latency_s", latency_s, zero=True),
             expires_after_s=_limits.seconds("expires_after_s", expires_after_s, zero=True),
@@ -220,15 +220,25 @@ class LocalServer:
         if self._strict and kind is None:
             self._complain(leftovers=False)
 
+    def __repr__(self) -> str:
+        state = "stopped" if self._listener.stopping else "listening" if self._listener.started else "not started"
+        return f"<LocalServer {self.base_url if self._listener.port else 'without an address'}: {state}>"
+
     @property
     def base_url(self) -> str:
-        """The URL for clients, e.g. ``http://127.0.0.1:54321/v1``; valid once the server has started."""
+        """The URL for clients, e.g. ``http://127.0.0.1:54321/v1``. Raises `ConfigurationError` before the server has
+        started, unless it was given a port."""
+        if not self._listener.port:
+            raise ConfigurationError(
+                "the server has no address before it listens: call start(), or use `with LocalServer() as server:`"
+            )
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._secure else 'http'}://{host}:{self._listener.port}/v1"
 
     @property
     def control_url(self) -> str:
-        """The URL under which tests in other languages script and question the server; see the page on testing."""
+        """The URL under which tests in other languages script and question the server; see the page on testing. Raises
+        as `base_url` does."""
         return self.base_url.removesuffix("/v1") + PREFIX.rstrip("/")
 
     @property

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
 
 from realtime_sync.audio import Resampler, decode_pcma, decode_pcmu, encode_pcma, encode_pcmu
 
-__all__ = ["SPEAKER_RATE_HZ", "AudioFormat"]
+__all__ = ["SPEAKER_RATE_HZ", "AudioFormat", "cut"]
 
 SPEAKER_RATE_HZ: Final = 24_000
 """What a `speaker` returns: mono, 16-bit little-endian, at this rate."""
@@ -49,11 +49,32 @@ class AudioFormat:
             return decode_pcmu(data)
         return decode_pcma(data) if self.type == "audio/pcma" else data
 
-    def from_speaker(self, pcm: bytes) -> bytes:
-        """PCM of a speaker (`SPEAKER_RATE_HZ`) as bytes of the wire."""
+    def from_speaker(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """PCM of a speaker (`SPEAKER_RATE_HZ`) as bytes of the wire, piece by piece."""
         if self.rate_hz != SPEAKER_RATE_HZ:
-            resampler = Resampler(SPEAKER_RATE_HZ, self.rate_hz)
-            pcm = resampler.feed(pcm) + resampler.finish()
-        if self.type == "audio/pcmu":
-            return encode_pcmu(pcm)
-        return encode_pcma(pcm) if self.type == "audio/pcma" else pcm
+            pieces = _resampled(pieces, self.rate_hz)
+        if self.type == "audio/pcm":
+            return iter(pieces)
+        return map(encode_pcmu if self.type == "audio/pcmu" else encode_pcma, pieces)
+
+    def size_from_speaker(self, size_bytes: int) -> int:
+        """How many bytes of the wire so many bytes of a speaker make."""
+        return -(-size_bytes * self.rate_hz // (2 * SPEAKER_RATE_HZ)) * self.sample_bytes
+
+
+def cut(pieces: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
+    """The same bytes in pieces of this size; the last may be shorter."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        while len(held) >= size_bytes:
+            yield bytes(held[:size_bytes])
+            del held[:size_bytes]
+    if held:
+        yield bytes(held)
+
+
+def _resampled(pieces: Iterable[bytes], rate_hz: int) -> Iterator[bytes]:
+    resampler = Resampler(SPEAKER_RATE_HZ, rate_hz)
+    yield from map(resampler.feed, pieces)
+    yield resampler.finish()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import copy
-from collections.abc import Callable
 from typing import Any, Final
 
 from realtime_sync.codec import event_to_dict
@@ -20,8 +19,8 @@ from realtime_sync.local.checks import Refusal
 from realtime_sync.local.config import merge_session
 from realtime_sync.local.core import Core
 from realtime_sync.local.script import Say, Turn, as_reply
-from realtime_sync.local.sound import SPEAKER_RATE_HZ, AudioFormat
-from realtime_sync.local.speech import words_of
+from realtime_sync.local.sound import SPEAKER_RATE_HZ, AudioFormat, cut
+from realtime_sync.local.speech import Speech, words_of
 from realtime_sync.local.vad import EnergyVad
 
 __all__ = ["TranslationRequests"]
@@ -83,17 +82,16 @@ class TranslationRequests(ClientEventVisitor[None]):
         for output in reply.items():
             said = Say(output) if isinstance(output, str) else output
             if isinstance(said, Say):
-                self._say(said, core.options.speaker, elapsed_ms)
+                self._say(said, elapsed_ms)
 
-    def _say(self, said: Say, speaker: Callable[[str], bytes], elapsed_ms: int) -> None:
+    def _say(self, said: Say, elapsed_ms: int) -> None:
         for word in words_of(said.text):
             self._core.emit("session.output_transcript.delta", delta=word, elapsed_ms=elapsed_ms)
-        audio = speaker(said.text) if said.audio is None else said.audio
-        size = self._format.size(_CHUNK_MS)
-        for start in range(0, len(audio), size):
+        speech = self._core.options.voice(said.text) if said.audio is None else Speech.of(said.audio)
+        for chunk in cut(speech.pieces, self._format.size(_CHUNK_MS)):
             self._core.emit(
                 "session.output_audio.delta",
-                delta=base64.b64encode(audio[start : start + size]).decode(),
+                delta=base64.b64encode(chunk).decode(),
                 sample_rate=SPEAKER_RATE_HZ,
                 channels=1,
                 format="pcm16",

@@ -82,6 +82,12 @@ class Checks:
         if ms is not None and ms < _SHORTEST_COMMIT_MS:
             least = f"append {_SHORTEST_COMMIT_MS} ms or more before a commit"
             yield f"the input buffer holds {int(ms)} ms of audio: {least}"
+        torn_bytes = self._buffer.torn_bytes if self._buffer is not None else None
+        if torn_bytes is not None:
+            yield (
+                f"the input buffer holds {torn_bytes} bytes, and the last is half a 16-bit sample: where the odd byte"
+                " came in front, all of it is noise; clear_audio(), and append whole samples"
+            )
 
     # Items
 

@@ -137,7 +137,11 @@ class Outgoing:
         kind, field = family.append.TYPE, content_field(family.append)
         for piece in pieces:
             event_id = next(self._event_ids)
-            size_bytes = base64_bytes(piece) if isinstance(piece, str) else len(piece)
+            if isinstance(piece, str):
+                size_bytes = base64_bytes(piece)
+                self._state.buffer.encoded()
+            else:
+                size_bytes = len(piece)
             owner = None if self.spoken is None else self.spoken.add(size_bytes)
             text = encode_append(piece, event_id, kind=kind, field=field, correlation=family.correlation)
             self._transmit(text, owner)

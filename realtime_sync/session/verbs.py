@@ -109,8 +109,8 @@ class Sender:
         self._outgoing.append(pcm_pieces(pcm))
 
     def commit_audio(self) -> Ack[InputAudioBufferCommitted]:
-        """Make a user message of the input buffer, which holds at least 100 ms. It starts no response.
-        ``input_audio_buffer.commit``."""
+        """Make a user message of the input buffer, which holds at least 100 ms, of PCM in whole samples. It starts no
+        response. ``input_audio_buffer.commit``."""
         return self.send(InputAudioBufferCommit())
 
     def clear_audio(self) -> Ack[InputAudioBufferCleared]:

@@ -41,6 +41,7 @@ class InputBuffer:
 
     def __init__(self) -> None:
         self._bytes = 0
+        self._exact = True  # whether _bytes is no more than was sent either: base64 may hold line breaks
         self._counted = True  # whether _bytes is all that the buffer can hold
         self._commits = 0  # sent and not confirmed: one that fails leaves the audio where it is
         self._outdated = 0  # those among them that were followed by a clear
@@ -58,6 +59,16 @@ class InputBuffer:
             return None  # not answered yet: what was appended may be in either format
         return self._bytes / bytes_per_ms
 
+    @property
+    def torn_bytes(self) -> int | None:
+        """How many bytes it holds, where these are known to end in half a 16-bit sample; ``None`` otherwise."""
+        torn = self._exact and self._bytes % 2 and self._format.code == "pcm" and self.ms is not None
+        return self._bytes if torn else None
+
+    def encoded(self) -> None:
+        """What is `appended` next is base64, whose length is an estimate."""
+        self._exact = False
+
     def appended(self, size_bytes: int) -> None:
         """Take in ``size_bytes`` of audio that were sent."""
         if self._manual is False:
@@ -67,14 +78,16 @@ class InputBuffer:
     def sent(self, event: ClientEvent) -> None:
         """Take in one event that was sent: append, commit, clear, and an update that asks for another format."""
         if isinstance(event, InputAudioBufferAppend):
+            self.encoded()
             self.appended(base64_bytes(event.audio))
         elif isinstance(event, InputAudioBufferCommit):
             self._bytes = 0
+            self._exact = True
             self._counted = self._manual is True
             self._commits += 1
         elif isinstance(event, InputAudioBufferClear):  # always succeeds
             self._bytes = 0
-            self._counted = True
+            self._exact = self._counted = True
             self._outdated += self._commits
             self._commits = 0
         elif isinstance(event, (SessionUpdate, TranscriptionSessionUpdate)):

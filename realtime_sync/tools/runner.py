@@ -9,12 +9,11 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from threading import Condition
 from typing import Any, Final, Protocol
 
 from realtime_sync import _limits
 from realtime_sync._arguments import answered, check_function
-from realtime_sync._deadline import SLICE_S, Deadline
+from realtime_sync._deadline import Deadline
 from realtime_sync._unset import Unset
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError
@@ -40,6 +39,7 @@ from realtime_sync.tools.results import arguments_text, error_text, output_text,
 from realtime_sync.tools.rounds import Phase, Rounds, RunningCall, ToolFailure, ToolRound
 from realtime_sync.tools.schema.shapes import BadArguments
 from realtime_sync.tools.toolset import Approve, FunctionSpec, ToolCall, ToolContext, Toolset
+from realtime_sync.tools.watch import Watch
 from realtime_sync.tools.workers import Workers, call_all
 
 __all__ = ["ToolRunner"]
@@ -163,13 +163,9 @@ class ToolRunner:
         self._undivided = (lambda work: work()) if undivided is None else undivided
         self._watcher = weakref.WeakMethod(self._toolset_grew)
         self._workers = Workers(threads, waiting)
-        # Guards all below, and the state of rounds and calls. A plain lock, and the condition for the watch alone: to
-        # enter a condition is a call that an interrupt can leave with the lock held.
-        self._lock = threading.RLock()
-        self._changed = Condition(self._lock)
+        self._lock = threading.RLock()  # guards all below, and the state of rounds and calls
+        self._watch = Watch(self._lock, self._give_up, self._look_whether_closed)
         self._rounds = Rounds()
-        self._watched: set[RunningCall] = set()
-        self._watch: threading.Thread | None = None
         self._closed = False
         self._handlers: Final[tuple[tuple[Any, Callable[[Any], object]], ...]] = (
             (ResponseCreated, self._run_of),
@@ -241,7 +237,6 @@ class ToolRunner:
         the same. Idempotent; any thread."""
         with self._lock:
             self._closed = True
-            self._watched.clear()
             cancelled = [running for known in self._rounds for running in known.running]
             for running in cancelled:
                 running.settled = True
@@ -250,7 +245,7 @@ class ToolRunner:
                 # When the session has ended it stays unsettled: who waits for the next response hears of that end.
                 if not known.settled:
                     known.move(Phase.ASKING if self._session.closed else Phase.SETTLED)
-            self._changed.notify_all()
+            self._watch.clear_locked()
         self._toolset._unwatch(self._watcher)
         for running in cancelled:
             running.cancelled.set()
@@ -365,7 +360,7 @@ class ToolRunner:
         elif spec.inline:
             due.append((running, spec))
         else:
-            self._watch_over(running, self._limit(spec) if self._approval_of(spec) is None else None)
+            self._watch.over(running, self._limit(spec) if self._approval_of(spec) is None else None)
             if not self._workers.submit(lambda: self._run(running, spec), lambda error: self._lost(running, error)):
                 self._fail(running, "busy", "too many calls wait already; try again later")
 
@@ -443,7 +438,7 @@ class ToolRunner:
             if not approved:
                 raise _Failed("declined", f"the call was not approved{reason and f': {reason}'}")
             if not spec.inline:
-                self._watch_over(running, self._limit(spec))
+                self._watch.over(running, self._limit(spec))
         if running.cancelled.is_set():
             return ""  # answered already
         result = call()
@@ -462,8 +457,7 @@ class ToolRunner:
                 return
             running.settled = True
             running.round.running.remove(running)
-            self._watched.discard(running)
-            self._changed.notify_all()
+            self._watch.forget_locked(running)
         try:
             text = output if isinstance(output, str) else self._described(output)
             ack = self._send(running.round, self._session.submit_function_output, running.call.call_id, text)
@@ -583,35 +577,9 @@ class ToolRunner:
 
     # Timeouts and the end of the session
 
-    def _watch_over(self, running: RunningCall, deadline: Deadline | None) -> None:
-        """Give a call up at ``deadline``, or when the session ends."""
-        with self._lock:
-            if running.settled:
-                return
-            running.deadline = deadline
-            self._watched.add(running)
-            self._changed.notify_all()
-            if self._watch is None:
-                watch = threading.Thread(target=self._watch_calls, name="realtime_sync-tool-watch", daemon=True)
-                watch.start()
-                self._watch = watch  # now: one that could not be started watches nothing
-
-    def _watch_calls(self) -> None:
-        while True:
-            with self._lock:
-                if not self._watched:
-                    self._watch = None
-                    return
-                deadlines = [running.deadline for running in self._watched if running.deadline is not None]
-                self._changed.wait(min((deadline.slice() for deadline in deadlines), default=SLICE_S))
-                expired = [r for r in self._watched if r.deadline is not None and r.deadline.expired]
-            for running in expired:
-                try:
-                    self._give_up(running)
-                except BaseException:  # a hook; the other calls are watched all the same
-                    _log.exception("a call was not given up in good order")
-            if self._session.closed:
-                self.close()
+    def _look_whether_closed(self) -> None:
+        if self._session.closed:
+            self.close()
 
     def _give_up(self, running: RunningCall) -> None:
         assert running.deadline is not None
