@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from realtime_sync.errors import ConfigurationError
 
-__all__ = ["answered", "answering", "check_function", "check_session", "unknown"]
+__all__ = ["answered", "answering", "check_function", "check_kind", "check_session", "unknown"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
@@ -97,6 +97,13 @@ def answered(cls: C) -> C:
         elif isinstance(value, classmethod):
             setattr(cls, name, classmethod(answering(value.__func__)))
     return cls
+
+
+def check_kind(name: str, given: object, wanted: str, *kinds: type) -> None:
+    """Raises `ConfigurationError`, which does not show what was ``given``, unless it is of one of these kinds: what
+    ``wanted`` says."""
+    if not isinstance(given, kinds):
+        raise ConfigurationError(f"{name} must be {wanted}, not {type(given).__name__}")
 
 
 def check_function(function: object, role: str, *given: str) -> None:

@@ -286,7 +286,7 @@ def test_an_endpoint_names_the_query_and_shows_none_of_it(query: Any) -> None:
 
 
 def test_a_recording_goes_to_a_path() -> None:
-    with pytest.raises(rt.ConfigurationError, match=r"^a recording is written to a path, not to 5$"):
+    with pytest.raises(rt.ConfigurationError, match=r"^path must be the path of a file, not int$"):
         Recorder(5)  # type: ignore[arg-type]
 
 
@@ -365,6 +365,11 @@ def test_no_verb_lets_a_foreign_exception_out(fake: FakeSession, verb: str, name
         getattr(fake.session, verb)(**given | {name: object()})
 
 
+def test_sound_is_exported_to_a_path() -> None:
+    with pytest.raises(rt.ConfigurationError, match=r"^directory must be the path of a directory, not int$"):
+        recording.export_audio(None, 5)  # type: ignore[arg-type]
+
+
 def test_what_ends_is_looked_at_before_anything_ends(fake: FakeSession) -> None:
     fake.session.start()
     for call, told in (
@@ -390,6 +395,20 @@ def test_what_hands_options_on_names_what_it_lacks_itself(fake: FakeSession) -> 
         rt.ConfigurationError, match=r"^replay\(\): missing .*'path'; it takes path, and by name speed$"
     ):
         LocalServer.replay(host="::1")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", ["host", "port", "gates", "mcp_tools", "quirks", "record", "speed", "latency_s"])
+def test_what_the_local_server_cannot_use_is_refused_by_its_name(name: str) -> None:
+    with pytest.raises(rt.ConfigurationError, match=f"^{name} must be "):
+        LocalServer(**{name: object()})  # type: ignore[arg-type]
+
+
+def test_an_endpoint_is_a_url_with_headers() -> None:
+    with pytest.raises(rt.ConfigurationError, match=r"^url must be str, not int$"):
+        rt.Endpoint(5, {})  # type: ignore[arg-type]
+    for headers in (5, "Authorization: Bearer x", {"a": 5}):
+        with pytest.raises(rt.ConfigurationError, match=r"^headers must be a mapping from str to str$"):
+            rt.Endpoint("wss://x.test", headers)  # type: ignore[arg-type]
 
 
 def test_the_plumbing_is_left_out_of_tracebacks() -> None:

@@ -313,15 +313,16 @@ def test_cancel_names_a_response() -> None:
         assert done_of(client.response())["status"] == "cancelled"
 
 
-def test_late_deltas_come_after_the_cancel() -> None:
+@pytest.mark.parametrize(("late", "said"), [(2, "one two three"), (9, "one two three four")])
+def test_late_deltas_come_after_the_cancel(late: int, said: str) -> None:
     gate = Gate("response.output_text.delta", nth=2)
-    reply = Reply("one two three four", gates=[gate], late_deltas=2)
+    reply = Reply("one two three four", gates=[gate], late_deltas=late)
     with LocalServer([reply]) as server, RawClient(server) as client:
         client.update(output_modalities=TEXT)
         client.send("response.create")
         gate.wait_reached(TIMEOUT_S)
         client.send("response.cancel")
-        assert text_of(done_of(client.response())) == "one two three"
+        assert text_of(done_of(client.response())) == said
 
 
 def test_cancel_races_with_the_end() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from realtime_sync import _limits
-from realtime_sync._arguments import answered
+from realtime_sync._arguments import answered, check_kind
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import ConfigurationError
@@ -112,6 +112,11 @@ class LocalServer:
     ) -> None:
         if tls and ssl_context is not None:
             raise ConfigurationError("tls=True makes an ssl_context of its own: give one of the two")
+        check_kind("host", host, "str", str)
+        check_kind("gates", gates, "a list of gates", Iterable)
+        check_kind("mcp_tools", mcp_tools, "a mapping from labels to tools", Mapping, type(None))
+        check_kind("quirks", quirks, "Quirks", Quirks, type(None))
+        check_kind("record", record, "a path or a Recorder", str, os.PathLike, Recorder, type(None))
         if port not in range(65_536):
             raise ConfigurationError(f"port must be a number from 0 (a free one) to 65535, not {port!r}")
         self._host = host

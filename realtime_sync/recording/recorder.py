@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from realtime_sync._arguments import answered
+from realtime_sync._arguments import answered, check_kind
 from realtime_sync._deadline import now
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.recording.message import UNREADABLE, Direction, elided, redacted, url_without_secrets
@@ -74,8 +74,7 @@ class Recorder:
     ) -> None:
         if audio not in ("keep", "elide"):
             raise ConfigurationError(f"audio is 'keep' or 'elide', not {audio!r}")
-        if not isinstance(path, (str, os.PathLike)):
-            raise ConfigurationError(f"a recording is written to a path, not to {path!r}")
+        check_kind("path", path, "the path of a file", str, os.PathLike)
         self.path = Path(path)
         self._elides = audio == "elide"
         # Guards _file and _connections: messages come on several threads.

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from realtime_sync._arguments import answering
+from realtime_sync._arguments import answering, check_kind
 from realtime_sync.audio import decode_pcma, decode_pcmu, write_wav
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.recording.message import Message, is_hidden
@@ -35,6 +35,7 @@ def export_audio(recording: Recording, directory: str | os.PathLike[str]) -> lis
 
     Raises `ConfigurationError` when nothing can be written, or the recording holds no audio.
     """
+    check_kind("directory", directory, "the path of a directory", str, os.PathLike)
     target = Path(directory)
     try:
         target.mkdir(parents=True, exist_ok=True)

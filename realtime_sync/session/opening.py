@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from realtime_sync import _limits
-from realtime_sync._arguments import answering
+from realtime_sync._arguments import answering, check_kind
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
 from realtime_sync.codec.mismatch import kind_of
@@ -166,7 +166,9 @@ def connect(
     if cost_limit is not None and not hasattr(cost_limit, "check"):
         raise ConfigurationError(f"cost_limit must be a CostLimit, CostLimit(max_cost, prices), not {cost_limit!r}")
     if record is not None:
-        _check_record(record)
+        from realtime_sync.recording import Recorder
+
+        check_kind("record", record, "a path or a recording.Recorder", str, os.PathLike, Recorder)
     policy = _policy(resume)
     if policy is not None and spoken not in (REALTIME, TRANSLATION):
         raise ConfigurationError(f"a session of the family {spoken.name!r} cannot be resumed: leave resume= out")
@@ -227,13 +229,6 @@ def connect(
         _give_up(transport, connection, recorded, opened)
         raise
     return opened
-
-
-def _check_record(record: object) -> None:
-    from realtime_sync.recording import Recorder
-
-    if not isinstance(record, (str, os.PathLike, Recorder)):
-        raise ConfigurationError(f"record must be a path or a recording.Recorder, not {record!r}")
 
 
 def _policy(resume: bool | Resume | None) -> Resume | None:

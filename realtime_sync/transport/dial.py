@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
 from typing import Any, Final, TypeAlias, TypeVar
 
+from realtime_sync._arguments import check_kind
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import ConfigurationError, HandshakeError, RealtimeTimeout
 from realtime_sync.transport import proxy as proxies
@@ -51,8 +52,7 @@ def dial(
     ``user_timeout_s`` is the time after which the system gives up on bytes that the peer does not acknowledge, where
     it has such a limit.
     """
-    if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
-        raise ConfigurationError(f"ssl_context must be an ssl.SSLContext or None, not {ssl_context!r}")
+    check_kind("ssl_context", ssl_context, "an ssl.SSLContext or None", ssl.SSLContext, type(None))
     chosen = proxies.choose(target, proxy)
     if chosen is None:
         sock = _connect(target.host, target.port, deadline, "")

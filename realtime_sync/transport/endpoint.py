@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import attrs
 
-from realtime_sync._arguments import answered, answering
+from realtime_sync._arguments import answered, answering, check_kind
 from realtime_sync._secrets import is_secret
 from realtime_sync._version import __version__
 from realtime_sync.errors import ConfigurationError
@@ -54,7 +54,10 @@ class Endpoint:
     """
 
     url: str = attrs.field(repr=_shown_url)
-    headers: Mapping[str, str] = attrs.field(converter=Headers)
+    headers: Mapping[str, str] = attrs.field(converter=grammar.checked)
+
+    def __attrs_post_init__(self) -> None:
+        check_kind("url", self.url, "str", str)
 
 
 @answering
@@ -99,8 +102,7 @@ def resolve_endpoint(
     named = {"model": model, "base_url": base_url, "organization": organization, "project": project}
     named |= {"call_id": call_id, "azure_endpoint": azure_endpoint, "azure_api_version": azure_api_version}
     for name, value in named.items():
-        if value is not None and not isinstance(value, str):
-            raise ConfigurationError(f"{name} must be str, not {type(value).__name__}")
+        check_kind(name, value, "str", str, type(None))
     if intent not in (None, *get_args(Intent)):
         raise ConfigurationError(f"intent must be one of {', '.join(get_args(Intent))}, not {intent!r}")
     extra = _checked_headers(headers or {})

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
+from realtime_sync._arguments import check_kind
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import ConfigurationError, HandshakeError, RealtimeError, RealtimeTimeout
 from realtime_sync.transport.failures import mapped
@@ -63,8 +64,7 @@ def choose(target: Target, proxy: str | bool | None, environ: Mapping[str, str] 
     """
     if not proxy:
         return None
-    if not isinstance(proxy, (str, bool)):
-        raise ConfigurationError(f'proxy must be the URL of a proxy, "auto" or None, not {type(proxy).__name__}')
+    check_kind("proxy", proxy, 'the URL of a proxy, "auto" or None', str, bool)
     if proxy is not True and proxy != "auto":
         return Proxy.of(proxy)
     for name in ("HTTPS_PROXY" if target.secure else "HTTP_PROXY", "ALL_PROXY"):
