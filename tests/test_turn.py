@@ -260,7 +260,7 @@ def test_a_turn_that_is_asked_for_is_cancelled_when_it_begins(rig: Rig) -> None:
     turn = rig.ask()
     turn.cancel()
     assert rig.cancelled == []
-    rig.rounds = [SimpleNamespace(settled=False, error=None, follow_up=None)]
+    rig.rounds = [calling()]
     rig.hear(created("r", "ours"))
     assert rig.cancelled == ["r"]
     rig.hear(done("r", "cancelled"))
@@ -310,7 +310,7 @@ def test_a_turn_that_is_left_early_is_cancelled_and_one_that_is_over_is_not(rig:
 
 
 def calling(**fields: Any) -> Any:
-    return SimpleNamespace(**{"settled": False, "error": None, "follow_up": None, **fields})
+    return SimpleNamespace(**{"settled": False, "error": None, "fault": None, "follow_up": None, "running": [], **fields})
 
 
 def test_a_turn_goes_on_with_the_response_that_follows_the_calls(rig: Rig) -> None:

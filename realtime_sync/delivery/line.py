@@ -136,10 +136,10 @@ class Line:
             try:
                 self._connection.send(text)
             except ConnectionClosed:
-                if self.closing or self.ended:
-                    told = self._closed()
-                    raise told from told.__cause__
-                raise
+                if self.forked or not (self.closing or self.ended):
+                    raise
+                told = self._closed()
+                raise told from told.__cause__
             return
         if self.forked:  # first of all: in a fork any lock may be held by a thread that is not there
             raise fork_error()
