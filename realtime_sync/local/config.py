@@ -147,14 +147,16 @@ def without_setting(event: JsonObject, path: str) -> JsonObject | None:
     root, *names = path.split(".")
     if root not in ("session", "response"):
         return None
+    if not isinstance(event.get(root), dict):
+        return None
     whole: JsonObject = {**event, root: dict(event[root])}
     where, known = whole[root], _UNDERSTOOD
     for name, _, index in (step.partition("[") for step in names):
         if name == "type" or name not in known or name not in where:
             return None
-        if known[name] is None:
+        if known[name] is None or not isinstance(where[name], dict):
             setting = where.pop(name)
-            if index:
+            if index and isinstance(setting, list):
                 at = int(index[:-1])
                 where[name] = [*setting[:at], *setting[at + 1 :]]
             return whole
