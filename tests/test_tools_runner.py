@@ -12,6 +12,7 @@ import pytest
 from fakes import FakeSession, error, response_created, response_done
 
 from realtime_sync import ConfigurationError, ServerError
+from realtime_sync._deadline import Deadline
 from realtime_sync.errors import ConnectionClosed, InvalidEvent, RealtimeError
 from realtime_sync.events import McpApprovalRequest, McpTool, Response, ResponseConfig
 from realtime_sync.state.responses import Run
@@ -410,6 +411,21 @@ def test_a_describer_that_fails_is_reported(make_rig: Callable[..., Rig], caplog
 # Time
 
 
+@pytest.fixture
+def expires_once_started(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of call "a" is up as soon as it has begun, however long a busy machine takes to begin it."""
+
+    class Limit(Deadline):
+        __slots__ = ()
+
+        @property
+        def expired(self) -> bool:
+            return tools.event(tools.started, "a").is_set()
+
+    monkeypatch.setattr("realtime_sync.tools.runner.Deadline", Limit)
+
+
+@pytest.mark.usefixtures("expires_once_started")
 def test_a_call_that_takes_too_long_is_answered_and_its_result_dropped(rig: Rig, tools: Tools) -> None:
     rig.begin("c1", "quick", {"key": "a"})
     assert failure_of(rig) == "the call was given up after 0.01 s; it may still have an effect"
@@ -664,6 +680,7 @@ def test_bad_arguments_are_not_put_up_for_approval(make_rig: Callable[..., Rig])
     assert asked == []
 
 
+@pytest.mark.usefixtures("expires_once_started")
 def test_the_clock_of_a_call_starts_with_its_approval(make_rig: Callable[..., Rig], tools: Tools) -> None:
     gate, asked = threading.Event(), threading.Event()
 
