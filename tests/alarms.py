@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -50,8 +53,12 @@ def alarms(strike: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
 
 
 def _within_coverage(frame: FrameType | None) -> bool:
+    coverage = sys.modules.get("coverage")
+    if coverage is None or coverage.__file__ is None:
+        return False
+    within = str(Path(coverage.__file__).parent) + os.sep
     while frame is not None:
-        if "/coverage/" in frame.f_code.co_filename.replace("\\", "/"):
+        if frame.f_code.co_filename.startswith(within):
             return True
         frame = frame.f_back
     return False

@@ -25,12 +25,14 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
 
+import realtime_sync as rt
 from realtime_sync.delivery import control
 
 SAMPLE: Final = os.environ.get("REALTIME_SYNC_INTERRUPTS", "12")
 HANG_S: Final = 25.0
-_LIBRARY: Final = "/realtime_sync/"
-_TESTS: Final = str(Path(__file__).parent)
+LIBRARY: Final = str(Path(rt.__file__).parent) + os.sep
+"""Where the package lies: a clone may be called as the package is."""
+_TESTS: Final = str(Path(__file__).parent) + os.sep
 _EXEMPT: Final = (
     "importlib",
     "logging",
@@ -96,7 +98,7 @@ class Places:
 
 def _of_a_test(frame: FrameType | None) -> bool:
     """Whether the test's own code has called this, not the library."""
-    while frame is not None and _LIBRARY not in frame.f_code.co_filename:
+    while frame is not None and not frame.f_code.co_filename.startswith(LIBRARY):
         if frame.f_code.co_filename.startswith(_TESTS):
             return True
         frame = frame.f_back
@@ -108,7 +110,9 @@ def _counts(code: CodeType) -> bool:
     name = code.co_filename
     if code.co_name == "__del__":  # whatever comes out of that is swallowed by Python
         return False
-    return not name.startswith(_TESTS) and not any(part in name for part in _EXEMPT)
+    if name.startswith((LIBRARY, _TESTS)):
+        return name.startswith(LIBRARY)
+    return not any(part in name for part in _EXEMPT)
 
 
 @functools.cache

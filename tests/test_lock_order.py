@@ -20,6 +20,11 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 ORDER = re.findall(r"^\| `(\w+\.\w+)` \|", PAGE.partition("## Locks")[2].partition("## Tests")[0], re.MULTILINE)
 ELSEWHERE = ("local", "recording")  # rooms of the other side
+PACKAGE = Path(rt.__file__).parent
+
+
+def _of_the_core(path: Path) -> bool:
+    return path.is_relative_to(PACKAGE) and not set(ELSEWHERE) & set(path.relative_to(PACKAGE).parts)
 
 
 class Watch:
@@ -41,8 +46,7 @@ class Watch:
         path = Path(frame.f_code.co_filename)
         line = linecache.getline(str(path), frame.f_lineno)
         found = re.match(r"\s*self\.(\w+)(: [^=]+)? = threading\.(R?Lock|Condition)\(", line)
-        ours = "realtime_sync" in path.parts and not set(ELSEWHERE) & set(path.parts)
-        if found is None or not ours:
+        if found is None or not _of_the_core(path):
             return None
         self.names.add(name := f"{path.stem}.{found[1]}")
         return name
@@ -107,7 +111,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 
 def test_the_page_names_every_lock_of_the_core() -> None:
     assignment = re.compile(r"self\.(\w+)(?:: [^=]+)? = threading\.(?:R?Lock|Condition)\(")
-    core = [path for path in Path(rt.__file__).parent.rglob("*.py") if not set(ELSEWHERE) & set(path.parts)]
+    core = filter(_of_the_core, PACKAGE.rglob("*.py"))
     made = {f"{path.stem}.{name}" for path in core for name in assignment.findall(path.read_text(encoding="utf-8"))}
     assert made == set(ORDER)
 

@@ -28,6 +28,7 @@ from realtime_sync.transport import Transport, open_transport, stream
 from realtime_sync.transport.frames import BINARY, CLOSE, PING, PONG, TEXT, close_payload
 
 MS = 0.001
+TRANSPORT = str(Path(stream.__file__).parent) + os.sep
 both = pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])
 
 
@@ -984,7 +985,7 @@ class Interrupts:
         self._at = at
 
     def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
-        return self._line if "/realtime_sync/transport/" in frame.f_code.co_filename else None
+        return self._line if frame.f_code.co_filename.startswith(TRANSPORT) else None
 
     def _line(self, frame: FrameType, event: str, arg: object) -> Any:
         if event == "line":
