@@ -206,7 +206,7 @@ def connect(
         )
         if record is not None:
             recorded = _Recorded(record, opened._line, dialling)
-        connection.start()
+        opened._dispatcher.control.run(connection.start)  # a thread that is interrupted in its start stays listed
         if recorded is not None:
             opened._dispatcher.at_end.append(recorded.ended)
             opened._at_close.append(recorded.close)
