@@ -44,6 +44,10 @@ def cleared(name: str) -> InputAudioBufferCleared:
     return InputAudioBufferCleared(event_id=name)
 
 
+def started(name: str) -> InputAudioBufferSpeechStarted:
+    return InputAudioBufferSpeechStarted(event_id=name, audio_start_ms=0, item_id="item_1")
+
+
 def soon() -> Deadline:
     return Deadline(20)
 
@@ -631,6 +635,40 @@ def test_what_a_handler_was_interrupted_in_is_finished_before_it_goes_on() -> No
     assert heard == ["b", "a", "c"]
     assert [name for tag, name in seen if tag == "own"] == ["a", "b", "c"]
     assert seen.index(("went on", "a")) > seen.index(("struck", "b"))
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["raised", "told"])
+@pytest.mark.parametrize("fails", [False, True], ids=["goes on", "fails"])
+def test_what_a_lone_handler_was_interrupted_in_is_finished_when_it_has_ended(fails: bool, told: bool) -> None:
+    """Of an event with one handler nothing is kept while that runs: what it waited for is finished all the same."""
+    rig, seen, faults = Rig(), [], []
+
+    def patient(event: Any) -> None:
+        if event.event_id == "outer":
+            with suppress(KeyboardInterrupt):
+                rig.dispatcher.wait(lambda: ("last", "inner") in seen, soon(), "inner")
+        seen.append(("had", event.event_id))
+        if fails and event.event_id == "outer":
+            raise LookupError(event.event_id)
+
+    def fail(event: Any) -> None:
+        seen.append(("last", event.event_id))
+        raise ValueError(event.event_id)
+
+    rig.dispatcher.subscribe(HANDLER, patient, InputAudioBufferSpeechStarted)
+    rig.dispatcher.subscribe(HANDLER, Struck(seen, "inner"), InputAudioBufferCleared)
+    rig.dispatcher.subscribe(HANDLER, fail, InputAudioBufferCleared)
+    rig.inbox.put([started("before"), started("outer"), cleared("inner"), started("after")], 4)
+    expected = LookupError if fails else ValueError
+    try:
+        rig.dispatcher.wait(lambda: ("had", "after") in seen, soon(), "all", faults.append if told else None)
+    except expected as raised:
+        faults.append(raised)
+    assert [type(fault) for fault in faults] == [expected], "the first; the others are logged"
+    rig.drain()
+    assert seen == [("had", "before"), ("struck", "inner"), ("had", "outer"), ("last", "inner"), ("had", "after")]
+    assert rig.dispatcher._delivery is None
+    assert not rig.dispatcher._batch
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["this thread", "another thread"])

@@ -269,7 +269,7 @@ class Dispatcher:
 
     def _run_until(self, stopped: Callable[[], bool]) -> None:
         __tracebackhide__ = True
-        while not stopped() and not self._at_end:
+        while not stopped() and not (self._ended and self._at_end):
             self.step(_NEVER, None, stopped)
 
     def _look(self) -> None:
@@ -312,44 +312,42 @@ class Dispatcher:
                     return False
             event = batch[0]
             route = self._routes.known.get(type(event))
-            if route is None or not route.plain or self._previewed:
-                delivery = self._begin(event)
-                fault = self._deliver(delivery, deadline, done)
+            if route is not None and route.light and not self._previewed:
+                return self._pass_on(event, route.others, tell)
+            delivery = self._begin(event)
+        assert delivery is not None
+        fault = self._deliver(delivery, deadline, done)
+        if fault is not None:
+            if tell is None:
+                raise fault
+            tell(fault)
+        return True
+
+    def _pass_on(
+        self, event: ServerEvent, handlers: tuple[Receiver, ...], tell: Callable[[Exception], object] | None
+    ) -> bool:
+        """The usual case: one handler at most. Once its call has begun, nothing is left that could be lost, so nothing
+        is kept of the event."""
+        serving, kept = self._serving, self._kept
+        if kept is not None:
+            size_bytes = self._inbox.average_bytes
+            if self._missed or self._kept_bytes + size_bytes > self._inbox.limit_bytes:
+                self._missed += 1
             else:
-                # The usual case, an event for handlers only: `_begin` and `_deliver` without their questions.
-                delivery = _Delivery()
-                delivery.event = event
-                delivery.route = route
-                delivery.fault = None
-                delivery.outer = serving = self._serving
-                served = 0
-                kept = self._kept
-                if kept is not None:
-                    size_bytes = self._inbox.average_bytes
-                    if self._missed or self._kept_bytes + size_bytes > self._inbox.limit_bytes:
-                        self._missed += 1
-                    else:
-                        self._kept_bytes += size_bytes
-                        kept += ((event, size_bytes),)
-                self._count += 1
-                self._delivery = self._serving = delivery
-                del batch[0]
-                for receiver in route.others:
-                    served += 1  # noqa: SIM113  enumerate() is slower
-                    delivery.served = served
-                    try:
-                        receiver(event)
-                    except Exception as raised:
-                        delivery.fault = _first(delivery.fault, raised, event)
-                    if self._delivery is not delivery or self._task is not None:
-                        self._finish_inner(delivery)
-                fault = delivery.fault
-                self._serving = self._delivery = serving
-                if self._sleepers:
-                    self._wake_sleepers()
-        else:
-            assert delivery is not None
-            fault = self._deliver(delivery, deadline, done)
+                self._kept_bytes += size_bytes
+                kept += ((event, size_bytes),)
+        self._count += 1
+        del self._batch[0]
+        fault: Exception | None = None
+        for handler in handlers:
+            try:
+                handler(event)
+            except Exception as raised:
+                fault = self._finish_inner(serving, raised)  # an interrupt in there tells of `raised` as its context
+        if self._task is not None or self._delivery is not serving:
+            fault = self._finish_inner(serving, fault)
+        if self._sleepers:
+            self._wake_sleepers()
         if fault is not None:
             if tell is None:
                 raise fault
@@ -409,7 +407,7 @@ class Dispatcher:
                 delivery.served = served
                 delivery.fault = _first(delivery.fault, raised, event)
             if self._task is not None or self._delivery is not delivery:
-                self._finish_inner(delivery)
+                delivery.fault = self._finish_inner(delivery, delivery.fault)
         self._serving = serving
         self._delivery = delivery.outer
         if self._sleepers:
@@ -426,15 +424,17 @@ class Dispatcher:
                 delivery.fault = _first(delivery.fault, raised, delivery.event)
             delivery.served += 1
 
-    def _finish_inner(self, delivery: _Delivery) -> None:
-        """An interrupt has struck in a handler that waited for later events, and the handler went on: so do these."""
+    def _finish_inner(self, serving: _Delivery | None, fault: Exception | None) -> Exception | None:
+        """An interrupt has struck in a handler that waited for later events, and the handler went on: so do these. The
+        first of the faults, ``fault`` included."""
         self._end_task()
-        while (inner := self._delivery) is not None and inner is not delivery:
-            self._serving = delivery
-            fault = self._deliver(inner, _PAST)
-            if fault is not None:
-                delivery.fault = _first(delivery.fault, fault, inner.event)
-        self._serving = delivery
+        while (inner := self._delivery) is not None and inner is not serving:
+            self._serving = serving
+            raised = self._deliver(inner, _PAST)
+            if raised is not None:
+                fault = _first(fault, raised, inner.event)
+        self._serving = serving
+        return fault
 
     # Beside the main thread
 

@@ -38,6 +38,8 @@ _DELTAS: Final[dict[type[ServerEvent], tuple[str, float]]] = {
 
 def structure_bytes(events: Batch, texts: Sequence[bytes]) -> int:
     """What the structure of these messages takes in memory, about, beyond their texts and `EVENT_BYTES` for each."""
+    if _DELTAS.keys() >= {*map(type, events)} and max(map(len, texts)) < _FLAT_BYTES:
+        return 0
     total = 0
     for event, text in zip(events, texts, strict=True):
         known = _DELTAS.get(event.__class__)

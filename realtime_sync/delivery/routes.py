@@ -39,7 +39,7 @@ class Prepared:
 class Route:
     """Who receives an event, in order."""
 
-    __slots__ = ("guarded", "others", "own", "plain", "prepared")
+    __slots__ = ("guarded", "light", "others", "own", "prepared")
 
     def __init__(self, own: tuple[Receiver, ...] = (), others: tuple[Receiver, ...] = (), *, delta: bool) -> None:
         self.own = own
@@ -51,8 +51,8 @@ class Route:
         not: such a receiver notes the event beside its one effect, with no call in between, and ignores it when it is
         told a second time."""
         self.prepared = any(isinstance(receiver, Prepared) for receiver in others)
-        self.plain = not own and not self.prepared
-        """Whether only handlers receive it."""
+        self.light = not own and not self.prepared and len(others) < 2
+        """Whether one handler receives it, or nobody."""
 
 
 class Routes:
