@@ -8,7 +8,7 @@ from typing import Final
 
 from realtime_sync.errors import ConfigurationError
 
-__all__ = ["SLICE_S", "Deadline", "now"]
+__all__ = ["NEVER", "SLICE_S", "Deadline", "now"]
 
 SLICE_S: Final = 0.2
 """No wait of a user's thread is longer than this in one piece, so that Ctrl-C is never swallowed."""
@@ -56,3 +56,7 @@ class Deadline:
     def slice(self, most_s: float = SLICE_S) -> float:
         """Seconds to wait now in one piece: what remains, at most ``most_s``."""
         return most_s if self._at is None else max(0.0, min(most_s, self._at - monotonic()))
+
+
+NEVER: Final = Deadline(None)
+"""No limit."""

@@ -4,10 +4,11 @@ Whatever blocks pumps: it dispatches events on its own thread until what it wait
 at a time. Another that wants to wait sleeps meanwhile, and takes the pump over when it becomes free.
 
 An interrupt (Ctrl-C) may strike the main thread between any two steps. **An event that is being delivered is kept, with
-the number of the receivers that had it, until all of them had it**; whoever pumps next goes on there. A receiver of the
-user is counted right before it is called, with nothing in between. The library's own receivers run on the thread beside
-(`Control`), where no interrupt strikes; it goes on with further events until one has receivers of the user, or what the
-main thread waits for has happened. What moves an event makes no call in between, behind which an interrupt could come.
+the number of the receivers that had it, until all of them had it**; whoever pumps next goes on there. (Where one
+handler at most receives it, nothing is left when its call has begun.) A receiver of the user is counted right before it
+is called, with nothing in between. The library's own receivers run on the thread beside (`Control`), where no interrupt
+strikes; it goes on with further events until one has receivers of the user, or what the main thread waits for has
+happened. What moves an event makes no call in between, behind which an interrupt could come.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from functools import partial
 from threading import get_ident
 from typing import Final
 
-from realtime_sync._deadline import SLICE_S, Deadline, now
+from realtime_sync._deadline import NEVER, SLICE_S, Deadline, now
 from realtime_sync.delivery.control import Control, Task
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.delivery.remarks import Remarks
@@ -34,7 +35,6 @@ from realtime_sync.events import ServerEvent
 __all__ = ["HANDLER", "STATE", "VISITOR", "WAITER", "Dispatcher", "Prepared", "Receiver"]
 
 _PAST: Final = Deadline(0.0)
-_NEVER: Final = Deadline(None)
 _log = logging.getLogger("realtime_sync")
 
 
@@ -270,7 +270,7 @@ class Dispatcher:
     def _run_until(self, stopped: Callable[[], bool]) -> None:
         __tracebackhide__ = True
         while not stopped() and not (self._ended and self._at_end):
-            self.step(_NEVER, None, stopped)
+            self.step(NEVER, None, stopped)
 
     def _look(self) -> None:
         """Take what has arrived out of the inbox, if nothing has been taken yet."""

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime_sync._arguments import answered, check_function, unknown
-from realtime_sync._deadline import Deadline
+from realtime_sync._deadline import NEVER, Deadline
 from realtime_sync._unset import UNSET, Unset
 from realtime_sync.delivery.background import BackgroundPump
 from realtime_sync.delivery.dispatcher import VISITOR, WAITER, Dispatcher, Prepared, Receiver
@@ -69,7 +69,7 @@ class Listener(Keyed):
         if others:  # told here: an `answering` frame around this one is a place where Ctrl-C could lose the event
             raise unknown(Listener.recv, others)
         # At once, and nothing called in between: an interrupt would find nobody that has the event.
-        return self._dispatcher.next(Deadline(timeout))  # type: ignore[return-value]
+        return self._dispatcher.next(NEVER if timeout is None else Deadline(timeout))  # type: ignore[return-value]
 
     def poll(self) -> int:
         """Dispatch all that has arrived, and return how many events that were; never waits: for the timer of a GUI or

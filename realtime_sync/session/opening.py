@@ -206,7 +206,7 @@ def connect(
         )
         if record is not None:
             recorded = _Recorded(record, opened._line, dialling)
-        opened._dispatcher.control.run(connection.start)  # a thread that is interrupted in its start stays listed
+        opened._dispatcher.control.run(connection.start)  # an interrupt in there would leave it listed for ever
         if recorded is not None:
             opened._dispatcher.at_end.append(recorded.ended)
             opened._at_close.append(recorded.close)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.dispatcher import STATE, Dispatcher
 from realtime_sync.delivery.inbox import Inbox
-from realtime_sync.delivery.wire_log import WIRE, log
+from realtime_sync.delivery.wire_log import log
 from realtime_sync.errors import ConnectionClosed, RealtimeTimeout, ServerError
 from realtime_sync.events import (
     ConversationItemAdded,
@@ -133,8 +133,7 @@ class Successor:
             self._dispatcher.poll()
 
     def _log(self, direction: Literal["in", "out"], text: str | bytes) -> None:
-        if WIRE.isEnabledFor(logging.DEBUG):
-            log(direction, (text,), self.transport.redact)
+        log(direction, (text,), self.transport.redact)
 
     def _begun(self, event: ServerEvent) -> None:
         self._opened = True
