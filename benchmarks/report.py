@@ -213,7 +213,9 @@ The text delta has 0.2 kB; the audio delta 200 ms of PCM16, 12.8 kB in base64; t
 which are known from before, as a server announces each. With **-> PCM** the handler takes the bytes of the sound:
 `event.delta_bytes`, elsewhere `base64.b64decode`. The mix is a spoken turn as it comes over the wire: transcripts,
 audio, new items, responses. For an append the CPU time of the client includes the base64 and the masking. What
-realtime_sync does with a `response.done` includes keeping the conversation and the usage.
+realtime_sync does with a `response.done` includes keeping the conversation and the usage, and on the main thread, as
+here, two changes of threads, so that Ctrl-C cannot cut that in two (docs/architecture.md); with `start()` there are
+none.
 
 The limit: to copy the 12.8 kB of an audio delta out of the kernel takes 2 us on this kind of machine, to decrypt them
 3 us (AES-256-GCM) and with Python's `ssl` around it 6 to 7, to decode the base64 1 us. So for PCM about 5 us over TCP
