@@ -26,6 +26,31 @@ def rows(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line] for line in lines]
 
 
+def test_a_client_that_fails_or_hangs_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import run
+
+    command: list[str] = []
+    outcomes: list[Any] = [
+        subprocess.CalledProcessError(1, command),
+        subprocess.TimeoutExpired(command, 60),
+        subprocess.CompletedProcess(command, 0, stdout=b'{"cpu": 1.5}'),
+        *(subprocess.TimeoutExpired(command, 60) for _ in range(run._TRIES)),
+    ]
+
+    def outcome(*_: Any, **__: Any) -> Any:
+        found = outcomes.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(run.subprocess, "run", outcome)
+    bench = run.Bench(run.Address("http://x", "https://x"), run.QUICK)
+    assert bench._once("memory", "TCP", "openai", 1) == {"cpu": 1.5}
+    with pytest.raises(subprocess.TimeoutExpired):
+        bench._once("memory", "TCP", "openai", 1)
+    assert not outcomes
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)  # some forty processes, which a busy machine starts slowly
 def test_the_smallest_run_has_every_row_with_numbers() -> None:
