@@ -49,7 +49,11 @@ def test_a_connect_cell_that_runs_again_leaves_nothing_open(tools: bool) -> None
         return Reply(tool_calls=[ToolCall("noon")]) if tools and not turn.tool_outputs else "Hello."
 
     names = ["realtime_sync-dispatch", "realtime_sync-reader"]
-    before = [name for name in threads() if name in names]  # of other tests; the control thread ends by itself
+    before = threading.enumerate()  # those of other tests may end meanwhile
+
+    def ours() -> list[str]:  # the control thread, which is not among them, ends by itself
+        return sorted(thread.name for thread in threading.enumerate() if thread.name in names and thread not in before)
+
     with LocalServer(reply) as server:
         seen: list[str] = []
         for _ in range(4):
@@ -57,10 +61,10 @@ def test_a_connect_cell_that_runs_again_leaves_nothing_open(tools: bool) -> None
             assert session.ask("hi").text == "Hello."
             assert session.conversation.render().endswith("Hello.")
         gc.collect()
-        until(lambda: sorted(name for name in threads() if name in names) == sorted([*before, *names]))
+        until(lambda: ours() == names)
         assert session.ask("again").text == "Hello.", "the last one is still there"
         session.close()
-    until(lambda: not {"realtime_sync-dispatch", "realtime_sync-reader"} & set(threads()))
+    until(lambda: not ours())
 
 
 def test_a_turn_keeps_its_session() -> None:

@@ -60,9 +60,9 @@ def connect(made: RawServer, **more: Any) -> rt.RealtimeSession:
 def nothing_left() -> Iterator[None]:
     """Neither a thread nor a descriptor of ours is left behind."""
     process = psutil.Process()
-    before = process.num_fds()
+    before, known = process.num_fds(), set(threading.enumerate())
     yield
-    left = [thread for thread in threading.enumerate() if thread.name.startswith("realtime_sync")]
+    left = [thread for thread in set(threading.enumerate()) - known if thread.name.startswith("realtime_sync")]
     assert left == []
     assert process.num_fds() <= before
 

@@ -22,9 +22,10 @@ CREATED = {"type": "session.created", "event_id": "ev_0", "session": SESSION}
 def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTransport]:
     """The transport that the next `connect` gets."""
     made = FakeTransport()
+    known = set(threading.enumerate())
     monkeypatch.setattr(dialling, "open_transport", lambda *_, **__: made)
     yield made
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - known:
         assert thread.name != "realtime_sync-reader", "a reader is left"
 
 
