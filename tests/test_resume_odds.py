@@ -567,7 +567,8 @@ def test_a_talk_of_thirty_seconds_over_sessions_of_two() -> None:
                 time.sleep(0.01)
         assert calls == list(range(1, number + 1)), "each call is run once"
         assert len(notices) >= 10
-        assert any(notice.planned for notice in notices), "on a busy machine some come too late"
+        planned = sum(notice.planned for notice in notices)
+        assert planned > len(notices) / 2, "a busy machine is late for some of them, not for most"
         assert [entry.text for entry in session.conversation if entry.role == "user"] == [
             f"Double {asked}" for asked in range(1, number + 1)
         ]
