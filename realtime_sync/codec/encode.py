@@ -73,10 +73,5 @@ def encode_append(
     detours of `encode_event`: it is what a client sends most. ``event_id`` needs no escaping."""
     if isinstance(audio, str):
         return encode_event({"type": kind, correlation: event_id, field: audio})
-    return b'{"type":"%b","%b":"%b","%b":"%b"}' % (
-        kind.encode(),
-        correlation.encode(),
-        event_id.encode(),
-        field.encode(),
-        b64encode(audio),
-    )
+    head = f'{{"type":"{kind}","{correlation}":"{event_id}","{field}":"'
+    return b"".join((head.encode(), b64encode(audio), b'"}'))

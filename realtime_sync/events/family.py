@@ -7,6 +7,7 @@ family (the codec, the opening, acks, checks, the local server) is given it as a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -141,8 +142,10 @@ class Family:
         self.append = cls if appends else self.append
 
 
-def content_field(cls: type[Event]) -> str:
-    """The field in which an event carries what it is about: ``session`` of an update, ``audio`` of an append."""
+@cache
+def content_field(cls: Any) -> str:
+    """The field in which an event of this class carries what it is about: ``session`` of an update, ``audio`` of an
+    append."""
     return next(a.name for a in fields_of(cls) if a.name not in ("type", "event_id", "extra"))
 
 

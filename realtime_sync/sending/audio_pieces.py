@@ -19,6 +19,20 @@ _PIECE_CHARACTERS: Final = 8 * 2**20
 def pcm_pieces(pcm: Any) -> Iterator[memoryview]:
     """The bytes of any buffer of bytes or 16-bit integers, in pieces; nothing for an empty one. Raises `InvalidEvent`
     for what cannot be audio."""
+    flat = memoryview(pcm) if pcm.__class__ is bytes else _bytes_of(pcm)
+    kind = container_of(bytes(flat[:CONTAINER_HEAD_BYTES]))
+    if kind is not None:
+        way_out = "send what audio.read_wav() makes of it, or let ask(audio=...) read it"
+        raise InvalidEvent(
+            f"this is {kind}, whose header and coding would be heard as noise:"
+            f" {way_out if kind == 'a WAV file' else 'convert it to WAV first'}"
+        )
+    for start in range(0, len(flat), _PIECE_BYTES):
+        yield flat[start : start + _PIECE_BYTES]
+
+
+def _bytes_of(pcm: Any) -> memoryview:
+    """The bytes of any buffer that can be audio."""
     try:
         view = memoryview(pcm)
     except TypeError:
@@ -36,16 +50,7 @@ def pcm_pieces(pcm: Any) -> Iterator[memoryview]:
             f"audio must be mono, not an array of shape {view.shape}: audio.to_mono(pcm, channels) mixes the channels"
         )
     native = view.c_contiguous and view.format in ("B", "b", "c", "h")
-    flat = view.cast("B") if native else memoryview(view.tobytes())
-    kind = container_of(bytes(flat[:CONTAINER_HEAD_BYTES]))
-    if kind is not None:
-        way_out = "send what audio.read_wav() makes of it, or let ask(audio=...) read it"
-        raise InvalidEvent(
-            f"this is {kind}, whose header and coding would be heard as noise:"
-            f" {way_out if kind == 'a WAV file' else 'convert it to WAV first'}"
-        )
-    for start in range(0, len(flat), _PIECE_BYTES):
-        yield flat[start : start + _PIECE_BYTES]
+    return view.cast("B") if native else memoryview(view.tobytes())
 
 
 def base64_pieces(audio: str) -> Iterator[str]:
