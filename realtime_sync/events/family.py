@@ -142,11 +142,14 @@ class Family:
         self.append = cls if appends else self.append
 
 
-@cache
-def content_field(cls: Any) -> str:
-    """The field in which an event of this class carries what it is about: ``session`` of an update, ``audio`` of an
-    append."""
-    return next(a.name for a in fields_of(cls) if a.name not in ("type", "event_id", "extra"))
+def content_field(cls: type[Event]) -> str:
+    """The field in which an event carries what it is about: ``session`` of an update, ``audio`` of an append."""
+    return _content_field(cls)
+
+
+_content_field: Final[Callable[[Any], str]] = cache(
+    lambda cls: next(a.name for a in fields_of(cls) if a.name not in ("type", "event_id", "extra"))
+)
 
 
 def _named(cls: type[Any], wire_type: str) -> Any:
