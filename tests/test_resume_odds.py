@@ -572,7 +572,9 @@ def test_a_talk_of_thirty_seconds_over_sessions_of_two() -> None:
         assert [entry.text for entry in session.conversation if entry.role == "user"] == [
             f"Double {asked}" for asked in range(1, number + 1)
         ]
-        assert [item for notice in notices for item in notice.lost] == []
+        # Where a busy machine was late, what a reply had begun that was asked for again is gone, and nothing else.
+        lost = [(notice.planned, item.type, item.status) for notice in notices for item in notice.lost]
+        assert set(lost) <= {(False, "function_call", "incomplete"), (False, "message", "incomplete")}
         assert len(session.usage.responses) >= 2 * number
         assert server.refusals == []
 
