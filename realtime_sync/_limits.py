@@ -38,12 +38,7 @@ def amount(name: str, value: object, unit: str, *, zero: bool = False, negative:
 def pace(name: str, value: object) -> float | None:
     """``value`` as how many times as fast, above 0, or ``None`` for as fast as it goes. Raises `ConfigurationError` for
     anything else."""
-    if value is None:
-        return None
-    number = _number(value)
-    if number > 0:  # false for NaN
-        return number
-    raise ConfigurationError(f"{name} must be a number above 0, or None for as fast as it goes; not {value!r}")
+    return None if value is None else amount(name, value, "times real time", also=", or None for as fast as it goes")
 
 
 def size(name: str, value: object, unit: str = "bytes", *, least: int = 1, most: int | None = None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import inspect
+import math
 import threading
 import traceback
 import types
@@ -363,6 +364,68 @@ def test_no_verb_lets_a_foreign_exception_out(fake: FakeSession, verb: str, name
     given |= {p.name: 0 for p in VERBS[verb] if p.name == "timeout"}
     with contextlib.suppress(rt.RealtimeError):  # some things may be anything
         getattr(fake.session, verb)(**given | {name: object()})
+
+
+ODD: tuple[Any, ...] = (
+    *(5, -1, 1.5, 10**400, math.nan, math.inf, True, None, "", "x", "http://[x", b"\0"),
+    *([], {}, [5], {"a": 1}, (1, 2), object(), print),
+)
+GIVEN_TO_A_USER: dict[str, Callable[[rt.RealtimeSession, LocalServer, Path], Any]] = {
+    "Ack": lambda session, server, folder: session.send_text("hello"),
+    "BargeIn": lambda session, server, folder: playback.BargeIn(session, playback.PlaybackTracker()),
+    "Conversation": lambda session, server, folder: session.conversation,
+    "ConversationSnapshot": lambda session, server, folder: session.conversation.snapshot(),
+    "Gate": lambda session, server, folder: server.gate("response.done"),
+    "LocalServer": lambda session, server, folder: server,
+    "MicrophoneFeed": lambda session, server, folder: playback.MicrophoneFeed(session),
+    "PlaybackTracker": lambda session, server, folder: playback.PlaybackTracker(),
+    "Recorder": lambda session, server, folder: Recorder(folder / "talk.jsonl"),
+    "Request": lambda session, server, folder: server.requests[0],
+    "ToolRunner": lambda session, server, folder: session.use_tools([]),
+    "Toolset": lambda session, server, folder: rt.Toolset(),
+    "UsageTally": lambda session, server, folder: session.usage,
+}
+BY_THE_SESSION = {("ToolRunner", "lose")}
+"""Called by it alone."""
+
+
+def calls_of(made: object) -> Iterator[tuple[str, str, Callable[[Any], object]]]:
+    """What can be called of an object, with each parameter that it takes, as a function of what is given for that."""
+    for method, call in inspect.getmembers(made, inspect.isroutine):
+        if method.startswith("_") or (type(made).__name__, method) in BY_THE_SESSION:
+            continue
+        parameters = [p for p in inspect.signature(call).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        for wanted in parameters:
+            others = {p.name: "x" for p in parameters if p.default is p.empty}
+            others |= {p.name: 0.01 for p in parameters if p.name == "timeout"}
+
+            def given(value: Any, call: Callable[..., object] = call, wanted: str = wanted.name) -> object:
+                return call(**others | {wanted: value})  # noqa: B023  used before the next
+
+            yield method, wanted.name, given
+
+
+@pytest.mark.parametrize("name", GIVEN_TO_A_USER)
+def test_nothing_that_a_user_holds_lets_a_foreign_exception_out(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # some things are written to where they are told
+    foreign = []
+    with LocalServer() as server, rt.connect("gpt-realtime", base_url=server.base_url) as session:
+        made = GIVEN_TO_A_USER[name](session, server, tmp_path)
+        for method, parameter, call in calls_of(made):
+            for value in ODD:
+                if parameter == "timeout" and value in (None, math.inf, 10**400, 5, 1.5, True):
+                    continue  # a wait, as asked for
+                try:
+                    call(value)
+                except rt.RealtimeError:
+                    pass
+                except Exception as error:
+                    foreign.append(f"{method}({parameter}={value!r}): {error!r}")
+        if isinstance(made, Recorder):
+            made.close()
+    assert not foreign, "\n".join(foreign)
 
 
 def test_sound_is_exported_to_a_path() -> None:

@@ -52,7 +52,8 @@ def test_pace() -> None:
 @pytest.mark.parametrize("value", [*NO_NUMBERS, 0, -1, -math.inf])
 def test_what_is_no_pace_is_refused(value: Any) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"^speed must be a number above 0, or None for as fast as it goes; not "
+        ConfigurationError,
+        match=r"^speed must be a number of times real time, above 0, or None for as fast as it goes; not ",
     ):
         _limits.pace("speed", value)
 

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -230,6 +231,13 @@ def test_a_session_expires_at_its_time() -> None:
     with LocalServer(expires_after_s=0.05) as server, RawClient(server) as client:
         assert client.error()["code"] == "session_expired"
         assert client.closed()[0] == 1001
+
+
+@pytest.mark.parametrize("life_s", [math.inf, 1e300])
+def test_a_session_that_does_not_expire_is_given_a_date_far_off(life_s: float) -> None:
+    with LocalServer(expires_after_s=life_s) as server, RawClient(server) as client:
+        told = client.session["expires_at"]
+        assert time.time() + 99 * 365 * 86_400 < told < time.time() + 101 * 365 * 86_400
 
 
 def test_session_created_can_be_held_back() -> None:

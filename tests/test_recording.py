@@ -385,7 +385,8 @@ def test_at_recorded_speed(tmp_path: Path) -> None:
     wrong: list[Any] = [0, "2", math.nan, True, b""]
     for speed in wrong:
         with pytest.raises(
-            rt.ConfigurationError, match=r"^speed must be a number above 0, or None for as fast as it goes; not "
+            rt.ConfigurationError,
+            match=r"^speed must be a number of times real time, above 0, or None for as fast as it goes; not ",
         ):
             LocalServer.replay(path, speed=speed)
 

@@ -986,6 +986,29 @@ def test_models_with_one_name_stay_apart() -> None:
     )
 
 
+def test_what_tells_variants_apart_points_to_where_they_are() -> None:
+    def zoo(kind: str) -> Any:
+        """A model that holds one of two of the same names as those of the other zoo."""
+        cat = pydantic.create_model("Cat", kind=(Literal["cat"], ...), **{f"of_{kind}": (str, ...)})
+        dog = pydantic.create_model("Dog", kind=(Literal["dog"], ...))
+        return pydantic.create_model(
+            f"Zoo{kind}", pet=(Annotated[cat | dog, pydantic.Field(discriminator="kind")], ...)
+        )
+
+    def take(one: Any, other: Any) -> None:
+        """Take."""
+
+    take.__annotations__ = {"one": zoo("a"), "other": zoo("b")}
+    (spec,) = Toolset(take)
+    schema = spec.parameters
+    for name, cat in (("one", "Cat"), ("other", "Cat_2")):
+        pet = schema["properties"][name]["properties"]["pet"]
+        pointed = {value: target.removeprefix("#/$defs/") for value, target in pet["discriminator"]["mapping"].items()}
+        assert pointed == {"cat": cat, "dog": "Dog"}
+        assert {"$ref": f"#/$defs/{cat}"} in pet["oneOf"]
+        assert cat in schema["$defs"]
+
+
 def model_of(**definitions: Any) -> Any:
     """A model with these definitions, and a property for each."""
 

@@ -5,13 +5,29 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
+from typing import Final
 
 import attrs
 
+from realtime_sync import _limits
+from realtime_sync._arguments import check_kind
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.local.checks import Refusal
 
-__all__ = ["Faults", "HandshakeFault", "ScriptedRefusal"]
+__all__ = ["Faults", "HandshakeFault", "ScriptedRefusal", "check_goodbye"]
+
+_MOST_TIMES: Final = 1_000_000
+_CODES: Final = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
+_MOST_REASON_BYTES: Final = 123
+
+
+def check_goodbye(code: object, reason: object) -> None:
+    """Raises `ConfigurationError` for what no close frame can say."""
+    if not isinstance(code, int) or code not in _CODES:
+        raise ConfigurationError(f"close code {code!r} cannot be sent: use 1000 to 1003, 1007 to 1014 or 3000 to 4999")
+    check_kind("reason", reason, "str", str)
+    if len(str(reason).encode(errors="replace")) > _MOST_REASON_BYTES:
+        raise ConfigurationError(f"reason takes {_MOST_REASON_BYTES} bytes of UTF-8 at most")
 
 
 class ScriptedRefusal(Refusal):
@@ -40,8 +56,10 @@ class Faults:
 
     def refuse(self, fault: HandshakeFault, times: int) -> None:
         """Let so many handshakes fail."""
-        if fault.status is not None and not 100 <= fault.status <= 599:
-            raise ConfigurationError(f"{fault.status} is no HTTP status; None cuts the connection")
+        check_kind("body", fault.body, "str or None", str, type(None))
+        if fault.status is not None and fault.status not in range(100, 600):
+            raise ConfigurationError(f"{fault.status!r} is no HTTP status; None cuts the connection")
+        times = _limits.size("times", times, "handshakes", most=_MOST_TIMES)
         with self._lock:
             self._handshakes.extend([fault] * times)
 
@@ -49,6 +67,8 @@ class Faults:
         self, event_type: str, code: str | None, message: str, *, param: str | None, error_type: str, times: int
     ) -> None:
         """Let so many events of this type fail."""
+        check_kind("event_type", event_type, "the type of a client's event, a str", str)
+        times = _limits.size("times", times, "events", most=_MOST_TIMES)
         with self._lock:
             waiting = self._events.setdefault(event_type, deque())
             waiting.extend(ScriptedRefusal(code, message, param, type=error_type) for _ in range(times))

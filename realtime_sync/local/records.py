@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import attrs
 
+from realtime_sync import _limits
 from realtime_sync._deadline import now
 from realtime_sync.errors import RealtimeTimeout
 from realtime_sync.local.request import Direction, LogEntry, Request
@@ -130,6 +131,8 @@ class Records:
 
     def wait(self, found: Callable[[], list[JsonObject]], what: str, count: int, timeout: float) -> JsonObject:
         """Block until so many events are found; returns that event. Raises `RealtimeTimeout`."""
+        count = _limits.size("count", count, "events")
+        timeout_s = min(_limits.seconds("timeout", timeout, zero=True), threading.TIMEOUT_MAX)
         events: list[JsonObject] = []
 
         def enough() -> bool:
@@ -137,6 +140,6 @@ class Records:
             return len(events) >= count
 
         with self._changed:
-            if not self._changed.wait_for(enough, timeout):
+            if not self._changed.wait_for(enough, timeout_s):
                 raise RealtimeTimeout(f"{len(events)} of {count} {what} came in {timeout} s")
         return events[count - 1]

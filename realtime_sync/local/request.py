@@ -8,15 +8,28 @@ from typing import Any, Final, Literal, Protocol
 
 import attrs
 
+from realtime_sync._arguments import check_kind
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.local.faults import Faults
+from realtime_sync.local.faults import Faults, check_goodbye
 from realtime_sync.local.replies import Replies, Transcripts
 from realtime_sync.local.script import ReplySource
 
-__all__ = ["Direction", "Link", "LogEntry", "Request"]
+__all__ = ["Direction", "Link", "LogEntry", "Request", "message_of"]
 
 JsonObject = dict[str, Any]
 Direction = Literal["to_server", "to_client"]
+
+
+def message_of(event: str | bytes | Mapping[str, Any]) -> str | bytes:
+    """What goes over the wire: text and bytes as they are, a mapping as JSON. Raises `ConfigurationError` for what is
+    neither, or cannot be JSON."""
+    check_kind("event", event, "text, bytes or a mapping", str, bytes, Mapping)
+    if isinstance(event, (str, bytes)):
+        return event
+    try:
+        return json.dumps(dict(event), ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"event cannot be JSON: {error}") from None
 
 
 class Link(Protocol):
@@ -162,10 +175,12 @@ class Request:
     def send(self, event: str | bytes | Mapping[str, Any]) -> None:
         """Send something to this client: text or bytes as they are, a mapping as JSON."""
         if (link := self.link) is not None:
-            link.put(event if isinstance(event, (str, bytes)) else json.dumps(event, ensure_ascii=False))
+            link.put(message_of(event))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close with a close frame, after what was sent before."""
+        """Close with a close frame, after what was sent before. Raises `ConfigurationError` for what no close frame can
+        say."""
+        check_goodbye(code, reason)
         if (link := self.link) is not None:
             link.close(code, reason)
 

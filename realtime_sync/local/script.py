@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import attrs
 
-from realtime_sync._arguments import answered
+from realtime_sync import _limits
+from realtime_sync._arguments import answered, check_kind
 from realtime_sync.errors import ConfigurationError, RealtimeTimeout
 
 __all__ = [
@@ -41,8 +42,9 @@ class Gate:
     """
 
     def __init__(self, event_type: str, nth: int = 1) -> None:
+        check_kind("event_type", event_type, "str", str)
         self.event_type = event_type
-        self.nth = nth
+        self.nth = _limits.size("nth", nth, "events")
         self._reached = threading.Event()
         self._opened = threading.Event()
         # Guards _seen: events of several threads pass by.
@@ -51,7 +53,7 @@ class Gate:
 
     def wait_reached(self, timeout: float = 10.0) -> None:
         """Block until the server stands at the gate; raises `RealtimeTimeout` after ``timeout`` seconds."""
-        if not self._reached.wait(timeout):
+        if not self._reached.wait(min(_limits.seconds("timeout", timeout, zero=True), threading.TIMEOUT_MAX)):
             raise RealtimeTimeout(f"the server did not come to {self.event_type} (number {self.nth}) in {timeout} s")
 
     def open(self) -> None:

@@ -23,7 +23,7 @@ from realtime_sync.local.client_secrets import ClientSecrets
 from realtime_sync.local.connection import Connection
 from realtime_sync.local.control import PREFIX, Control
 from realtime_sync.local.core import Ids, Options
-from realtime_sync.local.faults import Faults, HandshakeFault
+from realtime_sync.local.faults import Faults, HandshakeFault, check_goodbye
 from realtime_sync.local.http import Answer, Head, error_answer
 from realtime_sync.local.listener import Listener
 from realtime_sync.local.proxy import Upstream
@@ -31,7 +31,7 @@ from realtime_sync.local.quirks import Quirks
 from realtime_sync.local.records import Records, RefusedEvent
 from realtime_sync.local.replay import Talk
 from realtime_sync.local.replies import Replies, Transcripts
-from realtime_sync.local.request import LogEntry, Request
+from realtime_sync.local.request import LogEntry, Request, message_of
 from realtime_sync.local.rest import Rest
 from realtime_sync.local.script import Gate, ReplySource
 from realtime_sync.local.speech import Speaker, Speech, Transcriber, describe_audio
@@ -49,6 +49,7 @@ __all__ = ["LocalServer"]
 JsonObject = dict[str, Any]
 _LOG: Final = logging.getLogger("realtime_sync.local")
 _KEPT_FAILURES: Final = 1_000
+_LONGEST_LIFE_S: Final = 100 * 365 * 86_400.0  # the end of a session has to be a date
 
 
 @answered
@@ -132,7 +133,7 @@ class LocalServer:
             voice=Speech.of_tones if speaker is None else lambda text: Speech.of(speaker(text)),
             speed=_limits.pace("speed", speed),
             latency_s=_limits.seconds("latency_s", latency_s, zero=True),
-            expires_after_s=_limits.seconds("expires_after_s", expires_after_s, zero=True),
+            expires_after_s=min(_limits.seconds("expires_after_s", expires_after_s, zero=True), _LONGEST_LIFE_S),
             quirks=quirks or Quirks(),
             mcp_tools={label: [object_to_dict(tool) for tool in tools] for label, tools in (mcp_tools or {}).items()},
             gates=list(gates),
@@ -141,7 +142,7 @@ class LocalServer:
             faults=self._faults,
             ids=Ids(),
         )
-        secrets = ClientSecrets(self._options.ids, expires_after_s, self._options.quirks.rate_hz)
+        secrets = ClientSecrets(self._options.ids, self._options.expires_after_s, self._options.quirks.rate_hz)
         self._door = Door(api_key, secrets, self._options.quirks)
         if record is not None and upstream is None:
             raise ConfigurationError("record writes down what is said to an upstream: give that too")
@@ -185,6 +186,7 @@ class LocalServer:
         arguments of the server. Raises `ConfigurationError` when the file is no recording.
         """
         speed = _limits.pace("speed", speed)
+        check_kind("path", path, "a path", str, os.PathLike)
         recording = Recording.load(path)
         numbered = zip(sorted(recording.urls), recording.connections, strict=True)
         talks = [Talk(messages, recording.closes.get(number)) for number, messages in numbered]
@@ -340,6 +342,8 @@ class LocalServer:
         ``body`` is sent in the place of a JSON error. ``status=None`` cuts the connection without an answer. Each
         takes ``delay_s`` seconds; with status 101 it comes about after that. Raises `ConfigurationError` for what is
         no status."""
+        check_kind("headers", headers, "a mapping or None", Mapping, type(None))
+        delay_s = _limits.seconds("delay_s", delay_s, zero=True)
         self._faults.refuse(HandshakeFault(status, dict(headers or {}), body, delay_s), times)
 
     def fail_next(
@@ -358,8 +362,9 @@ class LocalServer:
 
     def send(self, event: str | bytes | Mapping[str, Any]) -> None:
         """Send something to every client: text or bytes as they are, a mapping as JSON."""
+        message = message_of(event)
         for request in self.requests:
-            request.send(event)
+            request.send(message)
 
     def expire(self) -> None:
         """End every session as at its time limit."""
@@ -372,7 +377,9 @@ class LocalServer:
             request.silence()
 
     def close_connections(self, code: int = 1000, reason: str = "") -> None:
-        """Close every connection with a close frame, after what was sent before."""
+        """Close every connection with a close frame, after what was sent before. Raises `ConfigurationError` for what
+        no close frame can say."""
+        check_goodbye(code, reason)
         for request in self.requests:
             request.close(code, reason)
 

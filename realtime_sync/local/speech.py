@@ -13,6 +13,8 @@ from typing import Final
 
 import attrs
 
+from realtime_sync import _limits
+from realtime_sync._arguments import check_kind
 from realtime_sync.audio.pcm import bytes_of
 from realtime_sync.local.sound import SPEAKER_RATE_HZ
 
@@ -68,12 +70,16 @@ def words_of(text: str) -> list[str]:
 def tone_speech(text: str) -> bytes:
     """A tone for each word, its pitch from the letters and its length from their number (150 words of five letters a
     minute), a short pause after each. The same text gives the same samples; no text gives no audio, and of a long one
-    ten minutes are spoken."""
+    ten minutes are spoken. Raises `ConfigurationError` for what is no text."""
+    check_kind("text", text, "str", str)
     return b"".join(Speech.of_tones(text).pieces)
 
 
 def describe_audio(pcm: bytes, rate_hz: int) -> str:
-    """Says how much was heard, e.g. ``(1.6 seconds of audio)``: the transcript where no transcriber is given."""
+    """Says how much was heard, e.g. ``(1.6 seconds of audio)``: the transcript where no transcriber is given. Raises
+    `ConfigurationError` for what is no audio, and a rate that is none."""
+    check_kind("pcm", pcm, "bytes", bytes, bytearray, memoryview)
+    rate_hz = _limits.size("rate_hz", rate_hz, "samples a second")
     return f"({len(pcm) / 2 / rate_hz:.1f} seconds of audio)"
 
 

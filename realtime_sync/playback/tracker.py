@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from realtime_sync import _limits
-from realtime_sync._arguments import answered, check_function, check_session
+from realtime_sync._arguments import answered, check_function, check_kind, check_session
 from realtime_sync._deadline import Deadline
 from realtime_sync._latest import Latest
 from realtime_sync.errors import ConfigurationError, InvalidEvent
@@ -334,6 +334,7 @@ class PlaybackTracker:
 
     def drop(self, response_id: str | None) -> None:
         """Leave out what comes from now on of a response, until it is done."""
+        check_kind("response_id", response_id, "str or None", str, type(None))
         with self._lock:
             self._dropped[response_id] = None
 

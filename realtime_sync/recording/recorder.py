@@ -90,13 +90,19 @@ class Recorder:
 
     def tap(self, url: str = "") -> Tap:
         """What takes the messages of one more connection, for `RealtimeSession.add_tap`; ``url`` is where it goes.
-        Its ``close(direction, code, reason)`` writes how the connection ended."""
+        Its ``close(direction, code, reason)`` writes how the connection ended. Raises `ConfigurationError` for what
+        is no URL."""
+        check_kind("url", url, "str", str)
+        try:
+            where = url_without_secrets(url)
+        except ValueError as error:
+            raise ConfigurationError(f"url is no URL: {error}") from None
         start_s = now()
         with self._lock:
             self._connections += 1
             number = self._connections
         started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
-        head = {"connection": number, "url": url_without_secrets(url), "started_at": started}
+        head = {"connection": number, "url": where, "started_at": started}
 
         def write(direction: str, what: dict[str, Any]) -> None:
             self._write({"connection": number, "direction": _DIRECTIONS[direction], **what}, start_s)

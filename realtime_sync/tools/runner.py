@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from realtime_sync import _limits
-from realtime_sync._arguments import answered, check_function
+from realtime_sync._arguments import answered, check_function, check_kind
 from realtime_sync._deadline import Deadline
 from realtime_sync._unset import Unset
 from realtime_sync.codec import object_to_dict
@@ -199,6 +199,7 @@ class ToolRunner:
     def announced_with(self, others: Iterable[Any] = ()) -> list[dict[str, Any]]:
         """The list of tools for a configuration that you send yourself, as JSON: those of the toolset beside
         ``others``. Tools that are added later are announced as after `announce`."""
+        check_kind("others", others, "the tools beside those of the toolset, in a list", Iterable)
         self.keep_announced()
         return self._told.beside([object_to_dict(tool) for tool in self._toolset.definitions], others)
 
@@ -217,6 +218,7 @@ class ToolRunner:
         For a caller that waits for the model's last word: wait until the round is ``settled``, then go on with its
         ``follow_up``. It may be called from any thread, and as soon as ``response.done`` is there.
         """
+        check_kind("response", response, "the Response of a response.done", Response)
         run = self._responses.find(response.id)
         if run is None and self._folds_responses:
             run = self._responses.begin(ResponseDone(response=response))

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from realtime_sync import _limits
 from realtime_sync.codec import object_to_dict
 from realtime_sync.events import (
     ConversationItemInputAudioTranscriptionSegment,
@@ -80,9 +81,9 @@ class ConversationSnapshot:
         """The items in order."""
         return tuple(entry.item for entry in self)
 
-    def get(self, item_id: str) -> ConversationEntry | None:
+    def get(self, item_id: str | None) -> ConversationEntry | None:
         """The entry of this item, ``None`` when there is none."""
-        return self.entries.get(item_id)
+        return self.entries.get(item_id) if isinstance(item_id, str) else None
 
     def render(self) -> str:
         """The conversation as readable text, a line or more for each item: ``user: ...``, ``assistant: ...``."""
@@ -90,6 +91,8 @@ class ConversationSnapshot:
 
     def to_json(self, *, indent: int | None = None) -> str:
         """The items in order as a JSON array, each as it is on the wire, without audio."""
+        if indent is not None:
+            indent = _limits.size("indent", indent, "spaces", least=0, most=100)
         return json.dumps([object_to_dict(entry.item) for entry in self], ensure_ascii=False, indent=indent)
 
     def _repr_html_(self) -> str:
@@ -101,7 +104,7 @@ class ConversationSnapshot:
         return tuple(self)[key] if isinstance(key, int) else self.entries[key]
 
     def __contains__(self, item_id: object) -> bool:
-        return item_id in self.entries
+        return isinstance(item_id, str) and item_id in self.entries
 
     def __iter__(self) -> Iterator[ConversationEntry]:
         return iter(self.entries.values())

@@ -132,9 +132,9 @@ class Conversation:
             gone=frozenset(self._gone),
         )
 
-    def get(self, item_id: str) -> ConversationEntry | None:
+    def get(self, item_id: str | None) -> ConversationEntry | None:
         """The entry of this item at this moment, ``None`` when the conversation has no such item, or not any more."""
-        record = self._records.get(item_id)
+        record = self._records.get(item_id) if isinstance(item_id, str) else None
         if record is None or item_id in self._unplaced:
             return None
         return record.entry(record.run.status if record.run is not None else None)
@@ -157,7 +157,7 @@ class Conversation:
         return entry
 
     def __contains__(self, item_id: object) -> bool:
-        return item_id in self._records and item_id not in self._unplaced
+        return isinstance(item_id, str) and item_id in self._records and item_id not in self._unplaced
 
     def __iter__(self) -> Iterator[ConversationEntry]:
         return iter(self.snapshot())

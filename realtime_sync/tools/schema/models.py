@@ -50,10 +50,19 @@ def _renamed(schema: Any, names: dict[str, str]) -> Any:
     if not isinstance(schema, dict):
         return schema
     renamed = {key: _renamed(entry, names) for key, entry in schema.items()}
-    target = renamed.get("$ref")
-    if isinstance(target, str) and target.startswith(_DEFS):
-        renamed["$ref"] = _DEFS + names.get(target[len(_DEFS) :], target[len(_DEFS) :])
+    if "$ref" in renamed:
+        renamed["$ref"] = _pointing(renamed["$ref"], names)
+    told_apart = renamed.get("discriminator")
+    if isinstance(told_apart, dict) and isinstance(told_apart.get("mapping"), dict):
+        told_apart["mapping"] = {value: _pointing(target, names) for value, target in told_apart["mapping"].items()}
     return renamed
+
+
+def _pointing(target: Any, names: dict[str, str]) -> Any:
+    """A pointer to a definition, under its new name."""
+    if not isinstance(target, str) or not target.startswith(_DEFS):
+        return target
+    return _DEFS + names.get(target[len(_DEFS) :], target[len(_DEFS) :])
 
 
 def loaded(cls: Any, value: Any) -> Any:
