@@ -228,6 +228,60 @@ def test_a_response_whose_beginning_was_not_told_confirms_all_the_same(table: Ac
     assert ack.result().response.id == "r"
 
 
+# What had arrived before
+
+
+class Arrivals:
+    """How many events have arrived, and which one is taken in."""
+
+    def __init__(self) -> None:
+        self.arrived = self.place = 0
+        self.table = AckTable(lambda: never, arrived=lambda: self.arrived, place=lambda: self.place)
+
+
+def test_what_had_arrived_before_a_message_was_sent_is_no_answer_to_it() -> None:
+    arrivals = Arrivals()
+    table = arrivals.table
+    arrivals.arrived = 2
+    changed, asked = sent(table, update(), "1"), sent(table, ResponseCreate(), "2")
+    said = sent(table, ConversationItemCreate(item=message(None)), "3")
+    for place in (1, 2):
+        arrivals.place = place
+        assert table.apply(updated()) is None
+        assert begun(table, created(f"r{place}")) is None
+        assert table.apply(ConversationItemAdded(item=message(f"i{place}"))) is None
+        assert refused(table, error(None)) is None
+    assert not any(ack.done for ack in (changed, asked, said))
+    arrivals.place = 3
+    assert table.apply(updated()) is changed
+    assert begun(table, created("r3")) is asked
+    assert table.apply(ConversationItemAdded(item=message("i3"))) is said
+
+
+def test_what_names_a_message_is_about_it_whenever_it_came() -> None:
+    arrivals = Arrivals()
+    arrivals.arrived, arrivals.place = 2, 1  # no server can do that, but nothing is gained by not believing it
+    changed, asked = sent(arrivals.table, update(), "1"), sent(arrivals.table, stamped("2"), "2")
+    assert refused(arrivals.table, error("1")) is changed
+    assert begun(arrivals.table, created("r", stamp="2")) is asked
+
+
+def test_a_message_that_is_sent_again_is_answered_by_what_comes_then() -> None:
+    arrivals = Arrivals()
+    asked = sent(arrivals.table, ResponseCreate(), "1")
+    arrivals.table.discard(asked)
+    arrivals.arrived = arrivals.place = 5
+    arrivals.table.expect(asked)
+    assert begun(arrivals.table, created("r")) is None
+    arrivals.place = 6
+    assert begun(arrivals.table, created("r")) is asked
+
+
+def test_metadata_of_the_servers_own_says_nothing_of_ours(table: AckTable) -> None:
+    ack = sent(table, stamped("1"), "1")
+    assert begun(table, ResponseCreated(response=Response(id="r", metadata={"trace_id": "abc"}))) is ack
+
+
 # What names nobody
 
 

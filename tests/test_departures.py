@@ -12,6 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -927,3 +928,83 @@ def test_a_response_that_the_server_never_ends_is_told_of() -> None:
     departure = Departure("response.create", collide)
     with opened(departure) as (_, session), pytest.raises(rt.RealtimeTimeout, match=told):
         session.ask("hello", timeout=SHORT_S)
+
+
+# What had come before
+
+
+def _told_before(text: str) -> list[Frame]:
+    """A greeting that nobody asked for, a change of the configuration, and trouble that is over."""
+    delta = {"type": "response.output_text.delta", "response_id": "resp_hi", "item_id": "item_hi", "delta": text}
+    return [
+        {"type": "response.created", "response": {"id": "resp_hi", "status": "in_progress"}},
+        delta,
+        {"type": "response.done", "response": {"id": "resp_hi", "status": "completed", "output": []}},
+        {"type": "session.updated", "session": nested_config(instructions="of the server")},
+        refusal("old trouble"),
+    ]
+
+
+@contextmanager
+def _told_before_anything_is_asked(*departures: Departure, **options: Any) -> Iterator[rt.RealtimeSession]:
+    """A session in whose inbox lies what nobody has dispatched."""
+    unasked = Departure("input_audio_buffer.clear", lambda exchange: [*exchange.answer, *_told_before("Welcome!")])
+    with opened(unasked, *departures, **options) as (_, session):
+        cleared = threading.Semaphore(0)
+        session.add_tap(lambda way, text: cleared.release() if way == "in" and b".cleared" in bytes(text) else None)
+        for _ in range(2):  # what came before the second one is in the inbox
+            session.clear_audio()
+            assert cleared.acquire(timeout=TURN_S)
+        yield session
+
+
+@pytest.mark.parametrize("echoes", [True, False], ids=["echoes", "echoes-nothing"])
+def test_what_had_come_before_a_question_is_not_its_answer(echoes: bool) -> None:
+    with _told_before_anything_is_asked(echoes=echoes) as session:
+        for question in ("one", "two", "three"):
+            assert str(session.ask(question, timeout=TURN_S)) == answer_to(question)
+
+
+def test_what_had_come_before_a_message_neither_confirms_nor_refuses_it() -> None:
+    refused = Departure("session.update", say(refusal("colour unknown")), 2)
+    with _told_before_anything_is_asked(refused) as session:
+        confirmed = session.update_session({"instructions": "be brief"}).result(TURN_S)
+        assert confirmed.session.instructions == "be brief"
+    with _told_before_anything_is_asked(Departure("session.update", say(refusal("colour unknown")))) as session:
+        ack = session.update_session({"instructions": "be brief"})
+        with pytest.raises(rt.ServerError, match="colour unknown"):
+            ack.result(TURN_S)
+
+
+@BOTH
+def test_metadata_of_the_servers_own_does_not_hide_the_answer(background: bool) -> None:
+    own = edit("response.created", put("response", "metadata", value={"trace_id": "abc"}))
+    with opened(Departure("response.create", own, None)) as (_, session):
+        if background:
+            session.start()
+        for question in ("one", "two"):
+            assert str(session.ask(question, timeout=TURN_S)) == answer_to(question)
+
+
+@BOTH
+def test_a_question_that_is_refused_by_name_gets_no_answer_of_another(background: bool) -> None:
+    refused = Departure("conversation.item.create", named_refusal("too long", code="string_above_max_length"), 2)
+    with opened(refused) as (server, session):
+        if background:
+            session.start()
+        session.ask("good", timeout=TURN_S)
+        with pytest.raises(rt.ServerError, match="too long"), at_once():
+            session.ask("bad", timeout=TURN_S)
+        assert_usable(session, server)
+
+
+@BOTH
+def test_a_turn_whose_question_was_refused_raises_however_it_is_looked_at(background: bool) -> None:
+    refused = Departure("conversation.item.create", named_refusal("too long"), None)
+    with opened(refused) as (_, session):
+        if background:
+            session.start()
+        for look in (rt.Turn.result, list, lambda turn: "".join(turn.text())):
+            turn = session.respond("bad", timeout=TURN_S)
+            with pytest.raises(rt.ServerError, match="too long"):
+                look(turn)

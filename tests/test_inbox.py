@@ -40,6 +40,19 @@ def test_gives_batches_back_in_order_and_then_the_end() -> None:
     assert taken(inbox) is None, "it is told as often as it is asked for"
 
 
+def test_events_are_counted_on_their_way() -> None:
+    inbox = Inbox(10_000)
+    inbox.put([event(1)], 10)
+    inbox.put([event(2), event(3)], 20)
+    inbox.wake()
+    assert (inbox.arrived, inbox.taken) == (3, 0)
+    assert taken(inbox) == [event(1)]
+    assert (inbox.arrived, inbox.taken) == (3, 1)
+    taken(inbox)
+    taken(inbox)
+    assert (inbox.arrived, inbox.taken) == (3, 3)
+
+
 def test_an_empty_inbox_gives_nothing_in_time() -> None:
     inbox = Inbox(100)
     assert taken(inbox) == []

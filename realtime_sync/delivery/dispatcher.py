@@ -156,6 +156,10 @@ class Dispatcher:
         if self._cause is not None and not stopped():
             raise self._cause
 
+    def place(self) -> int:
+        """How many events had arrived up to the one that is shown to the STATE receivers now."""
+        return self._inbox.taken - len(self._batch) + self._previewed
+
     @property
     def bells(self) -> set[threading.Event]:
         """Are rung when something has arrived: of those who wait for several dispatchers at once. Any thread."""

@@ -59,8 +59,8 @@ class Inbox:
     each, and what `put` is told. The bound is checked after a batch was stored: what has been received is never
     dropped. Raises `ConfigurationError` for a bound that is none.
 
-    There is no lock of our own. Each of the two byte counters has one writer (the reader, the dispatcher's current
-    thread), and the queue hands the batches over.
+    There is no lock of our own. Each of the counters has one writer (the reader, or the dispatcher's current thread),
+    and the queue hands the batches over.
     """
 
     __slots__ = (
@@ -69,15 +69,21 @@ class Inbox:
         "_queue",
         "_remarks",
         "_taken_bytes",
+        "arrived",
         "average_bytes",
         "bells",
         "limit_bytes",
+        "taken",
     )
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = _limits.size("inbox_limit_bytes", limit_bytes)
         self.average_bytes = 0
         """What an event of the batch counts for that was taken last."""
+        self.arrived = 0
+        """How many events have been put. Any thread."""
+        self.taken = 0
+        """How many of them have been taken."""
         self._queue: queue.SimpleQueue[tuple[Batch, int] | None] = queue.SimpleQueue()
         self._arrived: deque[tuple[Batch, int] | None] = deque()  # out of the queue, and not taken yet; one at most
         self._put_bytes = 0
@@ -101,6 +107,7 @@ class Inbox:
         exceeded: put no more. Reader thread only."""
         size_bytes += EVENT_BYTES * len(events)
         self._put_bytes += size_bytes
+        self.arrived += len(events)
         self._queue.put((events, size_bytes))
         if self.bells:
             self._ring()
@@ -152,10 +159,12 @@ class Inbox:
         if batch is None:
             return False
         events, size_bytes = batch
-        if events:
-            average_bytes = size_bytes // len(events)
+        count = len(events)
+        if count:
+            average_bytes = size_bytes // count
             self.average_bytes = average_bytes
         pending += events
         self._taken_bytes += size_bytes
+        self.taken += count
         del arrived[0]
         return True

@@ -31,7 +31,17 @@ from realtime_sync.events._other_names import OF_ACKS, missing
 from realtime_sync.events.base import fields_of, or_none
 from realtime_sync.state.responses import Run, response_id_of
 
-__all__ = ["ACK_TIMEOUT_S", "COLLISION", "STAMP", "Ack", "AckTable", "answers", "nothing_to_cancel", "server_error"]
+__all__ = [
+    "ACK_TIMEOUT_S",
+    "COLLISION",
+    "DUPLICATE",
+    "STAMP",
+    "Ack",
+    "AckTable",
+    "answers",
+    "nothing_to_cancel",
+    "server_error",
+]
 
 ACK_TIMEOUT_S: Final = 10.0
 """How long `Ack.result` waits when it is not told otherwise, in seconds."""
@@ -41,6 +51,9 @@ STAMP: Final = "realtime_sync_event_id"
 
 COLLISION: Final = "conversation_already_has_active_response"
 """The error code of a create that came while another response was active."""
+
+DUPLICATE: Final = "item_create_duplicate_item_id"
+"""The error code of an item that stands in the conversation already."""
 
 _NOTHING_TO_CANCEL: Final = "response_cancel_not_active"
 _MOST_OF_A_KIND: Final = 1024
@@ -62,6 +75,7 @@ class Ack(Generic[E_co]):
     __slots__ = (
         "__weakref__",
         "_about",
+        "_after",
         "_asked",
         "_confirmation",
         "_error",
@@ -82,6 +96,7 @@ class Ack(Generic[E_co]):
         """Whether the server has confirmed or refused, or the connection has ended."""
         self._wait = wait
         self._about: Run | str | None = None  # of a cancellation: the response, its id, or that of its create
+        self._after = 0  # so many events had arrived when its message was sent: none of them is its answer
         self._confirmation: Any = None
         self._error: RealtimeError | None = None
         self._asked = False
@@ -170,13 +185,23 @@ class AckTable:
     that one. One that names none is for the oldest message of its kind that is not late; a message is late once nobody
     waits for it any more, or once a later one was answered. An error that names none is for the message whose type,
     field or code it mentions, else for the only one that waits, else for the only ``response.create``; otherwise it is
-    nobody's.
+    nobody's. What had arrived before a message was sent is no answer to it, however late it is dispatched.
 
     ``expect`` and ``discard`` may be called from any thread; what takes in events, from the dispatching one.
+    ``arrived`` tells how many events have arrived so far, ``place`` how many up to the one that is taken in.
     """
 
-    def __init__(self, waiting: Callable[[], Wait], family: Family = REALTIME) -> None:
+    def __init__(
+        self,
+        waiting: Callable[[], Wait],
+        family: Family = REALTIME,
+        *,
+        arrived: Callable[[], int] = lambda: 0,
+        place: Callable[[], int] = lambda: 1,
+    ) -> None:
         self._waiting = waiting  # how a message that is prepared now will be waited for
+        self._arrived = arrived
+        self._place = place
         self._codes: Final = {_short(cls.TYPE) for cls in family.client.values() if cls.CONFIRMED_BY}
         self._lock = threading.Lock()  # guards all below
         self._pending: dict[str, Ack[Any]] = {}  # in the order of sending
@@ -195,6 +220,7 @@ class AckTable:
         if not ack.event.CONFIRMED_BY:
             ack._settle(None)
             return
+        ack._after = self._arrived()
         with self._lock:
             if self._ended is not None:
                 ack._settle(None, self._ended)
@@ -255,10 +281,14 @@ class AckTable:
     def apply(self, event: ServerEvent) -> Ack[Any] | None:
         """Settle the handle that ``event`` confirms and return it; ``None`` when there is none. For what is not about
         responses."""
-        cls = type(event)
+        cls, place = type(event), self._place()
         with self._lock:
             candidates = [
-                ack for kind, of_kind in self._kinds.items() if cls in kind.CONFIRMED_BY for ack in of_kind.values()
+                ack
+                for kind, of_kind in self._kinds.items()
+                if cls in kind.CONFIRMED_BY
+                for ack in of_kind.values()
+                if ack._after < place
             ]
             if isinstance(event, (ConversationItemAdded, ConversationItemCreated)):
                 ack = self._created_locked(candidates, event)
@@ -305,7 +335,9 @@ class AckTable:
         with self._lock:
             if error.event_id:
                 return self._pending.get(error.event_id)
-            waiting = [ack for ack in self._pending.values() if not ack._late] or list(self._pending.values())
+            place = self._place()
+            sent = [ack for ack in self._pending.values() if ack._after < place]
+        waiting = [ack for ack in sent if not ack._late] or sent
         named = _first(ack for ack in waiting if _mentions(error, ack.event))
         code = _code_of(error)
         if named is not None or any(short in code for short in self._codes):  # it is about none that waits
@@ -354,17 +386,19 @@ class AckTable:
     def _asked_locked(self, response: Response | None) -> tuple[Ack[Any] | None, bool]:
         """The create of this response: by its stamp, else the oldest, as a guess: the server may just as well have
         begun it by itself, which shows when it refuses ours for the collision."""
-        waiting = self._kinds.get(ResponseCreate, {})
+        creates = self._kinds.get(ResponseCreate, {})
         metadata = (response.metadata if response is not None else None) or {}
         if STAMP in metadata:
             self._echoes = True
-            return waiting.get(str(metadata[STAMP])), False
-        plain = _first(ack for ack in waiting.values() if not _stamped(ack.event))
+            return creates.get(str(metadata[STAMP])), False
+        place = self._place()
+        waiting = [ack for ack in creates.values() if ack._after < place]
+        plain = _first(ack for ack in waiting if not _stamped(ack.event))
         if plain is not None:
             return plain, True
-        if metadata or (self._echoes and response is not None):
+        if self._echoes and response is not None:  # metadata of another kind is the server's own
             return None, False
-        return _first(waiting.values()), True
+        return _first(waiting), True
 
 
 def nothing_to_cancel(error: ServerError) -> bool:

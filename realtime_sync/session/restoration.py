@@ -10,7 +10,7 @@ import attrs
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.errors import InvalidEvent, RealtimeTimeout, ServerError
-from realtime_sync.sending.acks import Ack
+from realtime_sync.sending.acks import DUPLICATE, Ack
 from realtime_sync.state.conversation import History, LeftOut
 
 __all__ = ["Restored", "restore"]
@@ -20,8 +20,6 @@ _AT_ONCE: Final = 64
 
 _SILENCE_S: Final = 5.0
 """A server that says nothing for so long, in seconds, is not waited for any more."""
-
-_DUPLICATE: Final = "item_create_duplicate_item_id"
 
 _log = logging.getLogger("realtime_sync")
 
@@ -115,7 +113,7 @@ def _settle(line: _Line, there: set[str], deadline: Deadline, patience_s: float)
     except ServerError as error:
         if line.behind not in (None, "root") and line.behind not in there:
             return True  # what it was to stand behind was refused, or got another id: it is sent again
-        if _DUPLICATE in (error.code, error.type):
+        if DUPLICATE in (error.code, error.type):
             line.id = line.item.id
         elif line.item.id is not None and _is_about(line.item.id, error):
             line.item = attrs.evolve(line.item, id=None)

@@ -84,7 +84,7 @@ class RealtimeSession(Talker):
         line = Line(connection, inbox, None if resume is None else resume.survives(family))
         dispatcher = Dispatcher(inbox, weakly(self._find_cause))
         undivided = dispatcher.control.run
-        self._acks = AckTable(dispatcher.waiting, family)
+        self._acks = AckTable(dispatcher.waiting, family, arrived=lambda: inbox.arrived, place=dispatcher.place)
         state = SessionState(dispatcher, conversation_limit)
         limit = None if cost_limit is None else partial(cost_limit.check, state.usage)
         outgoing = Outgoing(line.send, self._acks, state, checks=checks, before_response=limit, family=family)

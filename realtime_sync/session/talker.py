@@ -93,7 +93,10 @@ class Talker(Sender, Listener):
                 self._sequencer.line_up(place)
                 self._dispatcher.wait(lambda: place.taken, deadline, "the end of another response", faults)
                 self._speak(coded, deadline, faults)
-            turn = self._turn(ack, deadline, faults)  # before sending: another thread may dispatch the answer at once
+            said = [item for item, _ in before]
+            turn = self._turn(
+                ack, deadline, faults, said
+            )  # before sending: another thread may dispatch the answer at once
             try:
                 self._sequencer.submit(ack, sent, before, place)
             except BaseException:
@@ -178,13 +181,20 @@ class Talker(Sender, Listener):
         wanted = None if detection is None else object_to_dict(detection)
         return self.update_session({"audio": {"input": {"turn_detection": wanted}}})
 
-    def _turn(self, ack: Ack[ResponseCreated] | None, deadline: Deadline, faults: Faults | None = None) -> Turn:
+    def _turn(
+        self,
+        ack: Ack[ResponseCreated] | None,
+        deadline: Deadline,
+        faults: Faults | None = None,
+        said: Iterable[Ack[Any]] = (),
+    ) -> Turn:
         return Turn(
             self._dispatcher,
             self._turns,
             self._state,
             self._sequencer,
             ack,
+            said=said,
             deadline=deadline,
             cancel_response=self.cancel_response,
             follow=self._tool_runner.follow if self._tool_runner is not None else None,

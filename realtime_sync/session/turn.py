@@ -6,7 +6,7 @@ import logging
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from copy import copy
 from enum import Enum
@@ -19,7 +19,14 @@ from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline, now
 from realtime_sync._unset import UNSET, Unset
 from realtime_sync.delivery.dispatcher import WAITER, Dispatcher
-from realtime_sync.errors import ConfigurationError, ConnectionClosed, InvalidEvent, RealtimeError, RealtimeTimeout
+from realtime_sync.errors import (
+    ConfigurationError,
+    ConnectionClosed,
+    InvalidEvent,
+    RealtimeError,
+    RealtimeTimeout,
+    ServerError,
+)
 from realtime_sync.events import (
     SERVER_EVENTS,
     Response,
@@ -30,7 +37,7 @@ from realtime_sync.events import (
     ServerEvent,
 )
 from realtime_sync.events._other_names import OF_TURNS, missing
-from realtime_sync.sending.acks import Ack
+from realtime_sync.sending.acks import DUPLICATE, Ack
 from realtime_sync.sending.sequencer import RESPONDING, Sequencer
 from realtime_sync.session.reply import Reply
 from realtime_sync.state.responses import Run, response_id_of
@@ -174,6 +181,7 @@ class Turn:
         sequencer: Sequencer,
         ack: Ack[ResponseCreated] | None,
         *,
+        said: Iterable[Ack[Any]] = (),
         deadline: Deadline,
         cancel_response: Callable[[str | None], object],
         follow: Callable[[Response], ToolRound | None] | None,
@@ -190,6 +198,7 @@ class Turn:
         self._responses = state.responses
         self._sequencer = sequencer
         self._ack = ack
+        self._said = tuple(said)  # what it answers: without that the answer is another question's
         self._deadline = deadline
         self._cancel_response = cancel_response
         self._follow = follow
@@ -293,6 +302,7 @@ class Turn:
                 del self._events[0]  # by an operator, behind which no interrupt comes before the event is handed over
                 yield event
             if over:
+                self._wait(self._finished, self._deadline)  # which tells of a question that was not taken
                 self._raise_fault()
                 return
             self._wait(lambda: len(self._events) > 0 or self._finished(), self._deadline)
@@ -355,7 +365,7 @@ class Turn:
         except RealtimeError as error:
             raise self._told(error) from error.__cause__
         stuck = self._stuck()
-        if not done() and stuck is not None:
+        if stuck is not None and (not done() or stuck is self._unsaid()):
             self.leave()
             raise self._told(stuck) from stuck.__cause__
 
@@ -406,7 +416,10 @@ class Turn:
         return ack is not None and self._sequencer.doubts(ack)
 
     def _stuck(self) -> RealtimeError | None:
-        """Why the response that is waited for will not come, or not go on."""
+        """Why the response that is waited for will not come, or not go on, or is no answer."""
+        refused = self._unsaid()
+        if refused is not None:
+            return refused
         if self._phase is Phase.GROWING:
             run = self._run
             if run is not None and run.lost is not None:
@@ -420,6 +433,14 @@ class Turn:
             return self._round.error
         ack = self._asked()
         return ack.exception() if ack is not None and ack.done else None
+
+    def _unsaid(self) -> ServerError | None:
+        """Why the server did not take what the response is to answer."""
+        for ack in self._said:
+            error = ack.exception() if ack.done else None
+            if isinstance(error, ServerError) and error.code != DUPLICATE:
+                return error
+        return None
 
     def _asked(self) -> Ack[ResponseCreated] | None:
         """The handle of the ``response.create`` whose response is waited for, or grows."""
