@@ -999,6 +999,18 @@ def test_a_question_that_is_refused_by_name_gets_no_answer_of_another(background
 
 
 @BOTH
+def test_an_answer_of_a_tool_that_is_refused_by_name_gets_no_reply_without_it(background: bool) -> None:
+    refused = Departure("conversation.item.create", named_refusal("too long"), 2)
+    with opened(refused) as (server, session):
+        session.tool(look_up)
+        if background:
+            session.start()
+        with pytest.raises(rt.ServerError, match="too long"), at_once():
+            session.ask("use the tool", timeout=TURN_S)
+        assert_usable(session, server)
+
+
+@BOTH
 def test_a_turn_whose_question_was_refused_raises_however_it_is_looked_at(background: bool) -> None:
     refused = Departure("conversation.item.create", named_refusal("too long"), None)
     with opened(refused) as (_, session):

@@ -436,7 +436,8 @@ class Turn:
 
     def _unsaid(self) -> ServerError | None:
         """Why the server did not take what the response is to answer."""
-        for ack in self._said:
+        calls = self._round
+        for ack in self._said if calls is None or not calls.follows else (*self._said, *calls.answers):
             error = ack.exception() if ack.done else None
             if isinstance(error, ServerError) and error.code != DUPLICATE:
                 return error

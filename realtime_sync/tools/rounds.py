@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
@@ -77,6 +77,8 @@ class ToolRound:
         self.approval_ids: set[str] = set()
         self.running: list[RunningCall] = []
         self.open = 0  # calls and approvals whose answer has not been sent
+        self.answers: list[Ack[Any]] = []
+        """The handles of the answers that were sent, where a response follows."""
         self.response: Response | None = None  # as it ended
         self.number = 1  # of the rounds that have followed upon each other
         self.sending = threading.Lock()  # held while the follow-up is asked for, so that nobody misses it

@@ -464,7 +464,9 @@ class ToolRunner:
             text = output if isinstance(output, str) else self._described(output)
             ack = self._send(running.round, self._session.submit_function_output, running.call.call_id, text)
             if ack is not None:
-                if not running.round.follows:
+                if running.round.follows:
+                    running.round.answers.append(ack)
+                else:
                     ack.exception()  # a server that has dropped the call may refuse: nobody needs to hear of it
                 self._notify(self._on_output, running.call, text)
         finally:
