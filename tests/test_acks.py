@@ -275,6 +275,10 @@ def test_a_message_that_is_sent_again_is_answered_by_what_comes_then() -> None:
     assert begun(arrivals.table, created("r")) is None
     arrivals.place = 6
     assert begun(arrivals.table, created("r")) is asked
+    arrivals.arrived = arrivals.place = 7  # that was the answer to something else; this may be its own
+    arrivals.table.reopen(asked)
+    arrivals.table.expect(asked, sent=True)
+    assert begun(arrivals.table, created("s")) is asked
 
 
 def test_metadata_of_the_servers_own_says_nothing_of_ours(table: AckTable) -> None:

@@ -310,9 +310,8 @@ def test_a_turn_that_is_left_early_is_cancelled_and_one_that_is_over_is_not(rig:
 
 
 def calling(**fields: Any) -> Any:
-    return SimpleNamespace(
-        **{"settled": False, "error": None, "fault": None, "follow_up": None, "running": [], **fields}
-    )
+    known = {"settled": False, "error": None, "fault": None, "follow_up": None, "running": []}
+    return SimpleNamespace(**{**known, "follows": True, "answers": [], **fields})
 
 
 def test_a_turn_goes_on_with_the_response_that_follows_the_calls(rig: Rig) -> None:

@@ -215,12 +215,13 @@ class AckTable:
         """The handle of ``event``, which will be sent under ``event_id``; it does not count as sent yet."""
         return Ack(event, event_id, self._waiting())
 
-    def expect(self, ack: Ack[Any]) -> None:
-        """Its message is about to be sent."""
+    def expect(self, ack: Ack[Any], *, sent: bool = False) -> None:
+        """Its message is about to be sent; or was ``sent`` before, and what answered it was not its answer."""
         if not ack.event.CONFIRMED_BY:
             ack._settle(None)
             return
-        ack._after = self._arrived()
+        if not sent:
+            ack._after = self._arrived()
         with self._lock:
             if self._ended is not None:
                 ack._settle(None, self._ended)

@@ -367,7 +367,7 @@ class Sequencer:
                 stamp = metadata.get(STAMP)
                 if stamp == self._guess[0].ack.event_id or (stamp is None and self._sent is None and self._suspects()):
                     self._sent = self._take_back_locked()
-                    self._acks.expect(self._sent.ack)
+                    self._acks.expect(self._sent.ack, sent=True)
                     self._another_at = None
         ack, guessed = self._acks.begun(event)
         asked_by = ack.event_id if ack is not None else None
