@@ -87,7 +87,8 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The text output of all its items, in order."""
+        """The text output of all its items, in order. In the end it is there too where a server tells it with the items
+        only; so it is with `transcript`."""
         if self._untold:
             return "".join(part.text or "" for part in self._whole_parts() if isinstance(part, OutputText))
         return "".join(piece for part in self._ordered() for piece in part.text)
