@@ -62,7 +62,7 @@ Made by scripts/generate.py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from realtime_sync import events
@@ -73,14 +73,23 @@ if TYPE_CHECKING:
     class _Malformed(events.MalformedEvent):
         type: Literal[""] = ""
 
+    class EventOfAnyType(_Unknown):
+        """What comes for a key that may be any string: its ``type`` may be compared with each."""
+
+        type: Any
+
     AnyServerEvent = (
 {members}
     )
 else:
     from realtime_sync.events.base import ServerEvent as AnyServerEvent
+    from realtime_sync.events.unknown import UnknownEvent as EventOfAnyType
 
-__all__ = ["AnyServerEvent"]
+__all__ = ["AnyServerEvent", "EventOfAnyType"]
 '''
+FALLBACKS = {"events.ServerEventType": "Any", "str": "EventOfAnyType"}
+"""What a handler gets for a key that is no type string which is known. Were it `Any` for each string, mypy would take
+that also for those that are known, and find nothing wrong with any handler."""
 KEYED = '''"""What `on`, `once` and `wait_for` make of a type string, for type checkers; at run time nobody needs it.
 
 Made by scripts/generate.py.
@@ -94,7 +103,7 @@ from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeVar, overload
 
 from realtime_sync import events
-from realtime_sync.events.any import AnyServerEvent
+from realtime_sync.events.any import AnyServerEvent, EventOfAnyType
 
 __all__ = ["Keyed"]
 
@@ -169,13 +178,15 @@ def keyed(server: Mapping[str, Any], session: Any) -> str:
         for cls, key in [*named, ("AnyServerEvent", 'Literal["*"]')]:
             verbs += overloaded(verb, f"key: {key}, handler: Callable[[{cls}], object]{more}", "None")
         verbs += overloaded(verb, f"key: type[S], handler: Handler[S]{more}", "None")
-        verbs += overloaded(verb, f"key: str, handler: Callable[[Any], object]{more}", "None")
+        for key, cls in FALLBACKS.items():
+            verbs += overloaded(verb, f"key: {key}, handler: Callable[[{cls}], object]{more}", "None")
         more = more.replace("...", "False")
         verbs += defined(verb, f"key: Any, handler: Any = None{more}", session)
     least = "predicate: Callable[[{0}], object] | None = ..., timeout: float | None = ..."
     for cls, key in [*named, ("AnyServerEvent", 'Literal["*"]'), ("S", "type[S]")]:
         verbs += overloaded("wait_for", f"key: {key}, {least.format(cls)}", cls)
-    verbs += overloaded("wait_for", f"key: str, {least.format('Any')}", "Any")
+    for key, cls in FALLBACKS.items():
+        verbs += overloaded("wait_for", f"key: {key}, {least.format(cls)}", "Any")
     verbs += defined("wait_for", "key: Any, predicate: Any = None, timeout: float | None = 10.0", session)
     return KEYED.format(verbs=verbs)
 

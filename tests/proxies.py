@@ -61,12 +61,20 @@ def _join(peer: Peer, target: socket.socket) -> None:
 
 
 class ConnectProxy(RawServer):
-    """An HTTP proxy. ``requests`` holds the heads that it got; ``auth`` is the ``user:password`` that it wants."""
+    """An HTTP proxy. ``requests`` holds the heads that it got; ``auth`` is the ``user:password`` that it wants,
+    ``interim`` what it says before its answer."""
 
     def __init__(
-        self, port: int, *, auth: str = "", tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+        self,
+        port: int,
+        *,
+        auth: str = "",
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        interim: bytes = b"",
     ) -> None:
         self.requests: list[bytes] = []
+        self._interim = interim
         self._to = port
         self._token = base64.b64encode(auth.encode()) if auth else b""
         super().__init__(self._tunnel, tls=tls, upgrade=False, host=host)
@@ -79,7 +87,7 @@ class ConnectProxy(RawServer):
             peer.send(b"HTTP/1.1 407 Auth\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
             return
         target = socket.create_connection((self.host, self._to), WAIT_S)
-        peer.send(b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n")
+        peer.send(self._interim + b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n")
         _join(peer, target)
 
 

@@ -49,12 +49,6 @@ def at_once() -> Iterator[None]:
     assert time.monotonic() - began < AT_ONCE_S, "it waited for its limit"
 
 
-def said(reply: rt.Reply) -> str:
-    """What a reply says, also where no delta came and only its items tell."""
-    parts = [part for item in reply.items for part in getattr(item, "content", None) or ()]
-    return str(reply) or "".join(getattr(part, "text", None) or "" for part in parts)
-
-
 def assert_usable(session: rt.RealtimeSession, server: ScriptedServer, *, timeout: float = TURN_S) -> None:
     """The next questions get their own answers, and the next messages their own confirmations."""
     ask_again(session, server, "again", timeout)

@@ -445,6 +445,12 @@ def test_through_an_http_proxy(secure: bool, proxy_tls: bool) -> None:
         assert server.peers[0].headers["host"] == NAME
 
 
+def test_interim_answers_of_a_proxy_are_not_its_answer() -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    with RawServer(echo) as server, ConnectProxy(server.port, interim=interim) as proxy:
+        works(opened(f"ws://{NAME}/", proxy=f"http://{proxy.address}"))
+
+
 def test_large_messages_through_tls_in_tls() -> None:
     with (
         RawServer(echo, tls=server_context(NAME)) as server,
@@ -497,6 +503,8 @@ def test_a_mute_proxy() -> None:
         (b"", "closed the connection before its answer"),
         (b"\x16\x03\x01nonsense\r\n\r\n", "does not answer in HTTP"),
         (b"HTTP/1.0 200 OK\r\n\r\nearly", "bytes of its own"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 502 Bad Gateway\r\n\r\n", "HTTP 502"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 17, "more than 16 interim answers"),
     ],
 )
 def test_a_proxy_that_refuses(answer: bytes, says: str) -> None:

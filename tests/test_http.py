@@ -76,6 +76,51 @@ def test_a_head_cut_anyhow(sizes: list[int]) -> None:
     assert head_of(pieces) == (PARSED, b"")
 
 
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", range(1, len(INTERIM + HEAD) + 5))
+def test_interim_answers_are_read_past_in_pieces_of_each_size(size: int) -> None:
+    whole = INTERIM + HEAD + b"rest"
+    stream: Any = Pieces(*(whole[i : i + size] for i in range(0, len(whole), size)))
+    head, received = read_head(stream, Deadline(20), "the server", "asking", SECRETS)
+    assert head == PARSED
+    assert received + b"".join(stream.pieces) == b"rest"
+
+
+@pytest.mark.parametrize("cut", range(1, len(INTERIM + HEAD)))
+def test_interim_answers_cut_in_two_at_each_place(cut: int) -> None:
+    whole = INTERIM + HEAD
+    assert head_of([whole[:cut], whole[cut:] + b"rest"]) == (PARSED, b"rest")
+
+
+@pytest.mark.parametrize("status", [101, 200, 401, 99])
+def test_an_answer_that_is_not_interim_is_the_answer(status: int) -> None:
+    head, received = head_of([b"HTTP/1.1 %03d x\r\n\r\n" % status + INTERIM])
+    assert (head.status, received) == (status, INTERIM)
+
+
+def test_interim_answers_are_bounded_in_size_and_number() -> None:
+    one = INTERIM[: INTERIM.index(b"HTTP", 1)]
+    assert head_of([one * 16 + HEAD]) == (PARSED, b"")
+    for endless in ([one * 17 + HEAD], [one] * 1000):
+        with pytest.raises(HandshakeError, match=r"^the server sent more than 16 interim answers$") as caught:
+            head_of(endless)
+        assert caught.value.status == 100
+    hints = b"HTTP/1.1 103 x\r\n" + b"Link: </x>\r\n" * 6_000
+    for large in ([one + hints], [one + hints + b"\r\n" + HEAD]):
+        with pytest.raises(HandshakeError, match="a header of more than 65536 bytes"):
+            head_of(large)
+
+
+def test_who_leaves_after_an_interim_answer_speaks_http() -> None:
+    for said, when in ((b"", "before"), (b"HTTP/1.1 101 Swi", "within")):
+        with pytest.raises(HandshakeError, match=rf"closed the connection {when} its answer$"):
+            head_of([INTERIM + said])
+    with pytest.raises(HandshakeError, match="does not answer in HTTP"):
+        head_of([INTERIM + b"\x15\x03\r\n\r\n"])
+
+
 @given(st.binary(max_size=200))
 @example(b"HTTP/1.1 \xb9\xb2\xb3 x\r\n\r\n")
 @example(b"HTTP/1.1 200\r\n: x\r\n\r\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -89,6 +90,10 @@ def done(**fields: Any) -> e.ResponseDone:
     return e.ResponseDone(response=e.Response(id="r", **fields))
 
 
+def call(call_id: str | None, name: str = "f", arguments: str = "{}") -> Any:
+    return e.FunctionCall(id="i", call_id=call_id, name=name, arguments=arguments)
+
+
 def test_parts_stand_in_their_order_however_they_interleave() -> None:
     events = [text("d", 1, 0), text("a", 0, 0), text("c", 0, 1), text("b", 0, 0), text("e", 1, 0)]
     assert folded(*events).text == "abcde"
@@ -105,6 +110,63 @@ def test_the_whole_text_at_the_end_replaces_the_pieces() -> None:
     said = e.ResponseOutputAudioTranscriptDone(**place(), transcript="Hi")
     spoken = folded(e.ResponseOutputAudioTranscriptDelta(**place(), delta="H"), said)
     assert (spoken.transcript, str(spoken), spoken.text) == ("Hi", "Hi", "")
+
+
+def message(*parts: e.ContentPart) -> Any:
+    return e.AssistantMessage(content=list(parts))
+
+
+def item_done(item: Any, output_index: int = 0) -> e.ServerEvent:
+    return e.ResponseOutputItemDone(response_id="r", output_index=output_index, item=item)
+
+
+def part_done(part: e.ContentPart, *where: int) -> e.ServerEvent:
+    return e.ResponseContentPartDone(**place(*where), part=part)
+
+
+SPOKEN = e.OutputAudio(transcript="spoken")
+WRITTEN = [e.OutputText(text="first, "), e.OutputText(text="second")]
+TOLD_AT_THE_END = {
+    "item": [item_done(message(WRITTEN[1], SPOKEN), 1), item_done(message(WRITTEN[0])), done(output=[])],
+    "part": [part_done(WRITTEN[1], 1, 1), part_done(SPOKEN, 1, 0), part_done(WRITTEN[0]), done(output=[])],
+    "output": [done(output=[call("c"), message(WRITTEN[0]), message(SPOKEN, WRITTEN[1])])],
+    "output-and-items": [item_done(message(WRITTEN[0])), done(output=[message(*WRITTEN, SPOKEN)])],
+    "all": [*map(part_done, WRITTEN), item_done(message(*WRITTEN, SPOKEN)), done(output=[message(*WRITTEN, SPOKEN)])],
+}
+
+
+@pytest.mark.parametrize("events", TOLD_AT_THE_END.values(), ids=TOLD_AT_THE_END)
+def test_what_only_the_items_tell_is_its_text_in_the_end(events: list[e.ServerEvent]) -> None:
+    reply = folded(*events[:-1])
+    assert str(reply) == "", "it grows: what comes by itself may still come"
+    reply.apply(events[-1])
+    assert (reply.text, reply.transcript, str(reply)) == ("first, second", "spoken", "first, second")
+    assert pickle.loads(pickle.dumps(reply)).text == "first, second"
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        (text("fir"), ("fir", "")),
+        (e.ResponseOutputAudioTranscriptDelta(**place(7), delta="spo"), ("", "spo")),
+    ],
+)
+def test_what_came_by_itself_is_not_taken_from_the_items_too(own: e.ServerEvent, said: tuple[str, str]) -> None:
+    whole = message(*WRITTEN, SPOKEN)
+    end = done(output=[whole])
+    for events in ([own, item_done(whole, 1), part_done(WRITTEN[0]), end], [item_done(whole), end, own]):
+        reply = folded(*events)
+        assert (reply.text, reply.transcript) == said
+
+
+@pytest.mark.parametrize("content", [[], NOTHING, [e.OutputAudio()], [e.InputText(text="asked")], [e.UnknownObject()]])
+def test_items_that_tell_no_text_give_none(content: Any) -> None:
+    assert str(folded(done(output=[e.AssistantMessage(content=content), call("c")]))) == ""
+
+
+def test_the_items_are_not_looked_into_where_text_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reply, "items", property(lambda reply: pytest.fail("read")))
+    assert str(folded(text("a"), done(output=[message(*WRITTEN)]))) == "a"
 
 
 def test_the_reply_of_a_new_response_is_empty_and_in_progress() -> None:
@@ -147,10 +209,6 @@ def test_the_first_piece_of_any_content_counts(first: e.ServerEvent) -> None:
     reply = folded(first)
     assert reply.first_delta_s is not None
     assert (reply.first_audio_s is not None) == isinstance(first, e.ResponseOutputAudioDelta)
-
-
-def call(call_id: str | None, name: str = "f", arguments: str = "{}") -> Any:
-    return e.FunctionCall(id="i", call_id=call_id, name=name, arguments=arguments)
 
 
 def test_calls_are_gathered_from_all_that_tells_of_them_each_once() -> None:

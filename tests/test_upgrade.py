@@ -26,7 +26,7 @@ from realtime_sync.errors import (
 )
 from realtime_sync.transport import open_transport
 from realtime_sync.transport.endpoint import resolve_endpoint
-from realtime_sync.transport.frames import CLOSE, close_payload
+from realtime_sync.transport.frames import CLOSE, TEXT, close_payload
 from realtime_sync.transport.http import retry_after_s
 from realtime_sync.transport.target import Target
 
@@ -434,6 +434,37 @@ def test_answers_in_pieces_and_in_odd_case_are_taken() -> None:
 
     with RawServer(handler, upgrade=False) as server:
         open_transport(server.url, {}, deadline=Deadline(WAIT_S)).close()
+
+
+INTERIM = http("100 Continue", length=False) + http("103 Early Hints", b"", "Link: </x>", length=False)
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_interim_answers_are_not_the_answer(size: int) -> None:
+    def handler(peer: Peer) -> None:
+        peer.request = peer.read_head()
+        whole = INTERIM + answer(peer) + server_frame(TEXT, b"{}")
+        for at in range(0, len(whole), size):
+            peer.send(whole[at : at + size])
+        peer.wait_gone()
+
+    with RawServer(handler, upgrade=False) as server:
+        transport = open_transport(server.url, {}, deadline=Deadline(WAIT_S))
+        deadline = Deadline(WAIT_S)
+        while not (messages := transport.receive(deadline.slice())):
+            assert not deadline.expired
+        assert messages == [b"{}"]
+        transport.close()
+
+
+def test_a_refusal_after_interim_answers_is_that_refusal() -> None:
+    error = refused(INTERIM + http("401 No", b"wrong key"))
+    assert (type(error), error.status, error.body) == (AuthenticationError, 401, "wrong key")
+
+
+def test_interim_answers_without_end() -> None:
+    error = refused(lambda peer: [peer.send(INTERIM) for _ in range(30_000)])
+    assert "more than 16 interim answers" in str(error)
 
 
 def test_a_server_that_leaves_before_its_answer() -> None:

@@ -6,7 +6,7 @@ Made by scripts/generate.py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from realtime_sync import events
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
     class _Malformed(events.MalformedEvent):
         type: Literal[""] = ""
+
+    class EventOfAnyType(_Unknown):
+        """What comes for a key that may be any string: its ``type`` may be compared with each."""
+
+        type: Any
 
     AnyServerEvent = (
         events.ErrorEvent
@@ -76,5 +81,6 @@ if TYPE_CHECKING:
     )
 else:
     from realtime_sync.events.base import ServerEvent as AnyServerEvent
+    from realtime_sync.events.unknown import UnknownEvent as EventOfAnyType
 
-__all__ = ["AnyServerEvent"]
+__all__ = ["AnyServerEvent", "EventOfAnyType"]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeVar, overload
 
 from realtime_sync import events
-from realtime_sync.events.any import AnyServerEvent
+from realtime_sync.events.any import AnyServerEvent, EventOfAnyType
 
 __all__ = ["Keyed"]
 
@@ -769,7 +769,10 @@ class Keyed:
     def on(self, key: type[S], handler: Handler[S], *, replace: bool = ...) -> None: ...
 
     @overload
-    def on(self, key: str, handler: Callable[[Any], object], *, replace: bool = ...) -> None: ...
+    def on(self, key: events.ServerEventType, handler: Callable[[Any], object], *, replace: bool = ...) -> None: ...
+
+    @overload
+    def on(self, key: str, handler: Callable[[EventOfAnyType], object], *, replace: bool = ...) -> None: ...
 
     def on(self, key: Any, handler: Any = None, *, replace: bool = False) -> Any:
         """Call ``handler`` for each event of a class, of a type string, or of ``"*"``; without ``handler``, a
@@ -1293,7 +1296,10 @@ class Keyed:
     def once(self, key: type[S], handler: Handler[S]) -> None: ...
 
     @overload
-    def once(self, key: str, handler: Callable[[Any], object]) -> None: ...
+    def once(self, key: events.ServerEventType, handler: Callable[[Any], object]) -> None: ...
+
+    @overload
+    def once(self, key: str, handler: Callable[[EventOfAnyType], object]) -> None: ...
 
     def once(self, key: Any, handler: Any = None) -> Any:
         """As `on`, for the next such event only."""
@@ -1735,7 +1741,12 @@ class Keyed:
 
     @overload
     def wait_for(
-        self, key: str, predicate: Callable[[Any], object] | None = ..., timeout: float | None = ...
+        self, key: events.ServerEventType, predicate: Callable[[Any], object] | None = ..., timeout: float | None = ...
+    ) -> Any: ...
+
+    @overload
+    def wait_for(
+        self, key: str, predicate: Callable[[EventOfAnyType], object] | None = ..., timeout: float | None = ...
     ) -> Any: ...
 
     def wait_for(self, key: Any, predicate: Any = None, timeout: float | None = 10.0) -> Any:

@@ -13,7 +13,11 @@ from realtime_sync.errors import ConfigurationError, InvalidEvent, ResponseFaile
 from realtime_sync.events import (
     FunctionCall,
     McpApprovalRequest,
+    Message,
+    OutputAudio,
+    OutputText,
     Response,
+    ResponseContentPartDone,
     ResponseDone,
     ResponseFunctionCallArgumentsDone,
     ResponseOutputAudioDelta,
@@ -56,6 +60,7 @@ class Reply:
     def __init__(self) -> None:
         self._last_delta: ServerEvent | None = None  # the delta that was taken in last
         self._parts: dict[tuple[int, int], _Pieces] = {}
+        self._ended_parts: dict[tuple[int, int], ResponseContentPartDone] = {}
         self._items: dict[int, Any] = {}
         self._calls: dict[str, FunctionCall] = {}
         self._asked_at = now()
@@ -82,12 +87,17 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The text output of all its items, in order."""
+        """The text output of all its items, in order. In the end it is there too where a server tells it with the items
+        only; so it is with `transcript`."""
+        if self._untold:
+            return "".join(part.text or "" for part in self._whole_parts() if isinstance(part, OutputText))
         return "".join(piece for part in self._ordered() for piece in part.text)
 
     @property
     def transcript(self) -> str:
         """What the audio output says, in order."""
+        if self._untold:
+            return "".join(part.transcript or "" for part in self._whole_parts() if isinstance(part, OutputAudio))
         return "".join(piece for part in self._ordered() for piece in part.transcript)
 
     @property
@@ -237,6 +247,17 @@ class Reply:
     def _ordered(self) -> Iterable[_Pieces]:
         return [part for _, part in sorted(self._parts.items(), key=lambda entry: entry[0])]
 
+    @property
+    def _untold(self) -> bool:
+        """Whether it has ended and no event of its own brought text or transcript: then its items may. Not decided part
+        by part, which would double the text where a server numbers its outputs wrongly."""
+        return self.done and not any(any(part.text) or any(part.transcript) for part in self._parts.values())
+
+    def _whole_parts(self) -> list[Any]:
+        """The parts of its messages, in order, as the server tells them at their end. Read late: it costs."""
+        found = [part for item in self.items if isinstance(item, Message) for part in item.content or ()]
+        return found or [event.part for _, event in sorted(self._ended_parts.items(), key=lambda entry: entry[0])]
+
     def _mark(self) -> None:
         if self.first_delta_s is None:
             self.first_delta_s = now() - self._asked_at
@@ -283,6 +304,9 @@ class Reply:
             extra={name: odd for name, odd in event.extra.items() if name == "arguments"},
         )
 
+    def _part_done(self, event: ResponseContentPartDone) -> None:
+        self._ended_parts[event.output_index or 0, event.content_index or 0] = event
+
     def _item_done(self, event: ResponseOutputItemDone) -> None:
         self._items[event.output_index or 0] = event.item
 
@@ -299,6 +323,7 @@ _GATHER: Final[dict[type[ServerEvent], Callable[[Reply, Any], None]]] = {
     ResponseOutputAudioTranscriptDone: Reply._transcript_done,
     ResponseOutputAudioDelta: Reply._audio_delta,
     ResponseFunctionCallArgumentsDone: Reply._call_done,
+    ResponseContentPartDone: Reply._part_done,
     ResponseOutputItemDone: Reply._item_done,
     ResponseDone: Reply._done,
 }

@@ -17,6 +17,8 @@ __all__ = ["Head", "read_body", "read_head", "refusal", "retry_after_s"]
 
 _MOST_HEAD_BYTES: Final = 64 * 1024
 _MOST_BODY_BYTES: Final = 64 * 1024
+_MOST_INTERIM: Final = 16
+"""One or two are usual: who sends them without end must not keep anybody waiting."""
 _TLS_ALERT: Final = b"\x15\x03"
 """What a server that speaks TLS says to a request in plain text."""
 _WANTS_TLS: Final = "; if it speaks TLS on this port, write https:// or wss:// in place of http:// or ws://"
@@ -57,27 +59,37 @@ class Head(NamedTuple):
 
 
 def read_head(stream: Stream, deadline: Deadline, who: str, doing: str, secrets: Secrets) -> tuple[Head, bytes]:
-    """Read the head of an answer, and what was received after it. Raises `HandshakeError` and `RealtimeTimeout`."""
+    """Read the head of an answer, past interim ones (such as 103 Early Hints), and what was received after it. Raises
+    `HandshakeError` and `RealtimeTimeout`."""
     received = SecretBuffer()  # a traceback shows what this frame holds
+    interim = at = 0
     while True:
-        hint = "" if received or isinstance(stream, TlsStream) else _WANTS_TLS
+        end = received.find(b"\r\n\r\n", at)
+        if (end if end >= 0 else len(received)) > _MOST_HEAD_BYTES:
+            raise HandshakeError(f"{who} sent a header of more than {_MOST_HEAD_BYTES} bytes")
+        if end >= 0:
+            head = Head.parse(SecretBytes(received[:end]), who, secrets)
+            del received[: end + 4]
+            if head.status == 101 or not 100 <= head.status < 200:
+                return head, SecretBytes(received)
+            interim += 1
+            if interim > _MOST_INTERIM:
+                raise HandshakeError(f"{who} sent more than {_MOST_INTERIM} interim answers", status=head.status)
+            at = 0
+            continue
+        at = max(0, len(received) - 3)
+        hint = "" if received or interim or isinstance(stream, TlsStream) else _WANTS_TLS
         try:
             data = SecretBytes(stream.receive(deadline, doing))
         except HandshakeError as error:
             raise HandshakeError(f"{error}{hint}") from error.__cause__
         if not data:
             raise HandshakeError(f"{who} closed the connection {'within' if received else 'before'} its answer{hint}")
-        at = max(0, len(received) - 3)
         received += data
-        if received.startswith(_TLS_ALERT):
+        if received.startswith(_TLS_ALERT) and not interim:
             raise HandshakeError(
                 f"{who} speaks TLS on this port: write https:// or wss:// in place of http:// or ws://"
             )
-        end = received.find(b"\r\n\r\n", at)
-        if (end if end >= 0 else len(received)) > _MOST_HEAD_BYTES:
-            raise HandshakeError(f"{who} sent a header of more than {_MOST_HEAD_BYTES} bytes")
-        if end >= 0:
-            return Head.parse(SecretBytes(received[:end]), who, secrets), SecretBytes(received[end + 4 :])
 
 
 def read_body(stream: Stream, head: Head, received: bytes, deadline: Deadline) -> str:

@@ -3,6 +3,8 @@ the one that pyright must."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from typing_extensions import assert_type
 
 import realtime_sync as rt
@@ -56,18 +58,50 @@ def handlers(session: rt.RealtimeSession) -> None:
     def vendor(event: events.UnknownEvent) -> None: ...
 
     session.on("response.output_text.delta", lambda event: print(event.delta))
-    session.on("response.done", lambda event: print(event.delta))  # P: reportAttributeAccessIssue
+    session.on("response.done", lambda event: print(event.delta))  # E: attr-defined  # P: reportAttributeAccessIssue
+    session.once("error", lambda event: event.response)  # E: attr-defined  # P: reportAttributeAccessIssue
+    session.on("response.done", finished)
+    session.on("error", finished)  # E: arg-type  # P: reportArgumentType  # P: reportCallIssue
+    session.on("vendor.thing", lambda event: print(event.raw["x"]))
+    session.on("vendor.thing", vendor)
     session.off("response.done", done)
     session.off()
 
 
+def finished(event: events.ResponseDone) -> bool:
+    return event.response.status == "completed"
+
+
+def any_one(event: rt.AnyServerEvent) -> bool:
+    return event.event_id is not None
+
+
+def of_a_variable(session: rt.RealtimeSession, key: str) -> None:
+    """It may be any type, so the handler must take any event."""
+    session.on(key, any_one)
+    session.once(key, print)
+    session.on(key, lambda event: print(event.type == "response.done", event.raw))
+    session.on(key, finished)  # E: arg-type  # P: reportArgumentType  # P: reportCallIssue
+    session.on(events.ServerEventType.RESPONSE_DONE, finished)
+    assert_type(session.wait_for(key, any_one, timeout=1), Any)
+
+
 def waits(session: rt.RealtimeSession) -> None:
     added = session.wait_for("conversation.item.added", lambda event: event.item is not None)
-    print(added.item)
+    assert_type(added, events.ConversationItemAdded)
+    done = session.wait_for("response.done", lambda event: event.response.status == "completed", timeout=1)
+    assert_type(done, events.ResponseDone)
+    assert_type(session.wait_for("response.done", finished), events.ResponseDone)
+    assert_type(session.wait_for(events.ResponseDone, lambda event: event.response), events.ResponseDone)
+    session.wait_for("response.done", lambda event: event.delta)  # E: attr-defined  # P: reportAttributeAccessIssue
+    session.wait_for("error", finished)  # E: arg-type  # P: reportArgumentType  # P: reportCallIssue
+    assert_type(session.wait_for("vendor.thing", lambda event: event.raw["x"]), Any)
+    session.wait_for("*", lambda event: event.type == "vendor.thing")
+    assert_type(session.wait_for(events.ServerEventType.RESPONSE_DONE.value, finished), events.ResponseDone)
     assert_type(session.wait_for("conversation.item.added"), events.ConversationItemAdded)
     assert_type(session.wait_for(events.ResponseDone), events.ResponseDone)
-    any_one: rt.AnyServerEvent = session.wait_for("*")
-    print(any_one.type)
+    first: rt.AnyServerEvent = session.wait_for("*")
+    print(first.type)
 
 
 def config(session: rt.RealtimeSession) -> None:
