@@ -283,7 +283,12 @@ class RealtimeSession(Talker):
         """Show every further text frame, as it is on the wire, to ``tap(direction, text)``: received ones (``"in"``,
         as bytes) on the reader's thread, sent ones (``"out"``, as a string) on the sender's. It must be quick and must
         not call the session. A tap that raises is logged and removed."""
+        from realtime_sync.recording.recorder import Tap as Recording
+
         check_function(tap, "a tap", "the direction", "the text")
+        if isinstance(tap, Recording):
+            known = weakref.ref(self._line)  # which holds the tap
+            tap.redact = lambda said: said if (line := known()) is None else line.clean(said)
         self._line.add_tap(tap)
 
     def remove_tap(self, tap: Tap) -> None:
