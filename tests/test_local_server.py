@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import math
 import os
+import pickle
 import signal
 import socket
 import ssl
@@ -155,6 +157,22 @@ def test_requests_and_events_are_recorded_in_order(server: LocalServer) -> None:
         said = [[event["item"]["content"][0]["text"] for event in made.received] for made in server.requests]
         assert said == [["one", "three"], ["two"]]
         assert len(server.received) == 3
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda given: pickle.loads(pickle.dumps(given))])
+def test_what_is_recorded_can_be_copied(server: LocalServer, copied: Callable[[Any], Any]) -> None:
+    with RawClient(server) as client:
+        client.ask("hello")
+        client.send("nothing.of.ours")
+        client.error()
+        log, refusals = copied(server.log), copied(server.refusals)
+        assert list(map(str, log)) == list(map(str, server.log))
+        assert [entry.event for entry in log] == [entry.event for entry in server.log]
+        assert list(map(str, refusals)) == list(map(str, server.refusals)) != []
+        request, copy_of_it = server.requests[0], log[0].connection
+        for name in ("path", "query", "headers", "number", "status", "close_code"):
+            assert getattr(copy_of_it, name) == getattr(request, name)
+        assert (copy_of_it.is_open, request.is_open) == (False, True)
 
 
 def test_the_record_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
