@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Generator, Iterator
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "realtime_replies(*replies): what the model of the fixture realtime_server says, one for each response",
     )
     config.addinivalue_line(
-        "markers", "realtime_server(**options): arguments of LocalServer for the fixture realtime_server"
+        "markers", "realtime_server(replies, **options): arguments of LocalServer for the fixture realtime_server"
     )
     config.addinivalue_line(
         "markers", "realtime_cassette(path, mode, audio): the recording for the fixture realtime_cassette"
@@ -114,11 +115,22 @@ def _options(item: pytest.Item) -> dict[str, Any]:
     """The arguments of the server that the markers of a test give; the nearest marker wins."""
     options: dict[str, Any] = {}
     for marker in reversed(list(item.iter_markers("realtime_server"))):
-        options.update(marker.kwargs)
+        options.update(_named(marker))
     replies = item.get_closest_marker("realtime_replies")
     if replies is not None:
         options["replies"] = list(replies.args)
     return options
+
+
+def _named(marker: pytest.Mark) -> dict[str, Any]:
+    """The arguments of the server that one marker gives, by their names."""
+    from realtime_sync.local import LocalServer
+
+    try:
+        return signature(LocalServer).bind_partial(*marker.args, **marker.kwargs).arguments
+    except TypeError:
+        LocalServer(*marker.args, **marker.kwargs)  # says what is wrong with them
+        raise
 
 
 def _cassette_of(request: pytest.FixtureRequest) -> tuple[Path, str, dict[str, Any]]:

@@ -20,7 +20,8 @@ class Latest(dict[K, V]):
         self._most = most
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._most,), None, None, iter(self.items())  # the bound first, which each entry asks for
+        # The bound first, which each entry asks for; the entries at once: another thread may add one meanwhile.
+        return type(self), (self._most,), None, None, iter(list(self.items()))
 
     def __setitem__(self, key: K, value: V) -> None:
         super().__setitem__(key, value)

@@ -460,10 +460,47 @@ def test_what_hands_options_on_names_what_it_lacks_itself(fake: FakeSession) -> 
         LocalServer.replay(host="::1")  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize("name", ["host", "port", "gates", "mcp_tools", "quirks", "record", "speed", "latency_s"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "host",
+        "port",
+        "gates",
+        "mcp_tools",
+        "quirks",
+        "record",
+        "speed",
+        "latency_s",
+        "api_key",
+        "ssl_context",
+        "tls",
+        "strict",
+        "upstream_key",
+        "on_message",
+        "transcriber",
+        "speaker",
+    ],
+)
 def test_what_the_local_server_cannot_use_is_refused_by_its_name(name: str) -> None:
     with pytest.raises(rt.ConfigurationError, match=f"^{name} must be "):
         LocalServer(**{name: object()})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["replies", "on_message", "transcriber", "speaker"])
+def test_functions_of_the_local_server_are_looked_at_when_they_are_given(name: str) -> None:
+    async def later(*given: Any) -> str:
+        return "never"
+
+    for function, told in ((later, "is a plain function, not an async one"), (lambda: "", "is called with . argument")):
+        with pytest.raises(rt.ConfigurationError, match=f"^{name} {told}"):
+            LocalServer(**{name: function})  # type: ignore[arg-type]
+    with (
+        LocalServer() as server,
+        pytest.raises(rt.ConfigurationError, match=r"^replies is called with 1 argument, the"),
+    ):
+        server.replies = lambda: "x"  # type: ignore[assignment,misc]
+    with pytest.raises(rt.ConfigurationError, match=r"^entry 1 of the script: a reply is a plain function"):
+        LocalServer(["x", later])
 
 
 def test_an_endpoint_is_a_url_with_headers() -> None:

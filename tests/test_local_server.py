@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import math
 import os
+import pickle
+import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -153,6 +157,22 @@ def test_requests_and_events_are_recorded_in_order(server: LocalServer) -> None:
         said = [[event["item"]["content"][0]["text"] for event in made.received] for made in server.requests]
         assert said == [["one", "three"], ["two"]]
         assert len(server.received) == 3
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda given: pickle.loads(pickle.dumps(given))])
+def test_what_is_recorded_can_be_copied(server: LocalServer, copied: Callable[[Any], Any]) -> None:
+    with RawClient(server) as client:
+        client.ask("hello")
+        client.send("nothing.of.ours")
+        client.error()
+        log, refusals = copied(server.log), copied(server.refusals)
+        assert list(map(str, log)) == list(map(str, server.log))
+        assert [entry.event for entry in log] == [entry.event for entry in server.log]
+        assert list(map(str, refusals)) == list(map(str, server.refusals)) != []
+        request, copy_of_it = server.requests[0], log[0].connection
+        for name in ("path", "query", "headers", "number", "status", "close_code"):
+            assert getattr(copy_of_it, name) == getattr(request, name)
+        assert (copy_of_it.is_open, request.is_open) == (False, True)
 
 
 def test_the_record_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,6 +342,54 @@ def test_stop_does_not_wait_for_a_gate_or_a_slow_reply() -> None:
 def test_a_server_starts_once(server: LocalServer) -> None:
     with pytest.raises(ConfigurationError, match="already"):
         server.start()
+
+
+def test_a_server_that_was_stopped_does_not_start_again(server: LocalServer) -> None:
+    server.stop()
+    never_begun = LocalServer()
+    never_begun.stop()
+    for begin in (server.start, server.__enter__, never_begun.start):
+        with pytest.raises(ConfigurationError, match="does not start again: make another LocalServer"):
+            begin()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("leaves", ["stop", "with"])
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_forked_child_that_stops_the_server_leaves_it_to_the_parent(leaves: str, tls: bool) -> None:
+    with LocalServer(tls=tls, strict=True) as server:
+        context = ssl.create_default_context(cafile=server.ca_file) if tls else None
+        with rt.connect("m", base_url=server.base_url, ssl_context=context) as session:
+            session.ask("Before the fork")
+            locks = (server._listener._changed, server._records._changed)
+            for lock in locks:  # as if threads of the server were just there
+                lock.acquire()
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    held = descriptors()
+                    if leaves == "with":
+                        server.__exit__(ValueError, ValueError(), None)
+                    server.stop()
+                    # The port and the connection; before version 17 of websockets also a pipe.
+                    released = not held or len(held - descriptors()) >= 2
+                    code = 0 if released and threading.active_count() == 1 else 2
+                finally:
+                    os._exit(code)
+            for lock in locks:
+                lock.release()
+            watch = threading.Timer(TIMEOUT_S, os.kill, (child, signal.SIGKILL))
+            watch.start()
+            status = os.waitpid(child, 0)[1]
+            watch.cancel()
+            assert os.waitstatus_to_exitcode(status) == 0
+            assert server.ca_file is None or os.path.exists(server.ca_file)
+            assert "After" in str(session.ask("After the fork"))
+            with rt.connect("m", base_url=server.base_url, ssl_context=context) as another:
+                another.ask("Is the door open?")
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("local-realtime")]
 
 
 def test_a_taken_port_is_named(server: LocalServer) -> None:

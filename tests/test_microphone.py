@@ -231,6 +231,18 @@ def test_it_can_be_muted(fake: FakeSession) -> None:
     assert feed.dropped_ms == 0
 
 
+def test_a_feed_that_was_closed_does_not_begin_again(fake: FakeSession) -> None:
+    with MicrophoneFeed(fake.session) as feed:
+        pass
+    with pytest.raises(rt.ConfigurationError, match="make another MicrophoneFeed"), feed:
+        pass
+    ended = MicrophoneFeed(fake.session)
+    fake.session.close()
+    ended._thread.join(5)
+    with ended:  # as one that ends a moment later
+        assert ended.error is None or isinstance(ended.error, rt.ConnectionClosed)
+
+
 @pytest.mark.parametrize("options", [{"channels": 0}, {"rate_hz": 10}, {"limit_s": 0}, {"limit_s": float("nan")}])
 def test_impossible_arguments(fake: FakeSession, options: dict[str, Any]) -> None:
     with pytest.raises(rt.ConfigurationError):

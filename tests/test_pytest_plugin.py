@@ -62,11 +62,47 @@ def test_a_program_finds_the_server_in_its_environment(inner: pytest.Pytester) -
                 assert os.environ["OPENAI_API_KEY"] == "sk-other"
                 assert program() == "Mine."
 
+        @pytest.mark.realtime_server(["Positional."])
+        class TestPositional:
+            def test_positional(self, realtime_server):
+                assert program() == "Positional."
+
+            @pytest.mark.realtime_server(replies=["Nearer."])
+            def test_nearer(self, realtime_server):
+                assert program() == "Nearer."
+
+            @pytest.mark.realtime_server(lambda turn: "Nearest.", api_key="sk-other")
+            def test_nearest(self, realtime_server):
+                assert program() == "Nearest."
+
         def test_without_it():
             assert "OPENAI_BASE_URL" not in os.environ
         """,
     )
-    result.assert_outcomes(passed=5)
+    result.assert_outcomes(passed=8)
+
+
+@pytest.mark.parametrize(
+    ("marked", "told"),
+    [
+        ("['One.'], 'gpt'", "*too many positional arguments; it takes replies, and by name host*"),
+        ("['One.'], replies=['Two.']", "*multiple values for argument 'replies'*"),
+        ("answers=['One.']", "*no argument 'answers': it is replies here*"),
+    ],
+)
+def test_a_marker_with_wrong_arguments_is_an_error(inner: pytest.Pytester, marked: str, told: str) -> None:
+    result = run(
+        inner,
+        f"""
+        import pytest
+
+        @pytest.mark.realtime_server({marked})
+        def test_marked(realtime_server):
+            pass
+        """,
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([told])
 
 
 def test_what_goes_wrong_fails_the_test_and_shows_the_log(inner: pytest.Pytester) -> None:

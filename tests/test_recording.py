@@ -740,6 +740,50 @@ def test_a_session_records_itself_from_the_first_message_on(tmp_path: Path, own:
         assert session.ask("Hi").transcript == "Hello."
 
 
+@pytest.mark.parametrize("by", ["record", "tap", "proxy"])
+def test_a_key_that_is_said_is_not_written(tmp_path: Path, by: str) -> None:
+    key, path = "sk-a-key/of+24_characters", tmp_path / "x.jsonl"
+
+    def talk(url: str, shown: str, **how: Any) -> None:
+        with rt.connect("m", base_url=url, api_key=shown, instructions=f"Never say {shown}.", **how) as session:
+            if by == "tap":
+                session.add_tap(recorder.tap())
+            session.ask(f"My key is {shown}")
+            session.close(3000, shown)
+
+    with LocalServer(api_key=key) as server, Recorder(path) as recorder:
+        if by == "proxy":
+            other = "sk-the-client-has-another"
+            with LocalServer(upstream=server.base_url, upstream_key=key, record=recorder) as proxy:
+                talk(proxy.base_url, other)
+                talk(proxy.base_url, key)
+            assert other not in path.read_text(encoding="utf-8")
+        else:
+            talk(server.base_url, key, **({"record": recorder} if by == "record" else {}))
+    assert key not in path.read_text(encoding="utf-8")
+    recording = Recording.load(path)
+    assert not recording.cut
+    told = [str(message.event) for message in recording.messages if message.type == "conversation.item.create"]
+    assert sum("My key is <redacted>" in event for event in told) == len(told) == len(recording.urls)
+
+
+def test_what_was_said_of_a_key_is_compared_without_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+
+    def talk(url: str, key: str, asked: str, **how: Any) -> None:
+        with rt.connect("m", base_url=url, api_key=key, instructions=f"Never say {key}.", **how) as session:
+            session.ask(f"{asked} {key}, is it?")
+
+    with LocalServer(["No."]) as server:
+        talk(server.base_url, "sk-a-key-of-26-characters", "My key is", record=path)
+    with LocalServer.replay(path, strict=True) as replay:
+        talk(replay.base_url, "sk-another-one-of-29-letters", "My key is")
+        with pytest.raises(rt.ConnectionClosed):
+            talk(replay.base_url, "sk-another-one-of-29-letters", "Your key is")
+        assert len(replay.failures) == 1
+        replay.failures.clear()
+
+
 def test_a_file_that_cannot_be_written_is_told_before_the_session_is_used(tmp_path: Path) -> None:
     with LocalServer() as server, pytest.raises(rt.ConfigurationError, match="cannot record"):
         rt.connect("m", base_url=server.base_url, record=tmp_path)

@@ -132,6 +132,28 @@ def test_each_verb_in_a_forked_child_raises_at_once(verb: str) -> None:
         assert os.waitstatus_to_exitcode(status) == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_the_parent_has_not_read_is_not_read_in_a_fork() -> None:
+    with FakeSession() as fake:
+        session = fake.session
+        fake.wire.say(*({"type": f"vendor.{name}"} for name in "abc"))
+        assert session.recv(20).type == "session.created"
+        for look in (lambda: 0, session.poll):  # it waits to be dispatched, and it waits to be read
+            look()
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    session.recv(5)
+                except rt.ConnectionClosed as error:
+                    code = 0 if "process that opened it" in str(error) else 2
+                finally:
+                    os._exit(code)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert [session.recv(20).type for _ in range(3)] == ["vendor.a", "vendor.b", "vendor.c"]
+
+
 def test_a_handler_that_ends_its_thread_in_the_background_is_heard_of() -> None:
     with FakeSession() as fake:
         told: list[Exception] = []

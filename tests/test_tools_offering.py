@@ -195,6 +195,57 @@ def test_names_are_taken_across_toolsets() -> None:
             fake.session.use_tools(Toolset(third))
 
 
+@pytest.mark.parametrize("where", ["session", "toolset", "add"])
+def test_a_cell_that_is_run_again_puts_its_tool_in_the_place_of_the_earlier_one(where: str) -> None:
+    calls = [ToolCall("get_weather", {name: "Paris"}, call_id=name) for name in ("city", "town")]
+    tools = Toolset()
+
+    def offer(function: Any, name: str, **how: bool) -> None:
+        if where == "add":
+            schema = {"type": "object", "properties": {name: {"type": "string"}}, "required": [name]}
+            tools.add("get_weather", None, schema, lambda arguments: function(**arguments), **how)
+        else:
+            (session if where == "session" else tools).tool(**how)(function)
+
+    with (
+        LocalServer([calls[0], "Rain.", calls[1], "Sun."]) as server,
+        rt.connect("m", base_url=server.base_url, tools=tools) as session,
+    ):
+
+        def get_weather(city: str) -> str:
+            return f"rain in {city}"
+
+        offer(get_weather, "city", replace=True)  # there is none yet
+        assert str(session.ask("Weather?")) == "Rain."
+
+        def get_weather(town: str) -> str:  # type: ignore[misc,no-redef]
+            return f"sun in {town}"
+
+        with pytest.raises(rt.ConfigurationError, match=r"'get_weather' already; tool\(\.\.\., replace=True\) puts"):
+            offer(get_weather, "town")
+        offer(get_weather, "town", replace=True)
+        assert str(session.ask("And now?")) == "Sun."
+        updates = [event["session"]["tools"] for event in server.received if event["type"] == "session.update"]
+        assert [list(tool["parameters"]["properties"]) for tool in updates[-1]] == [["town"]]
+        outputs = [event["item"].get("output") for event in server.received if "item" in event]
+        assert [output for output in outputs if output] == ["rain in Paris", "sun in Paris"]
+
+
+def test_replacing_reaches_where_the_tool_stands() -> None:
+    tools = Toolset(first)
+    both = Toolset(tools, second)
+    both.tool(third, name="first", replace=True)  # stands before that of its part
+    assert both.get("first").function is third  # type: ignore[union-attr]
+    assert tools.get("first").function is first  # type: ignore[union-attr]
+    assert len(both) == 2
+    with FakeSession() as fake:
+        fake.session.use_tools(tools)
+        with pytest.raises(rt.ConfigurationError, match="in the toolset in use: replace it there"):
+            fake.session.tool(name="first", replace=True)(third)
+        tools.tool(name="first", replace=True)(third)
+        assert fake.session.use_tools(tools).toolset.get("first").function is third  # type: ignore[union-attr]
+
+
 def test_a_list_that_drops_the_tools_that_run_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
     with FakeSession() as fake:
         fake.session.use_tools(Toolset(first, second))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import threading
@@ -352,6 +353,23 @@ def test_limits_outlive_a_pickle() -> None:
     reported.update([e.RateLimit(name="tokens", limit=1000, remaining=900)])
     restored = pickle.loads(pickle.dumps(reported))
     assert restored["tokens"] == reported["tokens"]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy, lambda tally: pickle.loads(pickle.dumps(tally))])
+def test_a_copy_of_the_tally_counts_on_its_own(copied: Any) -> None:
+    tally = UsageTally()
+    tally.apply(e.SessionCreated(session=e.RealtimeSessionConfig(model="m")))
+    usage = e.Usage(input_tokens=3, output_tokens=2, total_tokens=5)
+    tally.apply(e.ResponseDone(response=e.Response(id="r1", usage=usage)))
+    tally.apply(e.RateLimitsUpdated(rate_limits=[e.RateLimit(name="tokens", limit=1000, remaining=900)]))
+    restored = copied(tally)
+    assert (restored.total, restored.model, repr(restored)) == (tally.total, "m", repr(tally))
+    assert restored.responses == tally.responses
+    assert restored.limits["tokens"] == tally.limits["tokens"]
+    for response_id in ("r1", "r2"):  # the first is known
+        restored.apply(e.ResponseDone(response=e.Response(id=response_id, usage=usage)))
+    assert restored.total.total_tokens == 10
+    assert tally.total.total_tokens == 5
 
 
 def test_limits_that_were_never_reported() -> None:

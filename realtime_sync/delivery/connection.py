@@ -131,6 +131,10 @@ class Connection:
         """What the server said, without the credentials that were sent to it."""
         return self._transport.redact(text)
 
+    def clean(self, message: str) -> str:
+        """As `Transport.clean`."""
+        return self._transport.clean(message)
+
     def add_tap(self, tap: Tap) -> None:
         """Show every further text frame to ``tap``: received ones on the reader thread, sent ones on the sender's. It
         must be quick. One that raises is logged and removed."""

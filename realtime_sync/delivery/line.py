@@ -117,6 +117,10 @@ class Line:
         """What the server said, without the credentials that were sent to it."""
         return self._connection.redact(text)
 
+    def clean(self, message: str) -> str:
+        """As `Transport.clean`."""
+        return self._connection.clean(message)
+
     def add_tap(self, tap: Tap) -> None:
         """Show every further text frame to ``tap``, on this connection and on those that follow."""
         with self._lock:

@@ -64,6 +64,7 @@ class Listener:
         self._server: Server | None = None
         self._accepting: threading.Thread | None = None
         self._numbers = itertools.count(1)
+        self._pid = os.getpid()
 
     @property
     def started(self) -> bool:
@@ -75,8 +76,15 @@ class Listener:
         """Whether it is to end, or has."""
         return self._stopping
 
+    @property
+    def forked(self) -> bool:
+        """Whether this process is a child of the one that started it, or made it."""
+        return os.getpid() != self._pid
+
     def start(self) -> None:
         """Listen; raises `ConfigurationError` when that cannot be, or the extra is missing."""
+        if self._stopping:
+            raise ConfigurationError("a server that was stopped does not start again: make another LocalServer")
         if self._server is not None:
             raise ConfigurationError("the server was started already")
         try:
@@ -106,6 +114,7 @@ class Listener:
             )
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {self._host} port {self.port}: {error.strerror}") from error
+        self._pid = os.getpid()
         self.port = server.socket.getsockname()[1]
         server.handler = self._guard(server.handler)
         self._server = server
@@ -139,6 +148,18 @@ class Listener:
         if left:
             names = ", ".join(thread.name for thread in left)
             _LOG.warning("the local server has stopped, but code that it called still runs: %s", names)
+
+    def forget(self) -> None:
+        """Release a fork's copies of the sockets; the server itself goes on in the parent. Idempotent. Without the
+        lock, which a thread of the parent may have held."""
+        first, self._stopping = not self._stopping, True
+        if not first or self._server is None:
+            return
+        self._server.socket.close()
+        for sock in list(self._sockets):
+            sock.close()
+        for end in _pipe_of(self._server):
+            os.close(end)
 
     def remember(self, *threads: threading.Thread) -> None:
         """Wait for these threads in `stop`."""
@@ -245,12 +266,17 @@ def _cut(sock: socket.socket) -> None:
 
 def _shut(server: Server, accepting: threading.Thread) -> None:
     """Stop listening, and close what the library leaves open."""
-    ends: list[Any] = [server.shutdown_watcher, server.shutdown_notifier]
+    ends = _pipe_of(server)
     server.shutdown()
     accepting.join()
     for end in ends:
-        if isinstance(end, int):  # one end of a pipe, before version 17
-            os.close(end)
+        os.close(end)
+
+
+def _pipe_of(server: Server) -> list[int]:
+    """What wakes the library's listener, where that is a pipe: before version 17."""
+    ends: list[Any] = [server.shutdown_watcher, server.shutdown_notifier]
+    return [end for end in ends if isinstance(end, int)]
 
 
 def _wire_log() -> logging.Logger:

@@ -15,6 +15,7 @@ from realtime_sync.local.http import Answer, Head, error_answer, shown_key
 from realtime_sync.local.outbox import Outbox
 from realtime_sync.local.passive import Passive
 from realtime_sync.recording.recorder import Recorder, Tap
+from realtime_sync.transport.headers import Secrets
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
@@ -85,7 +86,15 @@ class Upstream:
             return Answer(answer.status_code, body, {"Content-Type": kind, **kept})
         except (OSError, WebSocketException) as error:
             return _unreachable(error)
-        return Dialled(websocket, self.recorder.tap(url) if self.recorder is not None else None)
+        return Dialled(websocket, None if self.recorder is None else self._tap(self.recorder, url, headers, head))
+
+    def _tap(self, recorder: Recorder, url: str, headers: dict[str, str], head: Head) -> Tap:
+        """What records a connection, without the credentials of either side of it."""
+        tap = recorder.tap(url)
+        shown = {"Authorization": shown_key(head) or ""}
+        ours, theirs = Secrets.of(headers, urlsplit(url).query), Secrets.of(shown)
+        tap.redact = lambda said: theirs.clean_text(ours.clean_text(said))
+        return tap
 
     def post(self, head: Head, body: bytes) -> Answer:
         """Ask the server for a client secret, as a client asked here: a connection that shows it is passed on with it,

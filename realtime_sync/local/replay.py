@@ -11,7 +11,7 @@ from realtime_sync._deadline import Deadline
 from realtime_sync.local.checks import Refusal
 from realtime_sync.local.outbox import Outbox
 from realtime_sync.local.passive import Passive
-from realtime_sync.recording.message import Close, Message, audio_length, is_hidden, restored, strings_of
+from realtime_sync.recording.message import Close, Message, audio_length, is_hidden, is_same_text, restored, strings_of
 
 __all__ = ["Replay", "ReplayDifference", "Talk"]
 
@@ -165,7 +165,7 @@ class Replay(Passive):
 
     def _compare(self, recorded: Any, sent: Any, path: str, name: str) -> str | None:
         """The first difference, in words."""
-        if is_hidden(recorded):
+        if is_hidden(recorded) or is_same_text(recorded, sent):
             return None
         if isinstance(recorded, dict) and isinstance(sent, dict):
             # An id that the one client gave and the other did not is no difference.

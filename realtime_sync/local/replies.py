@@ -9,11 +9,14 @@ from typing import Any, Final
 
 import attrs
 
+from realtime_sync._arguments import check_function
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.local.default_reply import default_reply
 from realtime_sync.local.script import Failure, Reply, ReplySource, Transcript, Turn, as_reply
 
 __all__ = ["Claim", "Replies", "Script", "Transcripts"]
+
+_GIVEN: Final = "the turn"
 
 
 class Script:
@@ -52,7 +55,9 @@ class Script:
 
 
 def _check_reply(entry: Any) -> None:
-    if not callable(entry):
+    if callable(entry):
+        check_function(entry, "a reply", _GIVEN)
+    else:
         as_reply(entry)
 
 
@@ -82,6 +87,8 @@ class Replies:
     script may be a function of the turn itself."""
 
     def __init__(self, source: ReplySource) -> None:
+        if callable(source):
+            check_function(source, "replies", _GIVEN)
         self._function = default_reply if source is None else source if callable(source) else None
         self._script = Script(() if source is None or callable(source) else source, _check_reply)
 

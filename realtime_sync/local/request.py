@@ -103,7 +103,8 @@ class Request:
     ``headers`` have lower-case names; ``number`` counts the connections of the server from 1. ``status`` is that of
     the answer: 101 for a connection that came about, ``None`` while there is none and where it was cut.
     ``close_code`` is the code with which the connection ended, 1006 without a close frame and ``None`` while it is
-    open. All methods may be called from any thread; they do nothing once the connection is closed.
+    open. All methods may be called from any thread; they do nothing once the connection is closed. A copy (`pickle`,
+    `copy`) is of the fields alone, and belongs to no server.
     """
 
     path: str
@@ -118,6 +119,13 @@ class Request:
     faults: Faults = attrs.field(factory=Faults, init=False, repr=False)
     _replies: Replies | None = attrs.field(default=None, init=False, repr=False)
     _transcripts: Transcripts | None = attrs.field(default=None, init=False, repr=False)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.path, self.query, self.headers, self.number, self.status, self.close_code
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        Request.__init__(self, *state[:4])
+        self.status, self.close_code = state[4:]
 
     @property
     def is_open(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from realtime_sync import _limits
-from realtime_sync._arguments import answered, check_kind
+from realtime_sync._arguments import answered, check_function, check_kind
 from realtime_sync._deadline import Deadline
 from realtime_sync.codec import object_to_dict
 from realtime_sync.errors import ConfigurationError
@@ -39,8 +40,6 @@ from realtime_sync.local.verdict import leftovers_of, wrongs
 from realtime_sync.recording import Recorder, Recording
 
 if TYPE_CHECKING:
-    import ssl
-
     from typing_extensions import Self
     from websockets.sync.server import ServerConnection
 
@@ -111,15 +110,26 @@ class LocalServer:
         upstream_key: str | None = None,
         record: str | os.PathLike[str] | Recorder | None = None,
     ) -> None:
+        check_kind("ssl_context", ssl_context, "an ssl.SSLContext or None", ssl.SSLContext, type(None))
+        check_kind("tls", tls, "True or False", bool)
         if tls and ssl_context is not None:
             raise ConfigurationError("tls=True makes an ssl_context of its own: give one of the two")
         check_kind("host", host, "str", str)
+        check_kind("api_key", api_key, "str or None", str, type(None))
+        check_kind("upstream_key", upstream_key, "str or None", str, type(None))
+        check_kind("strict", strict, "True or False", bool)
         check_kind("gates", gates, "a list of gates", Iterable)
         check_kind("mcp_tools", mcp_tools, "a mapping from labels to tools", Mapping, type(None))
         check_kind("quirks", quirks, "Quirks", Quirks, type(None))
         check_kind("record", record, "a path or a Recorder", str, os.PathLike, Recorder, type(None))
         if port not in range(65_536):
             raise ConfigurationError(f"port must be a number from 0 (a free one) to 65535, not {port!r}")
+        if transcriber is not None:
+            check_function(transcriber, "transcriber", "the audio", "its rate")
+        if speaker is not None:
+            check_function(speaker, "speaker", "the text")
+        if on_message is not None:
+            check_function(on_message, "on_message", "the entry")
         self._host = host
         self._strict = strict
         self.failures: list[BaseException] = []
@@ -199,14 +209,18 @@ class LocalServer:
     # ------------------------------------------------------------------------------------------------- lifecycle
 
     def start(self) -> Self:
-        """Listen, and return once connections are accepted. Raises `ConfigurationError` when the port is taken or the
-        extra ``local`` is missing."""
+        """Listen, and return once connections are accepted. Raises `ConfigurationError` when the port is taken, the
+        extra ``local`` is missing, or it was started or stopped before."""
         self._listener.start()
         return self
 
     def stop(self, timeout: float = 5.0) -> None:
         """Close all connections and end all threads, within ``timeout`` seconds. Idempotent; a server that was stopped
-        does not start again."""
+        does not start again. In a fork of the process that started it, it goes on, and only this process's copies of
+        its sockets are closed."""
+        if self._listener.forked:
+            self._listener.forget()
+            return
         self._listener.stop(timeout, lambda: self.close_connections(1001, "The local server stops."))
         if self._certificates is not None:
             self._certificates.remove()
@@ -214,12 +228,12 @@ class LocalServer:
             self._recorder.close()
 
     def __enter__(self) -> Self:
-        return self if self._listener.started else self.start()
+        return self if self._listener.started and not self._listener.stopping else self.start()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.stop()
         # What the body raised is nearer to the cause.
-        if self._strict and kind is None:
+        if self._strict and kind is None and not self._listener.forked:
             self._complain(leftovers=False)
 
     def __repr__(self) -> str:

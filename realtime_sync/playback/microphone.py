@@ -19,7 +19,7 @@ from realtime_sync._deadline import SLICE_S, Deadline
 from realtime_sync.audio import Resampler, encode_pcma, encode_pcmu, to_mono
 from realtime_sync.audio.channels import validate_channels
 from realtime_sync.audio.pcm import interleaved_copy, validate_rate
-from realtime_sync.errors import ConnectionClosed, RealtimeTimeout
+from realtime_sync.errors import ConfigurationError, ConnectionClosed, RealtimeTimeout
 from realtime_sync.state.facts import Facts
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class MicrophoneFeed:
         self._sending = False  # what was taken off the queue last has not left yet
         self._dropped_samples = 0
         self._open = True
+        self._closed = False  # by `close`
         self._muted = False
         self.error: Exception | None = None
         """Why the feed ended; ``None`` while it runs, and after `close`."""
@@ -139,12 +140,14 @@ class MicrophoneFeed:
         deadline = Deadline(timeout)
         self.flush(timeout)
         with self._lock:
-            self._open = False
+            self._closed, self._open = True, False
             self._trim_locked()
             self._changed.notify_all()
         self._thread.join(deadline.remaining())
 
     def __enter__(self) -> MicrophoneFeed:
+        if self._closed:
+            raise ConfigurationError("a feed that was closed does not begin again: make another MicrophoneFeed")
         return self
 
     def __exit__(

@@ -19,6 +19,7 @@ __all__ = [
     "audio_length",
     "elided",
     "is_hidden",
+    "is_same_text",
     "redacted",
     "restored",
     "strings_of",
@@ -102,6 +103,13 @@ def audio_length(audio: str) -> int:
 def is_hidden(value: Any) -> bool:
     """Whether a value stands for one that was not written down."""
     return isinstance(value, str) and (value == REDACTED or _ELIDED.fullmatch(value) is not None)
+
+
+def is_same_text(recorded: Any, given: Any) -> bool:
+    """Whether a text is the recorded one, which may have lost credentials in it."""
+    if not (isinstance(recorded, str) and isinstance(given, str) and REDACTED in recorded):
+        return False
+    return re.fullmatch(".+?".join(map(re.escape, recorded.split(REDACTED))), given, re.DOTALL) is not None
 
 
 def url_without_secrets(url: str) -> str:

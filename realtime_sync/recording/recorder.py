@@ -30,6 +30,8 @@ class Tap:
     thread."""
 
     def __init__(self, write: Callable[[str, dict[str, Any]], None], event_of: Callable[[str], Any]) -> None:
+        self.redact: Callable[[str], str] = str
+        """Takes the credentials in use out of what is written; for whoever knows them to set."""
         self._write = write
         self._event_of = event_of
         self._closed = False
@@ -38,14 +40,14 @@ class Tap:
     def __call__(self, direction: Literal["in", "out"], text: str | bytes) -> None:
         """Write a message: ``in`` from the server, ``out`` to it."""
         whole = text.decode(errors="replace") if isinstance(text, bytes) else text
-        self.guard(lambda: self._write(direction, {"event": self._event_of(whole)}))
+        self.guard(lambda: self._write(direction, {"event": self._event_of(self.redact(whole))}))
 
     def close(self, direction: Literal["in", "out"], code: int, reason: str = "") -> None:
         """The connection has ended, by a close of the server (``in``) or of the client (``out``) with this code, or
         without one: 1006. Only the first call counts."""
         first, self._closed = not self._closed, True
         if first:
-            self.guard(lambda: self._write(direction, {"close": {"code": code, "reason": reason}}))
+            self.guard(lambda: self._write(direction, {"close": {"code": code, "reason": self.redact(reason)}}))
 
     def guard(self, write: Callable[[], None]) -> None:
         """Write something, unless that has failed before."""

@@ -27,7 +27,6 @@ from realtime_sync.transport.headers import SecretText, Unshown
 if TYPE_CHECKING:
     import ssl
 
-    from realtime_sync.delivery.line import Line
     from realtime_sync.recording import Recorder
     from realtime_sync.session.resume.policy import Resume
     from realtime_sync.state.usage import CostLimit
@@ -205,7 +204,7 @@ def connect(
             timeout_s=timeout,
         )
         if record is not None:
-            recorded = _Recorded(record, opened._line, dialling)
+            recorded = _Recorded(record, opened, dialling)
         opened._dispatcher.control.run(connection.start)  # an interrupt in there would leave it listed for ever
         if recorded is not None:
             opened._dispatcher.at_end.append(recorded.ended)
@@ -242,14 +241,14 @@ def _policy(resume: bool | Resume | None) -> Resume | None:
 class _Recorded:
     """The recording of one session, up to its close."""
 
-    def __init__(self, record: str | os.PathLike[str] | Recorder, line: Line, dialling: Dialling) -> None:
+    def __init__(self, record: str | os.PathLike[str] | Recorder, session: RealtimeSession, dialling: Dialling) -> None:
         from realtime_sync.recording import Recorder
 
-        self._line = line
+        self._line = session._line
         self._recorder = record if isinstance(record, Recorder) else Recorder(record)
         self._own = self._recorder is not record  # else its user closes it
         self._tap = self._recorder.tap(dialling.url)
-        line.add_tap(self._tap)
+        session.add_tap(self._tap)
 
     def ended(self, told: RealtimeError) -> None:
         """All has been dispatched that came before the end."""

@@ -25,6 +25,7 @@ class ToolOptions(TypedDict, total=False):
     strict: bool
     inline: bool
     approve: Approve | None
+    replace: bool
 
 
 class RunnerOptions(TypedDict, total=False):

@@ -219,7 +219,7 @@ class RealtimeSession(Talker):
         the functions of a `Toolset` in use, to which it is not added, and beside hosted tools. Any thread.
 
         Raises `ConfigurationError` for a function whose signature cannot be expressed and for a name that is taken,
-        and what `update_session` raises.
+        (``replace=True`` takes the place of an earlier function of this method), and what `update_session` raises.
         """
         if function is None:
             return decorating(partial(self._offer, options))
@@ -233,10 +233,10 @@ class RealtimeSession(Talker):
         with self._tools_lock:
             runner = self._tool_runner
             name = options.get("name") or getattr(function, "__name__", "")
-            if runner is not None and name in runner.toolset:
-                raise ConfigurationError(f"there is a tool {name!r} already")
             if self._own_tools is None:
                 self._own_tools = Toolset()
+            if runner is not None and name in runner.toolset and name not in self._own_tools:
+                raise ConfigurationError(f"there is a tool {name!r} already, in the toolset in use: replace it there")
             self._own_tools.tool(**options)(function)  # a runner that announces tells the server
             if runner is None:
                 self.use_tools(Toolset())
@@ -283,7 +283,12 @@ class RealtimeSession(Talker):
         """Show every further text frame, as it is on the wire, to ``tap(direction, text)``: received ones (``"in"``,
         as bytes) on the reader's thread, sent ones (``"out"``, as a string) on the sender's. It must be quick and must
         not call the session. A tap that raises is logged and removed."""
+        from realtime_sync.recording.recorder import Tap as Recording
+
         check_function(tap, "a tap", "the direction", "the text")
+        if isinstance(tap, Recording):
+            known = weakref.ref(self._line)  # which holds the tap
+            tap.redact = lambda said: said if (line := known()) is None else line.clean(said)
         self._line.add_tap(tap)
 
     def remove_tap(self, tap: Tap) -> None:

@@ -151,6 +151,7 @@ class Toolset:
         strict: bool = ...,
         inline: bool = ...,
         approve: Approve | None = ...,
+        replace: bool = ...,
     ) -> F: ...
     @overload
     def tool(
@@ -163,6 +164,7 @@ class Toolset:
         strict: bool = ...,
         inline: bool = ...,
         approve: Approve | None = ...,
+        replace: bool = ...,
     ) -> Callable[[F], F]: ...
     def tool(
         self,
@@ -174,13 +176,15 @@ class Toolset:
         strict: bool = True,
         inline: bool = False,
         approve: Approve | None = None,
+        replace: bool = False,
     ) -> Any:
         """Add a function, which stays as it is: as a decorator with or without options, or called with the function.
 
         ``name`` and ``description`` (else the function's name and the prose of its docstring) are for the model.
         ``timeout_s`` limits a call, in seconds; ``None`` does not. ``strict`` refuses arguments that the function does
         not have; else they are dropped. ``inline`` runs calls on the thread that dispatches events, which they block.
-        ``approve`` is asked before each call, with the `ToolCall`.
+        ``approve`` is asked before each call, with the `ToolCall`. ``replace=True`` takes the place of the tool of this
+        name, if there is one: of the earlier definition when a cell of a notebook is run again.
 
         Raises `ConfigurationError` for a function whose parameters JSON cannot express, for impossible options, and
         for a bad name or one that is taken; where sessions use the toolset already, also what their `update_session`
@@ -188,7 +192,7 @@ class Toolset:
         """
 
         def add(given: Any) -> Any:
-            self._put(_spec(given, name, description, timeout_s, strict, inline, approve))
+            self._put(_spec(given, name, description, timeout_s, strict, inline, approve), replace=replace)
             return given
 
         return add if function is None else add(function)
@@ -203,6 +207,7 @@ class Toolset:
         timeout_s: float | Unset | None = UNSET,
         inline: bool = False,
         approve: Approve | None = None,
+        replace: bool = False,
     ) -> None:
         """Add a tool whose JSON schema is there already: from another framework, or from an MCP client of your own.
 
@@ -233,12 +238,13 @@ class Toolset:
                 positional=(),
                 contexts=contexts,
                 strict=False,
-            )
+            ),
+            replace=replace,
         )
 
-    def _put(self, spec: FunctionSpec) -> None:
+    def _put(self, spec: FunctionSpec, *, replace: bool) -> None:
         with self._lock:
-            if any(spec.name == known.name for known in self._specs_locked()):
+            if not replace and any(spec.name == known.name for known in self._specs_locked()):
                 raise _taken(spec.name)
             self._tools[spec.name] = spec
             watchers = list(self._watchers)
@@ -254,7 +260,7 @@ class Toolset:
             raise failures[0]
 
     def _watch(self, watcher: weakref.WeakMethod[Callable[[], None]]) -> None:
-        """Call ``watcher`` after a tool was added, here or in a part, as long as its object lives."""
+        """Call ``watcher`` after a tool was added or replaced, here or in a part, as long as its object lives."""
         with self._lock:
             self._watchers = [known for known in self._watchers if known() is not None and known != watcher]
             self._watchers.append(watcher)
@@ -268,7 +274,7 @@ class Toolset:
             part._unwatch(watcher)
 
     def _specs_locked(self) -> list[FunctionSpec]:
-        # A name that came into a part later than it was here is hidden.
+        # A name that is here too is hidden: it came into a part later, or was replaced here.
         found = dict(self._tools)
         for part in self._parts:
             for spec in part:
@@ -307,7 +313,7 @@ def _flat(functions: Iterable[Any]) -> Iterator[Any]:
 
 
 def _taken(name: str) -> ConfigurationError:
-    return ConfigurationError(f"there is a tool {name!r} already")
+    return ConfigurationError(f"there is a tool {name!r} already; tool(..., replace=True) puts another in its place")
 
 
 def _checked_schema(name: str, parameters: Any) -> dict[str, Any]:

@@ -99,6 +99,10 @@ class Secrets:
             messages = [text.replace(whole, _INSTEAD.encode()) if mark in text else text for text in messages]
         return messages
 
+    def clean_text(self, text: str) -> str:
+        """One message as text, cleaned like that."""
+        return self.clean([text.encode(errors="surrogatepass")])[0].decode(errors="surrogatepass")
+
 
 def in_one_line(said: str) -> str:
     """What a peer said, as a text that can be printed: without line breaks and what steers a terminal, and not long."""

@@ -109,6 +109,10 @@ class Transport:
         """What the peer said, without the credentials that were sent to it."""
         return self._secrets.redact(text)
 
+    def clean(self, message: str) -> str:
+        """A message of either side without them, but for those that are short enough to be words of the protocol."""
+        return self._secrets.clean_text(message)
+
     @property
     def busy(self) -> bool:
         """Whether `receive` will probably find bytes without waiting. The reader thread only."""

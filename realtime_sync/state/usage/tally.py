@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Final
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from realtime_sync._latest import Latest
 from realtime_sync.events import (
@@ -102,6 +103,15 @@ class UsageTally:
             self.limits.update(event.rate_limits or ())
         elif isinstance(event, (SessionCreated, SessionUpdated)):
             self._configure(event.session)
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:  # which a copy has one of its own of
+            self._add_up_locked()
+            held = {name: value for name, value in vars(self).items() if name != "_lock"}
+            return {name: copy(value) if isinstance(value, (dict, deque)) else value for name, value in held.items()}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.RLock())
 
     def _repr_html_(self) -> str:
         from realtime_sync.state.display import usage
