@@ -778,7 +778,7 @@ def test_what_was_said_of_a_key_is_compared_without_it(tmp_path: Path) -> None:
         talk(server.base_url, "sk-a-key-of-26-characters", "My key is", record=path)
     with LocalServer.replay(path, strict=True) as replay:
         talk(replay.base_url, "sk-another-one-of-29-letters", "My key is")
-        with pytest.raises(rt.ConnectionClosed):
+        with pytest.raises((rt.ServerError, rt.ConnectionClosed), match="recorded was"):  # whichever is faster
             talk(replay.base_url, "sk-another-one-of-29-letters", "Your key is")
         assert len(replay.failures) == 1
         replay.failures.clear()
