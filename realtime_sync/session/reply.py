@@ -227,7 +227,7 @@ class Reply:
             gather(self, event)
 
     def end_unsent(self) -> None:
-        """It was cancelled before the server heard of it."""
+        """It was cancelled, and no server will say so: none has heard of it, or the connection is gone."""
         self.duration_s = now() - self._asked_at
         self.response = Response(status="cancelled")
 

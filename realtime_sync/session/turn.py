@@ -303,9 +303,13 @@ class Turn:
         if self._finished():
             return
         run = self._run
-        if self._phase is Phase.GROWING and run is not None and run.lost is not None:
-            self._end()
-            return
+        if self._phase is Phase.GROWING and run is not None:
+            if run.lost is not None:
+                self._leave()  # it has ended: whoever waits for it is told how
+                return
+            if run.again and self._sequencer.stop_again(run):
+                self._end_stopped()
+                return
         if self._phase is Phase.GROWING and self._was_anothers():
             self._start_over()
         ack = self._asked()
@@ -356,7 +360,7 @@ class Turn:
             raise self._told(error) from error.__cause__
         stuck = self._stuck()
         if not done() and stuck is not None:
-            self.leave()
+            self._leave()
             raise self._told(stuck) from stuck.__cause__
 
     def _told(self, error: RealtimeError) -> RealtimeError:
@@ -396,6 +400,8 @@ class Turn:
                 if calls.fault is not None:
                     self._faults(calls.fault)
                 self._end()
+        elif self._phase is Phase.GROWING and self._run is not None and self._run.stopped:
+            self._dispatcher.control.run(self._end_stopped)
         elif self._phase is Phase.GROWING and self.reply.done and now() > self._heard_at + DOUBT_S:
             self._dispatcher.control.run(self._go_on)  # no other response has begun: it was ours
         return self._phase is Phase.OVER
@@ -497,7 +503,7 @@ class Turn:
         lost, and is asked for again."""
         ack = self._asked()
         if self._run is not None and self._run.again:
-            return True
+            return not self._run.stopped
         return ack is not None and self._run is not None and self._run.asked_by != ack.event_id
 
     def _start_over(self) -> None:
@@ -519,6 +525,16 @@ class Turn:
         else:
             self._move(Phase.CALLING)
 
+    def _end_stopped(self) -> None:
+        """It was cancelled, and lost with its connection."""
+        if self._phase is Phase.GROWING:  # else another thread was faster
+            self.reply.end_unsent()
+            self._end()
+
     def _end(self) -> None:
         self._move(Phase.OVER)
-        self.leave()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Nothing is taken in any more, and what there is to say is known."""
+        self._turns.remove(self._number)
