@@ -197,6 +197,7 @@ class Turn:
         self._run: Run | None = None  # the response that grows, or grew last
         self._round: ToolRound | None = None  # the calls that it asked for
         self._cancelled = False  # before it began
+        self._left = False  # by whoever holds it
         self._begun_before = self._responses.count
         self._heard_at = now()  # when its latest event came
         self._user_item_ids: tuple[str, ...] = ()  # the user's audio that it answers
@@ -335,8 +336,10 @@ class Turn:
             self.cancel()
 
     def leave(self) -> None:
-        """Take in no further event; the response itself goes on."""
-        self._turns.remove(self._number)
+        """Take in no further event; the response itself goes on. Unless it has ended, `result` and iterating raise
+        `ConfigurationError` from then on."""
+        self._left = True
+        self._leave()
 
     def __repr__(self) -> str:
         before = f", {len(self.replies)} replies" if len(self.replies) > 1 else ""
@@ -413,6 +416,10 @@ class Turn:
 
     def _stuck(self) -> RealtimeError | None:
         """Why the response that is waited for will not come, or not go on."""
+        if self._left and (self._phase is Phase.CALLING or not self.reply.done):
+            return ConfigurationError(
+                "leave() was called on this turn: it takes nothing in any more, and what had come is in turn.reply"
+            )
         if self._phase is Phase.GROWING:
             run = self._run
             if run is not None and run.lost is not None:
