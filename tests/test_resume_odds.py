@@ -617,6 +617,23 @@ def test_no_key_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert "sk-of-the-test" not in caplog.text
 
 
+def test_no_key_of_a_connection_before_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    keys = iter(["sk-first-0123456789abcdef", "sk-second-0123456789abcdef"])
+    told: list[Any] = []
+    with LocalServer() as server, connect(server, api_key=lambda: next(keys)) as session:
+        session.on("error", told.append)
+        session.ask("one")
+        server.drop()
+        session.ask("two")
+        with caplog.at_level(logging.DEBUG):
+            said = "of sk-first-0123456789abcdef and sk-second-0123456789abcdef"
+            server.send({"type": "error", "event_id": "e", "error": {"type": "x", "message": said}})
+            session.wait_for("error")
+        assert told[0].error.message == "of <redacted> and <redacted>"
+        assert session._line.redact(said) == "of <redacted> and <redacted>"
+        assert "0123456789abcdef" not in caplog.text
+
+
 def test_a_recording_that_is_transcribed_is_told_of_the_change() -> None:
     config = {"type": "transcription", "audio": {"input": {"transcription": {"model": "x"}, "turn_detection": None}}}
     with (

@@ -10,7 +10,7 @@ from realtime_sync.delivery.connection import Connection
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.transport import open_transport
 from realtime_sync.transport.endpoint import Endpoint, resolve_endpoint
-from realtime_sync.transport.headers import Unshown
+from realtime_sync.transport.headers import Secrets, Unshown
 
 if TYPE_CHECKING:
     from realtime_sync._deadline import Deadline
@@ -44,6 +44,7 @@ class Dialling:
         self._how = how
         self._limits = limits
         self._inbox = inbox
+        self._secrets = Secrets()  # of all connections: where one key was told, another may be repeated
         self.family = family
         self.url = ""
         """The URL that was dialled last."""
@@ -59,7 +60,7 @@ class Dialling:
         """Dial; raises as `open_transport` and `resolve_endpoint` do."""
         target = self._resolved()
         self.url = target.url
-        transport = open_transport(target.url, target.headers, deadline=deadline, **self._how)
+        transport = open_transport(target.url, target.headers, deadline=deadline, secrets=self._secrets, **self._how)
         transport.keep_alive(self._limits["ping_interval_s"], self._limits["ping_timeout_s"])
         return transport
 
