@@ -416,6 +416,52 @@ def test_a_function_of_the_user_that_fails_costs_an_attempt() -> None:
         assert len(calls) == 3
 
 
+@pytest.mark.parametrize("by", ["api_key", "endpoint"])
+@pytest.mark.parametrize(("exit_", "said"), [(SystemExit("no key"), "SystemExit: no key"), (KeyboardInterrupt(), "K")])
+def test_a_function_of_the_user_that_exits_is_named(by: str, exit_: BaseException, said: str) -> None:
+    calls: list[int] = []
+
+    def given() -> Any:
+        calls.append(1)
+        if len(calls) > 1:
+            raise exit_
+        return "sk-x" if by == "api_key" else rt.resolve_endpoint(model="m", base_url=server.base_url)
+
+    with LocalServer() as server:
+        where = {"base_url": server.base_url} if by == "api_key" else {}
+        model = "m" if by == "api_key" else None
+        with rt.connect(model, **where, **{by: given}, session=TEXT, resume=resumed()) as session:
+            session.ask("one")
+            server.drop()
+            with pytest.raises(rt.ConnectionLost, match="without a close frame; it could not be resumed") as caught:
+                session.ask("two")
+            assert f"the function of {by}= raised {said}" in str(caught.value)
+            assert "fault of realtime_sync" not in str(caught.value)
+            assert caught.value.__cause__ is not None
+            assert caught.value.__cause__.__cause__ is exit_
+            assert session.closed
+            assert len(calls) == 2
+
+
+def test_a_function_of_the_user_that_exits_ends_no_session_that_lives(caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[int] = []
+
+    def key() -> str:
+        calls.append(1)
+        if len(calls) == 2:
+            raise SystemExit
+        return "sk-x"
+
+    with (
+        LocalServer(expires_after_s=2.0) as server,
+        connect(server, api_key=key, resume=resumed(rollover_s=60.0)) as session,
+    ):
+        until(lambda: "the function of api_key= raised SystemExit" in caplog.text, session)
+        assert session.ask("one").text == "You said: one"
+        until(lambda: len(connections(server)) == 2, session)
+        assert session.ask("two").text == "You said: two"
+
+
 def test_when_nobody_pumps_nothing_is_resumed_until_somebody_does() -> None:
     with LocalServer() as server, connect(server) as session:
         session.ask("one")

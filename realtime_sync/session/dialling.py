@@ -56,6 +56,12 @@ class Dialling:
         """Whether it leads to a call, which keeps its conversation when nobody is connected."""
         return self._where.get("call_id") is not None
 
+    @property
+    def functions(self) -> str:
+        """Which arguments are functions of the user's, called for each connection."""
+        names = [name for name in self._where if callable(self._where[name])]
+        return " or ".join(f"{name}=" for name in (*names, *(["endpoint"] if callable(self._endpoint) else [])))
+
     def open(self, deadline: Deadline) -> Transport:
         """Dial; raises as `open_transport` and `resolve_endpoint` do."""
         target = self._resolved()
