@@ -19,6 +19,7 @@ from realtime_sync.events import (
     ResponseOutputAudioDelta,
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputAudioTranscriptDone,
+    ResponseOutputItemAdded,
     ResponseOutputItemDone,
     ResponseOutputTextDelta,
     ResponseOutputTextDone,
@@ -58,6 +59,7 @@ class Reply:
         self._parts: dict[tuple[int, int], _Pieces] = {}
         self._items: dict[int, Any] = {}
         self._calls: dict[str, FunctionCall] = {}
+        self._call_begun: str | None = None  # the name in a function call that was only announced
         self._asked_at = now()
         self._sound = Sound()
         self._heard = Heard()
@@ -283,6 +285,10 @@ class Reply:
             extra={name: odd for name, odd in event.extra.items() if name == "arguments"},
         )
 
+    def _item_added(self, event: ResponseOutputItemAdded) -> None:
+        if isinstance(event.item, FunctionCall):
+            self._call_begun = event.item.name or "a function without a name"
+
     def _item_done(self, event: ResponseOutputItemDone) -> None:
         self._items[event.output_index or 0] = event.item
 
@@ -290,6 +296,8 @@ class Reply:
         self.duration_s = now() - self._asked_at
         response: Response | None = or_none(event.response)
         self.response = Response() if response is None else response
+        if self._call_begun and self.status == "completed" and not self.tool_calls:
+            _log.warning("the server began a call of %s and never told its arguments whole: left out", self._call_begun)
 
 
 _GATHER: Final[dict[type[ServerEvent], Callable[[Reply, Any], None]]] = {
@@ -299,6 +307,7 @@ _GATHER: Final[dict[type[ServerEvent], Callable[[Reply, Any], None]]] = {
     ResponseOutputAudioTranscriptDone: Reply._transcript_done,
     ResponseOutputAudioDelta: Reply._audio_delta,
     ResponseFunctionCallArgumentsDone: Reply._call_done,
+    ResponseOutputItemAdded: Reply._item_added,
     ResponseOutputItemDone: Reply._item_done,
     ResponseDone: Reply._done,
 }
