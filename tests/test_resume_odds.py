@@ -122,6 +122,7 @@ def asked(server: LocalServer) -> int:
 def test_a_reply_that_was_stopped_is_not_asked_for_again(how: str, when: str) -> None:
     with LocalServer(["one two three", "after"]) as server, connect(server, resume=AGAIN) as session:
         rest, end = server.gate("response.output_text.delta", 3), server.gate("response.done")
+        gap = server.gate("session.created")
         turn = session.respond("count")
         rest.wait_reached(WAIT_S)
         until(lambda: turn.reply.text != "", session)
@@ -135,8 +136,8 @@ def test_a_reply_that_was_stopped_is_not_asked_for_again(how: str, when: str) ->
         if when == "in the gap":
             until(lambda: turn._run is not None and turn._run.again, session)
             STOPS[how](session, turn)
-        rest.open()
-        end.open()
+        for gate in (rest, end, gap):
+            gate.open()
         assert turn.result(check=False).status == "cancelled"
         assert "one two three".startswith(turn.reply.text)
         assert turn.reply.text
@@ -167,7 +168,7 @@ def test_a_user_who_barges_in_stops_a_reply_whose_connection_is_lost(noticed: bo
         tracker = PlaybackTracker()
         tracker.attach(session)
         barge_in = BargeIn(session, tracker)
-        rest = server.gate("response.output_audio.delta", 2)
+        rest, gap = server.gate("response.output_audio.delta", 2), server.gate("session.created")
         turn = session.respond("count")
         rest.wait_reached(WAIT_S)
         until(lambda: turn.reply.audio != b"", session)
@@ -182,6 +183,7 @@ def test_a_user_who_barges_in_stops_a_reply_whose_connection_is_lost(noticed: bo
         assert barge_in.interrupt().response_ids == [turn.reply.response_id]
         session.interrupt()
         rest.open()
+        gap.open()
         assert turn.result(check=False).status == "cancelled"
         assert session.ask("and now?").transcript == "after"
         assert asked(server) == 2
@@ -196,10 +198,12 @@ def test_a_reply_that_the_server_began_by_itself_is_stopped() -> None:
         connect(server, session=transcribed, resume=AGAIN) as session,
     ):
         cut_after(server, session, "response.output_text.delta", 2)
+        gap = server.gate("session.created")
         turn = session.next_reply()
         session.append_audio_bytes(SPEECH * 5 + bytes(48_000))
         until(lambda: turn._run is not None and turn._run.again, session)
         turn.cancel()
+        gap.open()
         assert turn.result(check=False).status == "cancelled"
         assert session.ask("and now?").text == "after"
         assert asked(server) == 1
@@ -208,11 +212,13 @@ def test_a_reply_that_the_server_began_by_itself_is_stopped() -> None:
 def test_a_reply_beside_the_conversation_is_stopped() -> None:
     with LocalServer(["one two three", "after"]) as server, connect(server, resume=AGAIN) as session:
         cut_after(server, session, "response.output_text.delta", 2)
+        gap = server.gate("session.created")
         turn = session.respond(config={"conversation": "none", "input": []})
         until(lambda: turn._run is not None and turn._run.again, session)
         session.interrupt()
         assert not turn._finished(), "an interrupt is about the conversation"
         turn.cancel()
+        gap.open()
         assert turn.result(check=False).status == "cancelled"
         assert session.ask("and now?").text == "after"
         assert asked(server) == 2
@@ -235,9 +241,11 @@ def test_a_reply_that_was_stopped_before_it_began_is_stopped_over_the_next_conne
 def test_a_lost_reply_that_is_cancelled_in_the_gap_fails_all_the_same() -> None:
     with LocalServer(["one two three", "after"]) as server, connect(server) as session:
         cut_after(server, session, "response.output_text.delta", 2)
+        gap = server.gate("session.created")
         turn = session.respond("count")
         until(lambda: turn._run is not None and turn._run.lost is not None, session)
         turn.cancel()
+        gap.open()
         for _ in range(2):
             with pytest.raises(rt.ConnectionLost, match="goes on") as caught:
                 turn.result()
