@@ -316,6 +316,16 @@ def test_secrets() -> None:
     assert Secrets().redact("x") == "x"
 
 
+def test_the_secrets_of_the_latest_connections_are_taken_out() -> None:
+    keys = [f"sk-of-connection-{number:02d}" for number in range(20)]
+    secrets = Secrets.of({"Authorization": f"Bearer {keys[0]}"})
+    for key in (*keys[1:15], keys[0], *keys[15:]):
+        secrets.learn({"Authorization": f"Bearer {key}"})
+    known = [keys[0], *keys[5:]]
+    assert [key for key in keys if secrets.redact(key) == "<redacted>"] == known
+    assert [key for key in keys if secrets.clean([key.encode()]) == [b"<redacted>"]] == known
+
+
 def test_headers_show_their_names_only() -> None:
     headers = Headers({"Authorization": KEY, "X": "y"})
     assert repr(headers) == "<Authorization, X>"

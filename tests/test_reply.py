@@ -233,6 +233,27 @@ def test_the_items_at_the_end_go_first_and_those_before_stand_in_for_them() -> N
     assert len(reply.items) == 1, "a list of one's own"
 
 
+@pytest.mark.parametrize(
+    ("status", "output", "warned"),
+    [
+        ("completed", [], True),
+        ("cancelled", [], False),
+        ("completed", [e.FunctionCall(call_id="c", name="f", arguments="{}")], False),
+    ],
+)
+def test_a_call_whose_arguments_were_never_told_whole_is_not_left_out_silently(
+    caplog: pytest.LogCaptureFixture, status: str, output: list[Any], warned: bool
+) -> None:
+    place: Any = {"response_id": "r", "output_index": 0}
+    reply = folded(
+        e.ResponseOutputItemAdded(**place, item=e.FunctionCall(id="i", call_id="c", name="f", arguments="")),
+        e.ResponseFunctionCallArgumentsDelta(**place, item_id="i", call_id="c", delta="{}"),
+        e.ResponseDone(response=e.Response(status=status, output=output)),
+    )
+    assert reply.tool_calls == output
+    assert ("a call of f and never told" in caplog.text) == warned
+
+
 def test_one_that_was_never_asked_for_is_cancelled() -> None:
     reply = Reply()
     reply.end_unsent()

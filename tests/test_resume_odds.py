@@ -103,6 +103,156 @@ def test_a_turn_that_is_asked_again_can_be_cancelled() -> None:
         assert session.ask("and now?").text == "You said: and now?"
 
 
+STOPS = {
+    "turn": lambda session, turn: turn.cancel(),
+    "interrupt": lambda session, turn: session.interrupt(),
+    "active": lambda session, turn: session.cancel_response(),
+    "named": lambda session, turn: session.cancel_response(turn.reply.response_id),
+    "left": lambda session, turn: turn.__exit__(KeyboardInterrupt, None, None),
+}
+
+
+def asked(server: LocalServer) -> int:
+    """How many responses were asked for, over all connections."""
+    return [event["type"] for request in connections(server) for event in request.received].count("response.create")
+
+
+@pytest.mark.parametrize("when", ["before the drop", "before it is noticed", "in the gap"])
+@pytest.mark.parametrize("how", STOPS)
+def test_a_reply_that_was_stopped_is_not_asked_for_again(how: str, when: str) -> None:
+    with LocalServer(["one two three", "after"]) as server, connect(server, resume=AGAIN) as session:
+        rest, end = server.gate("response.output_text.delta", 3), server.gate("response.done")
+        gap = server.gate("session.created")
+        turn = session.respond("count")
+        rest.wait_reached(WAIT_S)
+        until(lambda: turn.reply.text != "", session)
+        if when == "before the drop":
+            STOPS[how](session, turn)
+            server.wait_received("response.cancel")
+        server.drop()
+        until(lambda: not connections(server)[0].is_open)
+        if when == "before it is noticed":
+            STOPS[how](session, turn)
+        if when == "in the gap":
+            until(lambda: turn._run is not None and turn._run.again, session)
+            STOPS[how](session, turn)
+        for gate in (rest, end, gap):
+            gate.open()
+        assert turn.result(check=False).status == "cancelled"
+        assert "one two three".startswith(turn.reply.text)
+        assert turn.reply.text
+        with pytest.raises(rt.ResponseFailed, match="cancelled"):
+            turn.result()
+        assert session.ask("and now?").text == "after"
+        assert asked(server) == 2
+
+
+def test_ctrl_c_in_ask_stops_a_reply_whose_connection_is_lost() -> None:
+    def interrupted(event: Any) -> None:
+        server.drop()
+        raise KeyboardInterrupt
+
+    with LocalServer(["one two three", "after"]) as server, connect(server, resume=AGAIN) as session:
+        rest = server.gate("response.output_text.delta", 2)
+        session.once("response.output_text.delta", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            session.ask("count")
+        rest.open()
+        assert session.ask("and now?").text == "after"
+        assert asked(server) == 2
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_user_who_barges_in_stops_a_reply_whose_connection_is_lost(noticed: bool) -> None:
+    with LocalServer(["one two three", "after"]) as server, connect(server, session={}, resume=AGAIN) as session:
+        tracker = PlaybackTracker()
+        tracker.attach(session)
+        barge_in = BargeIn(session, tracker)
+        rest, gap = server.gate("response.output_audio.delta", 2), server.gate("session.created")
+        turn = session.respond("count")
+        rest.wait_reached(WAIT_S)
+        until(lambda: turn.reply.audio != b"", session)
+        chunk = tracker.take()
+        assert chunk is not None
+        tracker.played(chunk)
+        server.drop()
+        if noticed:
+            until(lambda: turn._run is not None and turn._run.again, session)
+        else:
+            until(lambda: not connections(server)[0].is_open)
+        assert barge_in.interrupt().response_ids == [turn.reply.response_id]
+        session.interrupt()
+        rest.open()
+        gap.open()
+        assert turn.result(check=False).status == "cancelled"
+        assert session.ask("and now?").transcript == "after"
+        assert asked(server) == 2
+        barge_in.close()
+        tracker.close()
+
+
+def test_a_reply_that_the_server_began_by_itself_is_stopped() -> None:
+    transcribed = {**TEXT, "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+    with (
+        LocalServer(["one two three", "after"], transcripts=["Count!"]) as server,
+        connect(server, session=transcribed, resume=AGAIN) as session,
+    ):
+        cut_after(server, session, "response.output_text.delta", 2)
+        gap = server.gate("session.created")
+        turn = session.next_reply()
+        session.append_audio_bytes(SPEECH * 5 + bytes(48_000))
+        until(lambda: turn._run is not None and turn._run.again, session)
+        turn.cancel()
+        gap.open()
+        assert turn.result(check=False).status == "cancelled"
+        assert session.ask("and now?").text == "after"
+        assert asked(server) == 1
+
+
+def test_a_reply_beside_the_conversation_is_stopped() -> None:
+    with LocalServer(["one two three", "after"]) as server, connect(server, resume=AGAIN) as session:
+        cut_after(server, session, "response.output_text.delta", 2)
+        gap = server.gate("session.created")
+        turn = session.respond(config={"conversation": "none", "input": []})
+        until(lambda: turn._run is not None and turn._run.again, session)
+        session.interrupt()
+        assert not turn._finished(), "an interrupt is about the conversation"
+        turn.cancel()
+        gap.open()
+        assert turn.result(check=False).status == "cancelled"
+        assert session.ask("and now?").text == "after"
+        assert asked(server) == 2
+
+
+def test_a_reply_that_was_stopped_before_it_began_is_stopped_over_the_next_connection() -> None:
+    with LocalServer(["one two three", "one two three", "after"]) as server, connect(server) as session:
+        begins = server.gate("response.created")
+        turn = session.respond("count")
+        begins.wait_reached(WAIT_S)
+        session.interrupt()
+        server.wait_received("response.cancel")
+        server.drop()
+        rest = server.gate("response.output_text.delta", 2)
+        begins.open()
+        assert turn.result(check=False).status == "cancelled"
+        rest.open()
+
+
+def test_a_lost_reply_that_is_cancelled_in_the_gap_fails_all_the_same() -> None:
+    with LocalServer(["one two three", "after"]) as server, connect(server) as session:
+        cut_after(server, session, "response.output_text.delta", 2)
+        gap = server.gate("session.created")
+        turn = session.respond("count")
+        until(lambda: turn._run is not None and turn._run.lost is not None, session)
+        turn.cancel()
+        gap.open()
+        for _ in range(2):
+            with pytest.raises(rt.ConnectionLost, match="goes on") as caught:
+                turn.result()
+            assert caught.value.reply is turn.reply
+        assert session.ask("and now?").text == "after"
+
+
 def test_a_budget_refuses_what_the_server_had_begun() -> None:
     from realtime_sync.usage import CostLimit, PriceTable
 
@@ -272,6 +422,52 @@ def test_a_function_of_the_user_that_fails_costs_an_attempt() -> None:
         server.drop()
         assert session.ask("two").text == "You said: two"
         assert len(calls) == 3
+
+
+@pytest.mark.parametrize("by", ["api_key", "endpoint"])
+@pytest.mark.parametrize(("exit_", "said"), [(SystemExit("no key"), "SystemExit: no key"), (KeyboardInterrupt(), "K")])
+def test_a_function_of_the_user_that_exits_is_named(by: str, exit_: BaseException, said: str) -> None:
+    calls: list[int] = []
+
+    def given() -> Any:
+        calls.append(1)
+        if len(calls) > 1:
+            raise exit_
+        return "sk-x" if by == "api_key" else rt.resolve_endpoint(model="m", base_url=server.base_url)
+
+    with LocalServer() as server:
+        where = {"base_url": server.base_url} if by == "api_key" else {}
+        model = "m" if by == "api_key" else None
+        with rt.connect(model, **where, **{by: given}, session=TEXT, resume=resumed()) as session:
+            session.ask("one")
+            server.drop()
+            with pytest.raises(rt.ConnectionLost, match="without a close frame; it could not be resumed") as caught:
+                session.ask("two")
+            assert f"the function of {by}= raised {said}" in str(caught.value)
+            assert "fault of realtime_sync" not in str(caught.value)
+            assert caught.value.__cause__ is not None
+            assert caught.value.__cause__.__cause__ is exit_
+            assert session.closed
+            assert len(calls) == 2
+
+
+def test_a_function_of_the_user_that_exits_ends_no_session_that_lives(caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[int] = []
+
+    def key() -> str:
+        calls.append(1)
+        if len(calls) == 2:
+            raise SystemExit
+        return "sk-x"
+
+    with (
+        LocalServer(expires_after_s=2.0) as server,
+        connect(server, api_key=key, resume=resumed(rollover_s=60.0)) as session,
+    ):
+        until(lambda: "the function of api_key= raised SystemExit" in caplog.text, session)
+        assert session.ask("one").text == "You said: one"
+        until(lambda: len(connections(server)) == 2, session)
+        assert session.ask("two").text == "You said: two"
 
 
 def test_when_nobody_pumps_nothing_is_resumed_until_somebody_does() -> None:
@@ -473,6 +669,23 @@ def test_no_key_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert "-> " in caplog.text
     assert caplog.text.count('<- {"type": "session.created"') == 2
     assert "sk-of-the-test" not in caplog.text
+
+
+def test_no_key_of_a_connection_before_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    keys = iter(["sk-first-0123456789abcdef", "sk-second-0123456789abcdef"])
+    told: list[Any] = []
+    with LocalServer() as server, connect(server, api_key=lambda: next(keys)) as session:
+        session.on("error", told.append)
+        session.ask("one")
+        server.drop()
+        session.ask("two")
+        with caplog.at_level(logging.DEBUG):
+            said = "of sk-first-0123456789abcdef and sk-second-0123456789abcdef"
+            server.send({"type": "error", "event_id": "e", "error": {"type": "x", "message": said}})
+            session.wait_for("error")
+        assert told[0].error.message == "of <redacted> and <redacted>"
+        assert session._line.redact(said) == "of <redacted> and <redacted>"
+        assert "0123456789abcdef" not in caplog.text
 
 
 def test_a_recording_that_is_transcribed_is_told_of_the_change() -> None:

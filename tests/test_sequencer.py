@@ -325,6 +325,46 @@ def test_one_that_collided_goes_before_those_that_have_not_been_sent(table: Tabl
     assert table.sent == ["a", "a"]
 
 
+def test_what_is_asked_for_once_more_can_be_taken_back_until_it_is_sent(table: Table) -> None:
+    table.ask("a")
+    lost = table.created("r", stamp="a")
+
+    def lose() -> None:
+        table.sequencer.hold()
+        table.responses.lose(lost)
+
+    lose()
+    assert table.sequencer.ask_again(lost)
+    assert table.sequencer.busy
+    table.sequencer.release()
+    assert not table.sequencer.stop_again(lost), "it has been sent"
+    assert table.created("s", stamp="a").id == table.cancelled[-1] == "s", "but it is cancelled when it begins"
+    lost = table.responses.alive[0]
+    lose()
+    assert table.sequencer.ask_again(lost)
+    assert not table.sequencer.stop_again(Run(99, "another"))
+    assert table.sequencer.stop_again(), "that on the conversation"
+    assert (lost.stopped, table.sequencer.busy) == (True, False)
+    table.sequencer.release()
+    assert len(table.sent) == 2
+
+
+def test_what_is_asked_for_once_more_and_collides_is_like_any_other(table: Table) -> None:
+    table.ask("a")
+    lost = table.created("r", stamp="a")
+    table.sequencer.hold()
+    table.responses.lose(lost)
+    assert table.sequencer.ask_again(lost)
+    table.sequencer.release()
+    table.created("auto", stamp="of another client")
+    table.error(COLLISION, "a")
+    table.sequencer.hold()
+    assert not table.sequencer.stop_again(lost), "its turn may wait for this create by now"
+    table.sequencer.release()
+    table.done("auto")
+    assert len(table.sent) == 3
+
+
 def test_collisions_with_known_responses_are_never_told(table: Table) -> None:
     a = table.ask("a")
     for number in range(10):

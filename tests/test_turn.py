@@ -434,6 +434,70 @@ def test_a_turn_that_is_left_takes_in_nothing_more(rig: Rig) -> None:
     assert repr(turn) == f"<Turn asked: {turn.reply!r}>"
 
 
+READS = {
+    "result": lambda turn: turn.result(),
+    "unchecked": lambda turn: turn.result(check=False),
+    "text": lambda turn: list(turn.text()),
+    "loop": lambda turn: [event.type for event in turn],
+}
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("read", READS)
+def test_who_has_left_a_turn_waits_for_nothing(rig: Rig, read: str, begun: bool) -> None:
+    turn = rig.ask()
+    if begun:
+        rig.hear(created("r", "ours"), delta("r", "so far"))
+    turn.leave()
+    rig.hear(done("r"))
+    with pytest.raises(rt.ConfigurationError, match=r"leave\(\) was called") as caught:
+        READS[read](turn)
+    assert caught.value.reply is turn.reply
+    assert turn.reply.text == ("so far" if begun else "")
+
+
+@pytest.mark.parametrize(
+    ("read", "expected"),
+    [("text", ["all", " of it"]), ("loop", ["response.created", *["response.output_text.delta"] * 2, "response.done"])],
+)
+def test_what_has_come_before_a_turn_is_left_is_given(rig: Rig, read: str, expected: list[str]) -> None:
+    turn = rig.ask()
+    rig.hear(created("r", "ours"), delta("r", "all"), delta("r", " of it"), done("r"))
+    turn.leave()
+    assert READS[read](turn) == expected
+    assert turn.result().text == "all of it"
+
+
+def test_a_turn_is_left_in_the_midst_of_reading_it(rig: Rig) -> None:
+    turn = rig.ask()
+    rig.hear(created("r", "ours"), delta("r", "a"), delta("r", "b"))
+    pieces = turn.text()
+    assert next(pieces) == "a"
+    turn.leave()
+    assert next(pieces) == "b"
+    with pytest.raises(rt.ConfigurationError, match=r"turn\.reply"):
+        next(pieces)
+
+
+def test_a_turn_is_left_while_tools_run(rig: Rig) -> None:
+    turn = rig.ask()
+    rig.rounds = [calling()]
+    rig.hear(created("r", "ours"), done("r"))
+    turn.leave()
+    with pytest.raises(rt.ConfigurationError, match="leave"):
+        turn.result()
+
+
+def test_after_a_timeout_the_result_can_be_asked_for_again(rig: Rig) -> None:
+    turn = rig.ask()
+    rig.hear(created("r", "ours"))
+    for _ in range(2):
+        with pytest.raises(rt.RealtimeTimeout):
+            turn.result(timeout=0)
+    rig.hear(delta("r", "late"), done("r"))
+    assert turn.result(timeout=0).text == "late"
+
+
 # Through a session
 
 

@@ -261,14 +261,17 @@ class AckTable:
             return any(not ack._late for ack in self._pending.values())
 
     def survive(self, present: Container[str], error: RealtimeError) -> None:
-        """Another connection follows, on which what waits is sent again: but for cancellations, whose responses are
-        gone, items that are ``present`` in the conversation, and what is about the sound of an item, or late: that
-        fails with ``error``."""
+        """Another connection follows, on which what waits is sent again: but for cancellations of responses that had
+        begun, which are gone, items that are ``present`` in the conversation, and what is about the sound of an item,
+        or late: that fails with ``error``."""
         with self._lock:
             known = [ack for ack in self._kinds.get(ConversationItemCreate, {}).values() if ack.item_id in present]
-            over = [*self._kinds.get(ResponseCancel, {}).values(), *known]
+            creates = self._kinds.get(ResponseCreate, {})
+            late = [ack for ack in creates.values() if ack._late]
+            begins = {event_id for event_id, ack in creates.items() if not ack._late}
+            over = [ack for ack in self._kinds.get(ResponseCancel, {}).values() if ack._about not in begins]
+            over += known
             cut = self._kinds.get(ConversationItemTruncate, {}).values()
-            late = [ack for ack in self._kinds.get(ResponseCreate, {}).values() if ack._late]
             failed = [*cut, *late]
             for ack in (*over, *failed):
                 self._remove_locked(ack)

@@ -91,6 +91,8 @@ class Outgoing:
         """Where the audio is noted that may have to be sent again; ``None`` where none will be."""
         self.asked_for: AskedFor | None = None
         """Where changes of the configuration are noted that may have to be asked for again."""
+        self.stop_again: Callable[[Run | None], bool] | None = None
+        """Takes back what would ask once more for a response that was lost, as `Sequencer.stop_again` does."""
         self._event_ids = map(f"event_{os.urandom(8).hex()}_{{}}".format, count(1))
         self._item_ids = map(f"item_{os.urandom(9).hex()}{{:04d}}".format, count(1))
 
@@ -99,8 +101,11 @@ class Outgoing:
         check_process(self._pid)  # before any lock
         ack, text = self._prepared(event_to_dict(event))
         if isinstance(ack.event, ResponseCancel):
-            ack._about = self._cancelled(ack.event)
-            if ack._about is None:  # there is nothing to cancel, as far as is known; the server decides
+            ack._about = about = self._cancelled(ack.event)
+            if self.stop_again is not None and not isinstance(about, str) and self.stop_again(about):
+                ack._settle(None)  # its connection is gone: no server need be told
+                return ack
+            if about is None:  # there is nothing to cancel, as far as is known; the server decides
                 self._transmit(text)
                 ack._settle(None)
                 return ack

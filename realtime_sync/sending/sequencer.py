@@ -82,10 +82,22 @@ class Place:
 class _Waiting:
     """A create that has not been accepted yet."""
 
-    __slots__ = ("abandoned", "ack", "before", "collisions", "not_before", "patience_until", "says", "text", "thread")
+    __slots__ = (
+        "abandoned",
+        "ack",
+        "again",
+        "before",
+        "collisions",
+        "not_before",
+        "patience_until",
+        "says",
+        "text",
+        "thread",
+    )
 
-    def __init__(self, ack: Ack[Any], text: str, before: Sequence[Prepared] = ()) -> None:
+    def __init__(self, ack: Ack[Any], text: str, before: Sequence[Prepared] = (), again: Run | None = None) -> None:
         self.ack = ack
+        self.again = again  # the response that was lost, and is asked for once more
         self.text = text
         self.before = before  # messages that go ahead of it, at once
         self.says = bool(before)  # whether it has a message of its own, sent or not
@@ -138,8 +150,8 @@ class Sequencer:
 
     @property
     def busy(self) -> bool:
-        """Whether a response runs on the default conversation or has been asked for."""
-        return self._responses.active is not None or self._sent is not None
+        """Whether a response runs on the default conversation, has been asked for, or will be asked for once more."""
+        return self._responses.active is not None or self._sent is not None or self._lost() is not None
 
     @property
     def idle(self) -> bool:
@@ -246,12 +258,18 @@ class Sequencer:
     def release(self) -> None:
         """There is another connection, over which what was under way has been sent again."""
         at = now()
+        beside: list[_Waiting] = []
         with self._lock:
             self._held = False
-            for waiting in self._queue:
+            for waiting in tuple(self._queue):
                 waiting.patience_until = at + PROBE_S
+                if isinstance(waiting, _Waiting) and _out_of_band(waiting.ack.event):
+                    self._queue.remove(waiting)
+                    beside.append(waiting)
             if self._sent is not None:
                 self._sent.patience_until = at + UNANSWERED_S
+        for again in beside:
+            self._dispatch_queued(again)
         self._next()
 
     def lose(self, error: RealtimeError) -> None:
@@ -271,14 +289,37 @@ class Sequencer:
             return False
         run.asked_by = None
         self._acks.reopen(ack)
-        waiting = _Waiting(ack, encode_event(ack.event))
-        if run.beside:
-            self._dispatch(waiting)
-            return True
-        waiting.patience_until = now() + PROBE_S
+        self.queue_again(run, ack, encode_event(ack.event))
+        return True
+
+    def queue_again(self, run: Run, ack: Ack[Any], text: str) -> None:
+        """Ask by this create for a response that was lost with its connection, once there is another one."""
+        waiting = _Waiting(ack, text, again=run)
         with self._lock:
             self._queue.appendleft(waiting)
-        return True
+
+    def stop_again(self, run: Run | None = None) -> bool:
+        """Do not ask once more for a response that was lost (``None``: for that on the conversation); False when that
+        was done already: then it is cancelled when it begins. Any thread."""
+        with self._lock:
+            waiting = self._lost(run)
+            if waiting is not None and waiting.again is not None:
+                self._queue.remove(waiting)
+                waiting.again.stopped = True
+                return True
+            if run is not None and self._sent is not None and self._sent.again is run:
+                self._sent.abandoned = True
+        return False
+
+    def _lost(self, run: Run | None = None) -> _Waiting | None:
+        """The create, not sent yet, that asks once more for this response, or for that on the conversation. Only while
+        there is no connection: after that it is like any other."""
+        for waiting in tuple(self._queue) if self._held else ():
+            if isinstance(waiting, Place) or waiting.again is None:
+                continue
+            if waiting.again is run or (run is None and not waiting.again.beside):
+                return waiting
+        return None
 
     def fail_all(self, cause: RealtimeError) -> None:
         """The connection has ended: what waits will never be sent."""
@@ -405,6 +446,7 @@ class Sequencer:
         if self._responses.active is None:
             waiting.not_before = now() + RETRY_S[waiting.collisions]
         waiting.collisions += 1
+        waiting.again = None  # its turn may have found out that it waits for another one
         self._queue.appendleft(waiting)
 
     # Sending
@@ -450,6 +492,9 @@ class Sequencer:
                 _log.info("a response waited for %g s: it is asked for, whether or not another one is active", PROBE_S)
             self._queue.remove(waiting)
             self._claim_locked(waiting)
+        self._dispatch_queued(waiting)
+
+    def _dispatch_queued(self, waiting: _Waiting) -> None:
         try:
             self._dispatch(waiting)
         except RealtimeError as error:

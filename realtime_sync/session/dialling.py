@@ -10,7 +10,7 @@ from realtime_sync.delivery.connection import Connection
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.transport import open_transport
 from realtime_sync.transport.endpoint import Endpoint, resolve_endpoint
-from realtime_sync.transport.headers import Unshown
+from realtime_sync.transport.headers import Secrets, Unshown
 
 if TYPE_CHECKING:
     from realtime_sync._deadline import Deadline
@@ -44,6 +44,7 @@ class Dialling:
         self._how = how
         self._limits = limits
         self._inbox = inbox
+        self._secrets = Secrets()  # of all connections: where one key was told, another may be repeated
         self.family = family
         self.url = ""
         """The URL that was dialled last."""
@@ -55,11 +56,17 @@ class Dialling:
         """Whether it leads to a call, which keeps its conversation when nobody is connected."""
         return self._where.get("call_id") is not None
 
+    @property
+    def functions(self) -> str:
+        """Which arguments are functions of the user's, called for each connection."""
+        names = [name for name in self._where if callable(self._where[name])]
+        return " or ".join(f"{name}=" for name in (*names, *(["endpoint"] if callable(self._endpoint) else [])))
+
     def open(self, deadline: Deadline) -> Transport:
         """Dial; raises as `open_transport` and `resolve_endpoint` do."""
         target = self._resolved()
         self.url = target.url
-        transport = open_transport(target.url, target.headers, deadline=deadline, **self._how)
+        transport = open_transport(target.url, target.headers, deadline=deadline, secrets=self._secrets, **self._how)
         transport.keep_alive(self._limits["ping_interval_s"], self._limits["ping_timeout_s"])
         return transport
 

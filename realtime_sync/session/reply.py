@@ -23,6 +23,7 @@ from realtime_sync.events import (
     ResponseOutputAudioDelta,
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputAudioTranscriptDone,
+    ResponseOutputItemAdded,
     ResponseOutputItemDone,
     ResponseOutputTextDelta,
     ResponseOutputTextDone,
@@ -63,6 +64,7 @@ class Reply:
         self._ended_parts: dict[tuple[int, int], ResponseContentPartDone] = {}
         self._items: dict[int, Any] = {}
         self._calls: dict[str, FunctionCall] = {}
+        self._call_begun: str | None = None  # the name in a function call that was only announced
         self._asked_at = now()
         self._sound = Sound()
         self._heard = Heard()
@@ -237,7 +239,7 @@ class Reply:
             gather(self, event)
 
     def end_unsent(self) -> None:
-        """It was cancelled before the server heard of it."""
+        """It was cancelled, and no server will say so: none has heard of it, or the connection is gone."""
         self.duration_s = now() - self._asked_at
         self.response = Response(status="cancelled")
 
@@ -307,6 +309,10 @@ class Reply:
     def _part_done(self, event: ResponseContentPartDone) -> None:
         self._ended_parts[event.output_index or 0, event.content_index or 0] = event
 
+    def _item_added(self, event: ResponseOutputItemAdded) -> None:
+        if isinstance(event.item, FunctionCall):
+            self._call_begun = event.item.name or "a function without a name"
+
     def _item_done(self, event: ResponseOutputItemDone) -> None:
         self._items[event.output_index or 0] = event.item
 
@@ -314,6 +320,8 @@ class Reply:
         self.duration_s = now() - self._asked_at
         response: Response | None = or_none(event.response)
         self.response = Response() if response is None else response
+        if self._call_begun and self.status == "completed" and not self.tool_calls:
+            _log.warning("the server began a call of %s and never told its arguments whole: left out", self._call_begun)
 
 
 _GATHER: Final[dict[type[ServerEvent], Callable[[Reply, Any], None]]] = {
@@ -324,6 +332,7 @@ _GATHER: Final[dict[type[ServerEvent], Callable[[Reply, Any], None]]] = {
     ResponseOutputAudioDelta: Reply._audio_delta,
     ResponseFunctionCallArgumentsDone: Reply._call_done,
     ResponseContentPartDone: Reply._part_done,
+    ResponseOutputItemAdded: Reply._item_added,
     ResponseOutputItemDone: Reply._item_done,
     ResponseDone: Reply._done,
 }

@@ -206,6 +206,7 @@ class Turn:
         self._run: Run | None = None  # the response that grows, or grew last
         self._round: ToolRound | None = None  # the calls that it asked for
         self._cancelled = False  # before it began
+        self._left = False  # by whoever holds it
         self._begun_before = self._responses.count
         self._heard_at = now()  # when its latest event came
         self._user_item_ids: tuple[str, ...] = ()  # the user's audio that it answers
@@ -313,9 +314,13 @@ class Turn:
         if self._finished():
             return
         run = self._run
-        if self._phase is Phase.GROWING and run is not None and run.lost is not None:
-            self._end()
-            return
+        if self._phase is Phase.GROWING and run is not None:
+            if run.lost is not None:
+                self._leave()  # it has ended: whoever waits for it is told how
+                return
+            if run.again and self._sequencer.stop_again(run):
+                self._end_stopped()
+                return
         if self._phase is Phase.GROWING and self._was_anothers():
             self._start_over()
         ack = self._asked()
@@ -341,8 +346,10 @@ class Turn:
             self.cancel()
 
     def leave(self) -> None:
-        """Take in no further event; the response itself goes on."""
-        self._turns.remove(self._number)
+        """Take in no further event; the response itself goes on. Unless it has ended, `result` and iterating raise
+        `ConfigurationError` from then on."""
+        self._left = True
+        self._leave()
 
     def __repr__(self) -> str:
         before = f", {len(self.replies)} replies" if len(self.replies) > 1 else ""
@@ -366,7 +373,7 @@ class Turn:
             raise self._told(error) from error.__cause__
         stuck = self._stuck()
         if stuck is not None and (not done() or stuck is self._unsaid()):
-            self.leave()
+            self._leave()
             raise self._told(stuck) from stuck.__cause__
 
     def _told(self, error: RealtimeError) -> RealtimeError:
@@ -406,6 +413,8 @@ class Turn:
                 if calls.fault is not None:
                     self._faults(calls.fault)
                 self._end()
+        elif self._phase is Phase.GROWING and self._run is not None and self._run.stopped:
+            self._dispatcher.control.run(self._end_stopped)
         elif self._phase is Phase.GROWING and self.reply.done and now() > self._heard_at + DOUBT_S:
             self._dispatcher.control.run(self._go_on)  # no other response has begun: it was ours
         return self._phase is Phase.OVER
@@ -420,6 +429,10 @@ class Turn:
         refused = self._unsaid()
         if refused is not None:
             return refused
+        if self._left and (self._phase is Phase.CALLING or not self.reply.done):
+            return ConfigurationError(
+                "leave() was called on this turn: it takes nothing in any more, and what had come is in turn.reply"
+            )
         if self._phase is Phase.GROWING:
             run = self._run
             if run is not None and run.lost is not None:
@@ -519,7 +532,7 @@ class Turn:
         lost, and is asked for again."""
         ack = self._asked()
         if self._run is not None and self._run.again:
-            return True
+            return not self._run.stopped
         return ack is not None and self._run is not None and self._run.asked_by != ack.event_id
 
     def _start_over(self) -> None:
@@ -541,6 +554,16 @@ class Turn:
         else:
             self._move(Phase.CALLING)
 
+    def _end_stopped(self) -> None:
+        """It was cancelled, and lost with its connection."""
+        if self._phase is Phase.GROWING:  # else another thread was faster
+            self.reply.end_unsent()
+            self._end()
+
     def _end(self) -> None:
         self._move(Phase.OVER)
-        self.leave()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Nothing is taken in any more, and what there is to say is known."""
+        self._turns.remove(self._number)

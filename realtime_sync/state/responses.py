@@ -44,6 +44,7 @@ class Run:
         "number",
         "sound",
         "status",
+        "stopped",
         "user_item_ids",
     )
 
@@ -70,6 +71,8 @@ class Run:
         """Why it ended, where that was the end of its connection while the session goes on."""
         self.again = False
         """Whether it was lost in that way and is asked for again."""
+        self.stopped = False
+        """Whether it was lost in that way where it would be asked for again, had this side not cancelled it."""
         self.sound: Sound | None = None
         """The audio format of its own, where it has one."""
         self.modalities: list[str] | None = None

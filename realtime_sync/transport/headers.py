@@ -7,6 +7,7 @@ credential here is of a type whose repr leaves it out.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, quote
@@ -37,6 +38,8 @@ _SHORTEST_IN_MESSAGES: Final = 16
 """What is shorter may be a word of the protocol: a server that wants no key is often given ``realtime`` or the like."""
 _MARK: Final = 24
 """So many bytes of a credential are searched for first, which is faster than a long search."""
+_MOST_CONNECTIONS: Final = 16
+"""The credentials of so many connections of one session are remembered: a key may be another one each time."""
 _INSTEAD: Final = "<redacted>"
 
 
@@ -78,14 +81,28 @@ class Secrets:
     """The credentials that were sent, to be taken out of whatever a peer says."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
-        self._texts = sorted(set(filter(None, texts)), key=len, reverse=True)  # one may hold another
-        long = (text.encode() for text in self._texts if len(text) >= _SHORTEST_IN_MESSAGES)
-        self._in_messages = [(whole[:_MARK], whole) for whole in long]
+        self._sent: deque[frozenset[str]] = deque(maxlen=_MOST_CONNECTIONS)
+        self._add(texts)
 
     @classmethod
     def of(cls, headers: Mapping[str, str], query: str = "") -> Secrets:
         """Those among the headers and in the query of the URL."""
-        return cls(text for text in _texts_of(headers, query) if len(text) >= _SHORTEST)
+        secrets = cls()
+        secrets.learn(headers, query)
+        return secrets
+
+    def learn(self, headers: Mapping[str, str], query: str = "") -> None:
+        """Take out those of a further connection too; any thread, one at a time."""
+        self._add(text for text in _texts_of(headers, query) if len(text) >= _SHORTEST)
+
+    def _add(self, texts: Iterable[str]) -> None:
+        sent = frozenset(filter(None, texts))
+        if sent in self._sent:
+            self._sent.remove(sent)
+        self._sent.append(sent)
+        self._texts = sorted(frozenset[str]().union(*self._sent), key=len, reverse=True)  # one may hold another
+        long = (text.encode() for text in self._texts if len(text) >= _SHORTEST_IN_MESSAGES)
+        self._in_messages = [(whole[:_MARK], whole) for whole in long]
 
     def redact(self, text: str) -> str:
         """The text without them."""

@@ -35,12 +35,14 @@ def open_transport(
     proxy: str | bool | None = "auto",
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     user_timeout_s: float | None = USER_TIMEOUT_S,
+    secrets: Secrets | None = None,
 ) -> Transport:
     """Connect and upgrade, all within the deadline.
 
     ``proxy`` is ``"auto"`` (by the environment), the URL of a proxy, or ``None`` for none. ``ssl_context`` replaces the
     default TLS settings. ``max_message_bytes`` bounds one message received. ``user_timeout_s``: seconds after which the
     system gives the connection up when the peer acknowledges nothing (where the system can; ``None`` leaves its own).
+    ``secrets`` are those of the connections before, which this peer may know; they learn those of this one.
 
     Raises `ConfigurationError` before dialling (a limit, header or URL that is none), `HandshakeError`
     (`AuthenticationError` for HTTP 401 and 403), `RealtimeTimeout` at the deadline.
@@ -56,7 +58,8 @@ def open_transport(
     headers = checked(headers)
     max_message_bytes = _limits.size("max_message_bytes", max_message_bytes)
     user_timeout_s = _limits.seconds("user_timeout_s", user_timeout_s, optional=True)
-    secrets = Secrets.of(headers, target.path.partition("?")[2])
+    secrets = Secrets() if secrets is None else secrets
+    secrets.learn(headers, target.path.partition("?")[2])
     stream: Stream | None = None
     try:
         stream = dial(target, deadline, ssl_context=ssl_context, proxy=proxy, user_timeout_s=user_timeout_s)

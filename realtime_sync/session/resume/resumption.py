@@ -86,6 +86,7 @@ class Resumption:
         self._lose_calls = lose_calls
         self._busy = busy
         self._asked_for = outgoing.asked_for = AskedFor(self._family)
+        outgoing.stop_again = sequencer.stop_again
         self._spoken = outgoing.spoken = Spoken(policy.keep_audio_s, lambda: state.facts)
         self._worker = Worker(policy, dialling, line, inbox, timeout_s, weakly(self._spoken.leave))
         # Held while it is decided whether the connection is changed; tried only, where that can be left to others.
@@ -184,8 +185,12 @@ class Resumption:
         wanted = cause is None or self._policy.in_flight == "ask_again"
         for run in lost:
             answered |= self._lose_calls(run)
-            if wanted and unheard.isdisjoint(run.user_item_ids or ()) and self._asks_again(run):
-                run.again = True
+            told = unheard.isdisjoint(run.user_item_ids or ())
+            run.again = wanted and run.cancelled_at is None and told and self._asks_again(run)
+            if wanted and run.cancelled_at is not None:  # looked at last: another thread may just have cancelled it
+                self._sequencer.stop_again(run)
+                run.stopped = True
+            elif run.again:
                 again.append(run)
             else:
                 run.lost = error
@@ -212,7 +217,7 @@ class Resumption:
             ack, text = self._outgoing.response(None)  # the server had begun it by itself
         except RealtimeError:
             return False
-        self._sequencer.submit(ack, text)
+        self._sequencer.queue_again(run, ack, text)
         return True
 
     def _conversation(self) -> ConversationSnapshot:

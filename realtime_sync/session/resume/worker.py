@@ -14,7 +14,7 @@ import attrs
 from realtime_sync._deadline import SLICE_S, Deadline, now
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.delivery.line import Line
-from realtime_sync.errors import ConnectionClosed, ConnectionLost, RealtimeError
+from realtime_sync.errors import ConfigurationError, ConnectionClosed, ConnectionLost, RealtimeError
 from realtime_sync.events import SessionResumed
 from realtime_sync.session.resume.policy import Resume, is_final
 from realtime_sync.session.resume.successor import Successor
@@ -211,7 +211,14 @@ class Worker:
     def _opened(self) -> Successor:
         dialling, line = self._dialling, self._line
         deadline = _Patience(self._timeout_s, line)
-        transport = dialling.open(deadline)
+        functions = dialling.functions
+        try:
+            transport = dialling.open(deadline)
+        except Exception:
+            raise
+        except BaseException as exit_:  # sys.exit() in a function of the user: no Ctrl-C strikes this thread
+            said = f"{type(exit_).__name__}: {exit_}".rstrip(": ")
+            raise ConfigurationError(f"the function of {functions or 'the user'} raised {said}") from exit_
         successor = Successor(transport, dialling, lambda: line.closing)
         try:
             successor.open(deadline)
