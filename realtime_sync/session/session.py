@@ -95,7 +95,8 @@ class RealtimeSession(Talker):
         self._own_tools: Toolset | None = None  # the functions of `tool`, whatever toolset is in use
         self._approval_warned = False
         self._last_error: ServerError | None = None
-        line.explain = weakly(self._find_cause)
+        dispatcher.goodbye = weakly(self._find_goodbye)
+        line.explain = weakly(self._explain_end)
         dispatcher.at_end += [self._acks.fail_all, sequencer.fail_all]
         dispatcher.at_idle.append(lambda: undivided(sequencer.tick) if sequencer.waits else None)
         # Weakly: a thread of `start` holds the dispatcher, and must not keep a session that nobody else holds any more.
@@ -386,13 +387,23 @@ class RealtimeSession(Talker):
                 _log.warning("the server reports an error: %s", error)
 
     def _find_cause(self) -> RealtimeError | None:
+        line = self._line
+        return line.fault or self._explained(line.cause)  # a fault is explained already
+
+    def _find_goodbye(self) -> RealtimeError | None:
+        goodbye = self._line.goodbye
+        return None if goodbye is None else self._explained(goodbye)
+
+    def _explain_end(self) -> RealtimeError | None:
+        return self._find_cause() or self._find_goodbye()
+
+    def _explained(self, cause: RealtimeError | None) -> RealtimeError | None:
+        """The end together with the error event that announced it."""
         line, error = self._line, self._last_error
-        if line.fault is not None:  # explained already
-            return line.fault
         last = line.last
         if not isinstance(last, self._family.error_class):
-            return explain(line.cause, error, last=False)
+            return explain(cause, error, last=False)
         if not self._dispatcher.ended:  # it may not have been dispatched yet
             error = server_error(last, self._family)
             error.redact(line.redact)
-        return explain(line.cause, error, last=True)
+        return explain(cause, error, last=True)
