@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from realtime_sync._deadline import Deadline
+from realtime_sync.codec import decode_server_event
 from realtime_sync.errors import ConnectionLost, RealtimeTimeout, ServerError
 from realtime_sync.events import (
     ConversationItemAdded,
@@ -40,7 +41,7 @@ from realtime_sync.events import (
     SessionUpdated,
     UserMessage,
 )
-from realtime_sync.sending.acks import STAMP, Ack, AckTable, server_error
+from realtime_sync.sending.acks import STAMP, Ack, AckTable, error_in, server_error
 from realtime_sync.state.responses import Responses
 
 
@@ -417,6 +418,41 @@ def test_a_refusal_that_nobody_asks_for_is_logged(table: AckTable, caplog: pytes
         del ack
         gc.collect()
         assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"error": {"error": {"message": "BOOM"}}},
+        {"error": {"detail": "BOOM"}},
+        {"error": {"message": ["BOOM"]}},
+        {"error": {"errors": [{"message": "BOOM"}]}},
+        {"error": ["BOOM"]},
+        {"error": "BOOM"},
+        {"detail": "BOOM"},
+        {"reason": "BOOM"},
+        {"errors": ["BOOM"]},
+    ],
+)
+def test_the_message_of_an_error_is_found_in_whatever_shape_it_has(said: dict[str, Any]) -> None:
+    event = decode_server_event({"type": "error", **said})
+    assert server_error(event).message == "BOOM"
+    untyped = error_in(decode_server_event(said))
+    assert ("error" in said) == (untyped is not None)
+    assert untyped is None or untyped.message == "BOOM"
+
+
+def test_an_error_without_any_message_shows_what_it_has() -> None:
+    event = decode_server_event({"type": "error", "error": {"code": "x", "hint": "a key", "api_key": "ek_hidden"}})
+    error = server_error(event, redact=lambda text: text.replace("a key", "<redacted>"))
+    assert str(error) == '{"error": {"hint": "<redacted>", "api_key": "<redacted>"}} (x)'
+    assert str(server_error(decode_server_event({"type": "error"}))) == "the server gave no message (no code)"
+
+
+def test_an_event_that_is_no_error_says_none() -> None:
+    for other in ({"type": "session.created"}, {"type": "vendor.x", "error": "BOOM"}, {"error": None}, [], "error"):
+        assert error_in(decode_server_event(other)) is None  # type: ignore[arg-type]
+    assert error_in(None) is None
 
 
 def test_an_error_without_detail_still_becomes_an_exception() -> None:

@@ -114,6 +114,7 @@ def test_close_says_goodbye_and_is_idempotent() -> None:
     assert rig.wire.controls == [(CLOSE, close_payload(3001, "bye"))]
     assert rig.connection.closing
     assert rig.connection.cause is None
+    assert rig.connection.goodbye is None
     assert rig.take() is None
     with pytest.raises(ConnectionClosed, match="the session is closed"):
         rig.connection.send("{}")
@@ -175,6 +176,14 @@ def test_the_servers_close_is_answered_and_told(code: int | None, kind: type[Any
     rig.ended()
     cause = rig.connection.cause
     assert isinstance(cause, kind)
+    goodbye = rig.connection.goodbye
+    if cause is None:
+        assert goodbye is not None
+        assert (goodbye.code, goodbye.reason) == (1000, "why")
+        with pytest.raises(ConnectionClosed, match="why"):
+            rig.connection.send("{}")
+    else:
+        assert goodbye is None
     if isinstance(cause, ConnectionLost):
         assert cause.code == told
         assert cause.reason == ("why" if code else "")

@@ -499,6 +499,18 @@ def test_a_received_item_is_never_changed() -> None:
     assert item == assistant("a", e.OutputText(text=""))
 
 
+def test_places_and_slices_are_those_of_a_list() -> None:
+    conversation = folded([added(assistant("a")), added(user("b"), "a"), added(user("c"), "b")])
+    for told in (conversation, conversation.snapshot()):
+        entries = list(told)
+        assert [entry.id for entry in entries] == ["a", "b", "c"]
+        for part in (slice(2), slice(-2, None), slice(None, None, -1), slice(5, 9)):
+            assert told[part] == entries[part]
+        assert told[-1] == entries[-1]
+        with pytest.raises(IndexError):
+            told[3]
+
+
 def test_an_entry_does_not_change_when_the_conversation_goes_on() -> None:
     conversation = folded([added(assistant("a")), text_delta("a", "x")])
     entry, snapshot = conversation["a"], conversation.snapshot()

@@ -61,6 +61,7 @@ from scripted_session import (
 
 import realtime_sync as rt
 from realtime_sync.audio import encode_pcmu, read_wav
+from realtime_sync.events import MalformedEvent
 
 SPEECH = Path(__file__).parent.parent / "examples" / "speech.wav"
 MEANWHILE = "; meanwhile the server said: "
@@ -375,10 +376,58 @@ def test_a_timeout_tells_of_a_frame_that_could_not_be_read() -> None:
         assert_usable(session, server)
 
 
+BOTH = pytest.mark.parametrize("background", [False, True], ids=["pumped", "background"])
+
+ANYHOW: dict[str, Frame] = {
+    "untyped": {"error": {"message": BUSY}},
+    "untyped text": {"error": BUSY},
+    "nested": {"type": "error", "error": {"error": {"message": BUSY}}},
+    "detail": {"type": "error", "detail": BUSY},
+    "list": {"type": "error", "error": [BUSY]},
+    "text": f"upstream: {BUSY}",
+    "of an unknown type": {"type": "response.failed", "response": {"error": {"message": BUSY}}},
+    "the code as its type": {"type": "invalid_request_error", "message": BUSY},
+}
+
+
+@BOTH
+@pytest.mark.parametrize("shape", ANYHOW)
+def test_what_the_server_says_is_told_in_whatever_shape_it_comes(shape: str, background: bool) -> None:
+    kind = rt.RealtimeTimeout if shape == "text" or shape.startswith(("of", "the")) else rt.ServerError
+    with ScriptedServer(Departure("open", say(ANYHOW[shape]))) as server, pytest.raises(kind, match=BUSY):
+        connect(server, timeout=SHORT_S).close()
+    with opened(Departure("response.create", say(ANYHOW[shape]))) as (server, session):
+        if background:
+            session.start()
+        with pytest.raises(kind, match=BUSY):
+            session.ask("first", timeout=SHORT_S)
+        assert_usable(session, server)
+
+
+def test_an_untyped_error_is_logged_where_nobody_hears_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    with opened(Departure("input_audio_buffer.append", say({"error": BUSY}))) as (_, session):
+        session.on("error", lambda event: pytest.fail("it is a MalformedEvent to a handler"))
+        session.append_audio_bytes(SOUND)
+        session.wait_for(MalformedEvent, timeout=TURN_S)
+        assert f"the server reports an error: {BUSY}" in caplog.text
+
+
+def test_an_event_of_an_unknown_type_is_named_once_and_what_it_says_is_not_shown() -> None:
+    vendor = {"type": "vendor.progress", "text": "hidden"}
+    with opened(Departure("input_audio_buffer.append", say(vendor, vendor)), Departure("response.create", say())) as (
+        _,
+        session,
+    ):
+        session.append_audio_bytes(SOUND)
+        with pytest.raises(rt.RealtimeTimeout) as caught:
+            session.ask("first", timeout=SHORT_S)
+        assert str(caught.value).endswith("; meanwhile an unknown vendor.progress came")
+        assert "hidden" not in str(caught.value)
+
+
 # 3. A refusal that names no message
 
 UNNAMED = pytest.mark.parametrize("error", [pytest.param(error, id=name) for name, error in _UNNAMED.items()])
-BOTH = pytest.mark.parametrize("background", [False, True], ids=["pumped", "background"])
 
 
 @UNNAMED

@@ -82,6 +82,82 @@ def test_whoever_sends_after_the_end_is_told_the_same_as_who_waits(
         assert str(waited.value) == str(sent.value)
 
 
+QUOTA = error(None, "quota", "the quota is used up")
+
+
+def clean_ends() -> Iterator[tuple[FakeSession, str, str | None]]:
+    """Sessions that the server ends with code 1000, in the middle of a wait or ahead of it."""
+    for reason, before in (("idle limit", [QUOTA]), ("idle limit", []), ("", [QUOTA])):
+        with FakeSession() as fake:
+            fake.session.on("error", lambda event: None)
+            fake.wire.hang_up(1000, reason, *before)
+            fake.connection._thread.join(20)
+            yield fake, reason, "quota" if before else None
+
+
+def check_told(told: BaseException, reason: str, code: str | None) -> None:
+    assert type(told) is rt.ConnectionClosed
+    assert (told.code, told.reason) == (1000, reason)
+    assert (told.error and told.error.code) == code
+    assert reason in str(told)
+    assert ("the quota is used up" in str(told)) == (code is not None)
+
+
+def test_a_clean_close_ends_iteration_run_and_recv_without_an_exception() -> None:
+    for fake, _, _ in clean_ends():
+        seen = [event.type for event in fake.session]
+        assert seen[0] == "session.created"
+        fake.session.run()
+        assert fake.session.recv() is None
+
+
+@pytest.mark.parametrize("dispatched", [True, False])
+def test_whoever_waits_or_sends_is_told_why_the_server_closed_cleanly(dispatched: bool) -> None:
+    for fake, reason, code in clean_ends():
+        session = fake.session
+        if dispatched:
+            list(session)
+        for late in (session.ask, session.send_text, session.wait_for):
+            with pytest.raises(rt.ConnectionClosed) as caught:
+                late("x")
+            check_told(caught.value, reason, code)
+
+
+def test_an_ack_and_a_reply_are_told_why_the_server_closed_cleanly() -> None:
+    with FakeSession() as fake:
+        session = fake.session
+        ack = session.update_session({"instructions": "x"})
+        turn = session.respond("hello")
+        fake.wire.hang_up(1000, "idle limit")
+        for wait in (ack.result, turn.result):
+            with pytest.raises(rt.ConnectionClosed) as caught:
+                wait()
+            check_told(caught.value, "idle limit", None)
+
+
+def test_our_own_close_has_no_goodbye_of_the_server() -> None:
+    with FakeSession() as fake:
+        fake.session.close(reason="enough")
+        with pytest.raises(rt.ConnectionClosed, match=r"was closed while waiting for an event x\.y$") as waited:
+            fake.session.wait_for("x.y")
+        with pytest.raises(rt.ConnectionClosed, match="nothing can be sent any more") as sent:
+            fake.session.send_text("x")
+        for caught in (waited, sent):
+            assert (caught.value.code, caught.value.reason, caught.value.error) == (1000, "", None)
+
+
+def test_whoever_sends_after_an_overflow_is_told_of_it() -> None:
+    with FakeSession(limit_bytes=1000) as fake:
+        fake.wire.say(*[{"type": "vendor.long", "text": "x" * 1000}] * 2)
+        fake.connection._thread.join(20)
+        for _ in range(2):
+            with pytest.raises(rt.ConnectionClosed, match="inbox_limit_bytes") as sent:
+                fake.session.send_text("x")
+            assert isinstance(sent.value.__cause__, rt.InboxOverflow)
+            with pytest.raises(rt.InboxOverflow):
+                fake.session.wait_for("x.y")
+
+
 def said(code: str | None, kind: str | None = None) -> rt.ServerError:
     return rt.ServerError("as the server says", code=code, type=kind)
 

@@ -280,6 +280,8 @@ def test_every_form_of_a_conversation_tells_the_same() -> None:
         ('"text"', "a list of items, not str"),
         (5, "a list of items, not int"),
         ([5], "item 0 of the conversation is no item but int"),
+        ([user(), e.InputAudioBufferSpeechStarted(audio_start_ms=0, item_id="u")], "item 1 .* is no item but Input"),
+        ([e.InputText(text="x")], "item 0 of the conversation is no item but InputText"),
         ([{"role": object()}], "object"),
     ],
 )

@@ -180,6 +180,15 @@ def test_a_connection_that_ends_first_is_a_loss(wire: FakeTransport) -> None:
     assert wire.closed.is_set()
 
 
+def test_a_clean_close_in_place_of_a_session_says_why(wire: FakeTransport) -> None:
+    wire.hang_up(1000, "model not found")
+    with pytest.raises(rt.ConnectionClosed, match="model not found") as caught:
+        connect()
+    assert (caught.value.code, caught.value.reason) == (1000, "model not found")
+    assert "is open" not in str(caught.value)
+    assert wire.closed.is_set()
+
+
 def test_what_interrupts_the_opening_leaves_nothing_open(wire: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt

@@ -26,6 +26,17 @@ def test_of_many_the_latest_are_told_and_few_are_kept() -> None:
     assert len(remarks._kept) < 100
 
 
+def test_an_answer_is_not_lost_among_other_remarks() -> None:
+    remarks = Remarks()
+    remarks.note("first", answer=False)
+    remarks.note("BOOM")
+    for number in range(100):
+        remarks.note(str(number), answer=False)
+    assert remarks.since(0) == "; meanwhile BOOM, and 98, and 99"
+    assert remarks.since(2) == "; meanwhile 97, and 98, and 99"
+    assert remarks.answers == 1
+
+
 def test_a_mark_older_than_what_is_kept_still_counts() -> None:
     remarks = Remarks()
     for number in range(40):

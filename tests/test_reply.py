@@ -12,6 +12,7 @@ from fakes import FakeSession, response_created, response_done, text_delta
 
 import realtime_sync as rt
 from realtime_sync import events as e
+from realtime_sync.codec import decode_server_event
 from realtime_sync.session import reply as room
 from realtime_sync.session.reply import Reply
 
@@ -40,6 +41,27 @@ def test_a_response_that_is_not_completed(fake: FakeSession, status: str) -> Non
             assert turn.reply.text == "so far"
         else:
             assert turn.result(check=False).status == status
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"status_details": "BOOM"}, "BOOM"),
+        ({"status_details": {"message": "BOOM"}}, "BOOM"),
+        ({"status_details": {"error": "BOOM"}}, "BOOM"),
+        ({"status_details": {"error": {"code": "c", "error": {"message": "BOOM"}}}}, "c, BOOM"),
+        ({"status_details": {"reason": "content_filter"}, "error": {"message": "BOOM"}}, "content_filter, BOOM"),
+        ({"last_error": {"detail": ["BOOM"]}}, "BOOM"),
+        ({"error": {"number": 5, "api_key": "ek_hidden"}}, '{"number": 5, "api_key": "<redacted>"}'),
+        ({"status_details": {"error": {"code": "c", "message": "said"}}, "error": "BOOM"}, "c, said"),
+    ],
+)
+def test_a_failure_says_what_the_server_said_of_it_wherever_that_stands(more: dict[str, Any], told: str) -> None:
+    reply = Reply()
+    reply.apply(decode_server_event(response_done("r", "failed", **more)))
+    with pytest.raises(rt.ResponseFailed) as caught:
+        reply.raise_for_status()
+    assert str(caught.value) == f"the response ended as failed ({told})"
 
 
 def test_a_reply_is_whole_without_deltas_and_without_what_cannot_be_decoded(fake: FakeSession) -> None:

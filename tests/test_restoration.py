@@ -98,6 +98,19 @@ def test_speech_stays_speech_where_its_audio_was_kept(talk: rt.Conversation) -> 
             assert answer.content == [e.OutputText(text=kept[1].content[0].transcript)]  # type: ignore[union-attr]
 
 
+def test_a_session_or_a_turn_is_no_conversation() -> None:
+    with LocalServer() as server, connect(server) as old, connect(server) as session:
+        old.ask("Hello!")
+        closed = connect(server)
+        closed.close()
+        for wrong in (old, closed, old.respond("Still there?")):
+            with pytest.raises(rt.InvalidEvent, match=r"is no conversation: hand over session\.conversation"):
+                session.restore(wrong)  # type: ignore[arg-type]
+        assert len(session.conversation) == 0
+        session.restore(old.conversation[:2])
+        assert texts(session) == texts(old)[:2]
+
+
 def test_a_file_of_a_conversation(tmp_path: Path) -> None:
     path = tmp_path / "talk.json"
     path.write_text(json.dumps([ASSISTANT_AUDIO]))

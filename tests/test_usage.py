@@ -377,3 +377,12 @@ def test_limits_that_were_never_reported() -> None:
     assert limits_of_nobody.get("tokens") is None
     assert limits_of_nobody.remaining("tokens") is None
     assert repr(limits_of_nobody) == "<RateLimits: none reported>"
+
+
+@pytest.mark.parametrize("wrong", [None, {}, PRICES, 5])
+def test_what_is_no_price_table_is_refused(wrong: Any) -> None:
+    told = f"prices must be a PriceTable: .*, not {type(wrong).__name__}"
+    with pytest.raises(ConfigurationError, match=told):
+        UsageTally().cost(wrong)
+    with pytest.raises(ConfigurationError, match=told):
+        CostLimit(1, wrong)

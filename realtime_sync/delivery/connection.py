@@ -82,12 +82,13 @@ class Connection:
         self._ping_timeout_s = _limits.seconds("ping_timeout_s", ping_timeout_s)
         self._send_timeout_s = _limits.seconds("send_timeout_s", send_timeout_s)
         self._taps: tuple[Tap, ...] = ()
-        # Guards _closing, _send_fault, _cause, _ended and the replacement of _taps. A signal handler that calls `close`
-        # may find its own thread inside, so the lock lets a thread in twice.
+        # Guards _closing, _send_fault, _cause, _goodbye, _ended and the replacement of _taps. A signal handler that
+        # calls `close` may find its own thread inside, so the lock lets a thread in twice.
         self._lock = threading.RLock()
         self._closing = False
         self._send_fault: RealtimeError | None = None
         self._cause: RealtimeError | None = None
+        self._goodbye: ConnectionClosed | None = None
         self._ended = False  # no Event: its inner lock would deadlock a signal handler that waits in `close`
         self._last: ServerEvent | None = None
         self._pid = os.getpid()
@@ -116,6 +117,11 @@ class Connection:
     def cause(self) -> RealtimeError | None:
         """Why it ended; ``None`` before the end and after a clean one."""
         return self._cause
+
+    @property
+    def goodbye(self) -> ConnectionClosed | None:
+        """What the peer said when it ended it cleanly; ``None`` before the end and after any other."""
+        return self._goodbye
 
     @property
     def last(self) -> ServerEvent | None:
@@ -208,12 +214,12 @@ class Connection:
 
     def closed(self) -> ConnectionClosed:
         """What whoever sends after the end is told."""
-        return after(self._cause or self._send_fault)
+        return after(self._cause or self._goodbye or self._send_fault)
 
     # The reader thread
 
     def _run(self) -> None:
-        cause: RealtimeError | None
+        cause: RealtimeError
         try:
             cause = self._read()
         except RealtimeError as fault:
@@ -229,13 +235,16 @@ class Connection:
         with self._lock:
             clean = self._closing and not isinstance(cause, InboxOverflow)
             vague = isinstance(cause, ConnectionClosed) and cause.code == _ABNORMAL
-            self._cause = None if clean else (self._send_fault or cause) if vague else cause
+            if isinstance(cause, ConnectionClosed) and cause.code == _NORMAL:
+                self._goodbye = None if clean else cause
+            else:
+                self._cause = None if clean else (self._send_fault or cause) if vague else cause
             self._ended = True
         self._transport.close()  # only now: a send that fails because of this finds the cause
         self._inbox.end()
 
-    def _read(self) -> RealtimeError | None:
-        """Move what arrives into the inbox until the end; returns its cause, ``None`` for a clean one."""
+    def _read(self) -> RealtimeError:
+        """Move what arrives into the inbox until the end; returns what has ended it."""
         transport = self._transport
         transport.keep_alive(self._ping_interval_s, self._ping_timeout_s)
         receive = transport.receive
@@ -259,7 +268,7 @@ class Connection:
         except ConnectionClosed as end:
             if texts:
                 self._take(texts)
-            return None if end.code == _NORMAL else end
+            return end
 
     def _take(self, texts: list[bytes]) -> bool:
         """Put the events of ``texts`` into the inbox; False when that is too full now."""

@@ -99,6 +99,8 @@ class Dispatcher:
         """Runs what an interrupt must not cut in two."""
         self.at_end: list[Callable[[RealtimeError], None]] = []
         """Called once, when the last event has been delivered; where no interrupt strikes."""
+        self.goodbye: Callable[[], ConnectionClosed | None] = lambda: None
+        """Asked after a clean end for what the server said with it."""
         self.survives: Callable[[], bool] = lambda: False
         """Asked where the events of a connection end, where no interrupt strikes: whether those of another follow."""
         self.at_idle: list[Callable[[], None]] = []
@@ -226,7 +228,7 @@ class Dispatcher:
                         receiver(event)
                     continue
                 if self._ended:
-                    raise self._cause or ConnectionClosed(f"the session was closed while waiting for {what}", code=1000)
+                    raise self._told(f"the session was closed while waiting for {what}")
                 if deadline.expired:
                     raise self._late(deadline, what, mark)
                 self._refill(deadline)
@@ -537,10 +539,17 @@ class Dispatcher:
 
     def _end(self) -> None:
         self._cause = self._cause or self._find_cause()
-        told = self._cause or ConnectionClosed("the session is closed", code=1000)
+        told = self._told("the session is closed")
         self.control.run(lambda: [tell(told) for tell in self.at_end])
         self._ended = True
         self._wake_sleepers()
+
+    def _told(self, text: str) -> RealtimeError:
+        """What whoever waits at the end is told; after a clean one ``text``, and what the server said with it."""
+        goodbye = self.goodbye() if self._cause is None else None
+        if goodbye is None:
+            return self._cause or ConnectionClosed(text, code=1000)
+        return ConnectionClosed(f"{text}: {goodbye}", code=goodbye.code, reason=goodbye.reason, error=goodbye.error)
 
     def _rest_at_end(self) -> None:
         if self._ended:
@@ -564,7 +573,7 @@ class Dispatcher:
 
     def _check_end(self, what: str) -> None:
         if self._at_end:
-            raise self._cause or ConnectionClosed(f"the session was closed while waiting for {what}", code=1000)
+            raise self._told(f"the session was closed while waiting for {what}")
 
     def _check(self, deadline: Deadline, what: str, mark: int) -> None:
         self._check_end(what)

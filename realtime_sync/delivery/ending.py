@@ -32,8 +32,8 @@ _EXPIRY_WORDS: Final = ("expire", "maximum duration", "session hit the")
 
 
 def explain(cause: RealtimeError | None, error: ServerError | None, *, last: bool) -> RealtimeError | None:
-    """The reader's ``cause`` (``None``: a clean close) together with the last ``error`` event of the session; ``last``
-    says that nothing came after it."""
+    """The reader's ``cause`` (``None``: a clean close), or the goodbye of the server, together with the last ``error``
+    event of the session; ``last`` says that nothing came after it."""
     if error is not None and not last and FATAL_CODES.isdisjoint((error.code, error.type)):
         error = None
     code, reason = (cause.code, cause.reason) if isinstance(cause, ConnectionClosed) else (1000, "")
@@ -55,7 +55,7 @@ def after(cause: RealtimeError | None) -> ConnectionClosed:
     if isinstance(cause, ConnectionClosed):
         told = type(cause)(str(cause), code=cause.code, reason=cause.reason, error=cause.error)
     else:
-        told = ConnectionClosed("the session is closed: nothing can be sent any more", code=1000)
+        told = ConnectionClosed(f"the session is closed: {cause or 'nothing can be sent any more'}", code=1000)
     told.__cause__ = cause
     return told
 

@@ -74,7 +74,8 @@ class Line:
         self._fault: RealtimeError | None = None  # why no other connection follows
         self._pid = os.getpid()
         self.explain: Callable[[], RealtimeError | None] = lambda: None
-        """Why it has ended, as the user is told it; asked by whoever sends after that. Any thread."""
+        """Why it has ended, or what the server said with a clean end, as the user is told it; asked by whoever sends
+        after that. Any thread."""
 
     @property
     def closing(self) -> bool:
@@ -102,6 +103,11 @@ class Line:
         if self._closing and self._held:  # between two connections: this side has ended the search
             return self._fault
         return self._fault or self._connection.cause
+
+    @property
+    def goodbye(self) -> ConnectionClosed | None:
+        """What the server said when it ended that connection cleanly; ``None`` before that and after any other end."""
+        return self._connection.goodbye
 
     @property
     def fault(self) -> RealtimeError | None:

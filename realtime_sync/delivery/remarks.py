@@ -16,6 +16,7 @@ class Remarks:
 
     def __init__(self) -> None:
         self._kept: deque[tuple[int, str]] = deque(maxlen=_MOST_KEPT)
+        self._others: deque[tuple[int, str]] = deque(maxlen=_MOST_KEPT)
         self.count = 0
         """How many there have been: a mark for `since`."""
         self.answers = 0
@@ -25,9 +26,11 @@ class Remarks:
         """Remember ``text``."""
         self.count += 1
         self.answers += answer
-        self._kept.append((self.count, text))
+        (self._kept if answer else self._others).append((self.count, text))
 
     def since(self, mark: int) -> str:
-        """What was noted since ``count`` was ``mark``, to be put behind another text; empty when nothing was."""
-        texts = list(dict.fromkeys(text for number, text in list(self._kept) if number > mark))
-        return f"; meanwhile {', and '.join(texts[-_MOST_TOLD:])}" if texts else ""
+        """What was noted since ``count`` was ``mark``, to be put behind another text; empty when nothing was. Where it
+        was too much, the latest is told, and answers rather than anything else."""
+        noted = {text: number for number, text in [*self._others, *self._kept] if number > mark}
+        told = sorted(list(noted.items())[-_MOST_TOLD:], key=lambda entry: entry[1])
+        return f"; meanwhile {', and '.join(text for text, _ in told)}" if told else ""

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from realtime_sync._secrets import SECRET_FIELDS
 
-__all__ = ["WIRE", "line", "log"]
+__all__ = ["WIRE", "line", "log", "shown"]
 
 WIRE: Final = logging.getLogger("realtime_sync.wire")
 
@@ -32,13 +32,18 @@ def line(direction: Literal["in", "out"], text: bytes | str) -> str:
     size = f"{len(text)} {'bytes' if isinstance(text, bytes) else 'characters'}"
     try:
         message = json.loads(text)
-        sound = isinstance(message, dict) and str(message.get("type")).endswith("audio.delta")
-        shown = json.dumps(_shown(message, "", sound), ensure_ascii=False)
+        told = json.dumps(shown(message), ensure_ascii=False)
     except ValueError:
         return f"{arrow} {size} that are no JSON"
     except RecursionError:
         return f"{arrow} {size} that are nested too deeply to be shown"
-    return f"{arrow} {shown if len(shown) <= _MOST_LINE else shown[:_MOST_LINE] + ' ...'}"
+    return f"{arrow} {told if len(told) <= _MOST_LINE else told[:_MOST_LINE] + ' ...'}"
+
+
+def shown(message: Any) -> Any:
+    """A message, as JSON data, as it may be shown."""
+    sound = isinstance(message, dict) and str(message.get("type")).endswith("audio.delta")
+    return _shown(message, "", sound)
 
 
 def _shown(value: Any, name: str, sound: bool) -> Any:

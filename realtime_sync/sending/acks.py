@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from realtime_sync._arguments import answered
 from realtime_sync._deadline import Deadline
 from realtime_sync._latest import Latest
+from realtime_sync.codec import server_decoder
+from realtime_sync.delivery.said import excerpt, text_in
 from realtime_sync.errors import RealtimeError, RealtimeTimeout, ServerError
 from realtime_sync.events import (
     REALTIME,
@@ -20,6 +22,7 @@ from realtime_sync.events import (
     ConversationItemTruncate,
     ErrorDetail,
     Family,
+    MalformedEvent,
     Response,
     ResponseCancel,
     ResponseCreate,
@@ -39,6 +42,7 @@ __all__ = [
     "Ack",
     "AckTable",
     "answers",
+    "error_in",
     "nothing_to_cancel",
     "server_error",
 ]
@@ -161,15 +165,27 @@ class Ack(Generic[E_co]):
         self.done = True
 
 
-def server_error(event: ServerEvent, family: Family = REALTIME) -> ServerError:
-    """The exception that says what the error event of a family says."""
+def error_in(
+    event: ServerEvent | None, family: Family = REALTIME, redact: Callable[[str], str] = str
+) -> ServerError | None:
+    """What an event says that is an error, also one without a ``type``; ``None`` for every other event."""
+    if isinstance(event, MalformedEvent) and isinstance(event.raw, dict) and event.raw.get("error"):
+        event = server_decoder(family)({**event.raw, "type": family.error})
+    return server_error(event, family, redact) if isinstance(event, family.error_class) else None
+
+
+def server_error(event: ServerEvent, family: Family = REALTIME, redact: Callable[[str], str] = str) -> ServerError:
+    """The exception that says what the error event of a family says, without what ``redact`` takes out."""
     detail = getattr(event, "error", None)
-    if not isinstance(detail, ErrorDetail):  # of another family, or of a compatible server that sends no detail
-        message = getattr(event, "message", None) or getattr(event, "reason", None) or event.extra.get("message")
-        return ServerError(message, event_id=family.refused_by(event))
-    odd = detail.extra.get("message")  # a text that is no text is better than none
-    message = or_none(detail.message) or (None if odd is None else str(odd))
-    return ServerError(message, type=detail.type, code=detail.code, param=detail.param, event_id=detail.event_id)
+    if isinstance(detail, ErrorDetail):
+        known = {"type": detail.type, "code": detail.code, "param": detail.param, "event_id": detail.event_id}
+        message, odd = or_none(detail.message), {"error": detail.extra, **event.extra} if detail.extra else event.extra
+    else:  # of another family, or of a compatible server that sends no detail
+        known = {"event_id": family.refused_by(event)}
+        message, odd = getattr(event, "message", None) or getattr(event, "reason", None), event.extra
+    error = ServerError(message or text_in(odd) or (excerpt(odd, redact) if odd else None), **known)
+    error.redact(redact)
+    return error
 
 
 def answers(family: Family) -> tuple[type[ServerEvent], ...]:

@@ -257,9 +257,9 @@ class _Recorded:
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """The session was closed like this, if the server was not faster."""
-        cause = self._line.cause
-        if isinstance(cause, ConnectionClosed):
-            self._tap.close("in", cause.code, cause.reason)
+        end = self._line.cause or self._line.goodbye
+        if isinstance(end, ConnectionClosed):
+            self._tap.close("in", end.code, end.reason)
         self._tap.close("out", code, reason)
         if self._own:
             self._recorder.close()
@@ -318,8 +318,12 @@ def _introduce(opened: RealtimeSession, cls: type[ClientEvent], config: dict[str
 
 def _await_opened(opened: RealtimeSession, deadline: Deadline) -> None:
     """Every session begins with ``session.created``; an error instead of it is a refusal."""
-    what = "session.created (the connection itself is open)"
-    opened._dispatcher.preview(lambda: opened._opened or opened._last_error is not None, deadline, what)
+    try:
+        opened._dispatcher.preview(
+            lambda: opened._opened or opened._last_error is not None, deadline, "session.created"
+        )
+    except RealtimeTimeout as late:
+        raise RealtimeTimeout(f"the connection itself is open, but the session is not: {late}") from None
     if not opened._opened and opened._last_error is not None:
         raise opened._last_error
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime_sync._deadline import now
+from realtime_sync.delivery.said import excerpt, text_in
 from realtime_sync.errors import ConfigurationError, InvalidEvent, ResponseFailed
 from realtime_sync.events import (
     FunctionCall,
@@ -38,6 +39,7 @@ from realtime_sync.state.heard import Heard
 
 __all__ = ["Reply"]
 
+_REASONS: Final = ("status_details", "error", "last_error")
 _log = logging.getLogger("realtime_sync")
 
 
@@ -339,10 +341,14 @@ _GATHER: Final[dict[type[ServerEvent], Callable[[Reply, Any], None]]] = {
 
 
 def _reason(response: Response | None) -> str:
-    details = response.status_details if response is not None else None
-    if details is None:
+    if response is None:
         return ""
-    error = details.error
-    said = [details.reason, error and (error.code or error.type), error and error.message]
+    details = response.status_details
+    error = details.error if details is not None else None
+    said = [details and details.reason, error and (error.code or error.type), error and error.message]
+    if not said[-1]:  # a compatible server may say it in its own way
+        odd = [error and error.extra, details and details.extra, *map(response.extra.get, _REASONS)]
+        text = next(filter(None, map(text_in, odd)), None)
+        said.append(text or next((excerpt(other) for other in odd if other and not any(said)), None))
     told = ", ".join(str(word) for word in said if word)
     return f" ({told})" if told else ""

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from realtime_sync._arguments import answered, answering, check_function
 from realtime_sync._deadline import Deadline, now
+from realtime_sync._latest import Latest
 from realtime_sync.delivery.connection import Connection, Tap, check_close
 from realtime_sync.delivery.dispatcher import STATE, Dispatcher
 from realtime_sync.delivery.ending import explain
 from realtime_sync.delivery.handlers import decorating
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.delivery.line import Line
+from realtime_sync.delivery.said import excerpt
 from realtime_sync.errors import ConfigurationError, RealtimeError, ServerError, check_process
 from realtime_sync.events import (
     REALTIME,
@@ -30,9 +33,10 @@ from realtime_sync.events import (
     ResponseOutputItemDone,
     ServerEvent,
     SessionResumed,
+    UnknownEvent,
 )
 from realtime_sync.events._other_names import OF_SESSIONS, missing
-from realtime_sync.sending.acks import AckTable, answers, nothing_to_cancel, server_error
+from realtime_sync.sending.acks import AckTable, answers, error_in, nothing_to_cancel, server_error
 from realtime_sync.sending.older_names import names_meant
 from realtime_sync.sending.outgoing import Outgoing
 from realtime_sync.sending.sequencer import RESPONDING, Sequencer
@@ -56,6 +60,9 @@ if TYPE_CHECKING:
 __all__ = ["RealtimeSession"]
 
 F = TypeVar("F", bound=Callable[..., object])
+_BAD_NEWS: Final = re.compile("error|fail", re.IGNORECASE)
+_MOST_TYPES: Final = 256
+_LONGEST_TYPE: Final = 256
 _log = logging.getLogger("realtime_sync")
 
 
@@ -95,7 +102,9 @@ class RealtimeSession(Talker):
         self._own_tools: Toolset | None = None  # the functions of `tool`, whatever toolset is in use
         self._approval_warned = False
         self._last_error: ServerError | None = None
-        line.explain = weakly(self._find_cause)
+        self._unknown_types: dict[str, None] = Latest(_MOST_TYPES)  # that a remark was made of
+        dispatcher.goodbye = weakly(self._find_goodbye)
+        line.explain = weakly(self._explain_end)
         dispatcher.at_end += [self._acks.fail_all, sequencer.fail_all]
         dispatcher.at_idle.append(lambda: undivided(sequencer.tick) if sequencer.waits else None)
         # Weakly: a thread of `start` holds the dispatcher, and must not keep a session that nobody else holds any more.
@@ -105,6 +114,7 @@ class RealtimeSession(Talker):
         dispatcher.subscribe(STATE, weakly(self._responding), *RESPONDING)
         dispatcher.subscribe(STATE, weakly(self._refused), family.error_class)
         dispatcher.subscribe(STATE, weakly(self._malformed), MalformedEvent)
+        dispatcher.subscribe(STATE, weakly(self._unknown), UnknownEvent)
         dispatcher.subscribe(STATE, weakly(self._approval_asked), ResponseOutputItemDone)
         state.follow()
         if resume is not None and dialling is not None:
@@ -337,7 +347,21 @@ class RealtimeSession(Talker):
             self._state.assume(self._acks.unconfirmed_items())
 
     def _malformed(self, event: MalformedEvent) -> None:
-        self._dispatcher.remarks.note(f"a message came that cannot be read ({event.error})")
+        error = error_in(event, self._family, self._line.redact)
+        if error is not None:
+            self._heed(error, handled=self._dispatcher.handles(MalformedEvent))
+            return
+        said = excerpt(event.raw, self._line.redact)
+        self._dispatcher.remarks.note(f"a message came that cannot be read ({event.error}): {said}")
+
+    def _unknown(self, event: UnknownEvent) -> None:
+        if _BAD_NEWS.search(event.type):
+            said = excerpt(event.raw, self._line.redact)
+            self._dispatcher.remarks.note(f"the server said: {said}")
+        elif (known := event.type[:_LONGEST_TYPE]) not in self._unknown_types:  # once: they may come by the thousand
+            self._unknown_types[known] = None
+            kind = excerpt(event.type, self._line.redact)
+            self._dispatcher.remarks.note(f"an unknown {kind} came", answer=False)
 
     def _approval_asked(self, event: ResponseOutputItemDone) -> None:
         runner = self._tool_runner
@@ -361,15 +385,18 @@ class RealtimeSession(Talker):
         self._opened = True
 
     def _refused(self, event: ServerEvent) -> None:
-        self._last_error = error = server_error(event, self._family)
-        error.redact(self._line.redact)
+        error = server_error(event, self._family, self._line.redact)
+        self._heed(error, handled=self._dispatcher.handles(self._family.error_class))
+
+    def _heed(self, error: ServerError, *, handled: bool) -> None:
+        """Find out whom an error is about; ``handled`` says whether somebody else hears of it, too."""
+        self._last_error = error
         if self._resumption is not None and self._resumption.expects(error):
             return
         refused = self._acks.refusal_of(error)
         if self._sequencer.retries(error, refused):
             self._dispatcher.remarks.note(f"the server said: {error}")  # the other response may never end
             return
-        handled = self._dispatcher.handles(self._family.error_class)
         if not error.event_id and not nothing_to_cancel(error):  # whom it is about is a guess at best
             self._dispatcher.remarks.note(f"the server said: {error}")
         if refused is not None:
@@ -391,13 +418,20 @@ class RealtimeSession(Talker):
                 _log.warning("the server reports an error: %s", error)
 
     def _find_cause(self) -> RealtimeError | None:
+        line = self._line
+        return line.fault or self._explained(line.cause)  # a fault is explained already
+
+    def _find_goodbye(self) -> RealtimeError | None:
+        goodbye = self._line.goodbye
+        return None if goodbye is None else self._explained(goodbye)
+
+    def _explain_end(self) -> RealtimeError | None:
+        return self._find_cause() or self._find_goodbye()
+
+    def _explained(self, cause: RealtimeError | None) -> RealtimeError | None:
+        """The end together with the error event that announced it."""
         line, error = self._line, self._last_error
-        if line.fault is not None:  # explained already
-            return line.fault
-        last = line.last
-        if not isinstance(last, self._family.error_class):
-            return explain(line.cause, error, last=False)
-        if not self._dispatcher.ended:  # it may not have been dispatched yet
-            error = server_error(last, self._family)
-            error.redact(line.redact)
-        return explain(line.cause, error, last=True)
+        last = error_in(line.last, self._family, line.redact)
+        if last is None:
+            return explain(cause, error, last=False)
+        return explain(cause, error if self._dispatcher.ended else last, last=True)  # else it may be undispatched yet

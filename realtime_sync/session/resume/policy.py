@@ -19,7 +19,7 @@ from realtime_sync.errors import (
     RealtimeError,
     ServerError,
 )
-from realtime_sync.sending.acks import server_error
+from realtime_sync.sending.acks import error_in
 
 if TYPE_CHECKING:
     from realtime_sync.events import Family, ServerEvent, SessionResumed
@@ -125,7 +125,8 @@ def survives(family: Family, cause: RealtimeError | None, last: ServerEvent | No
         return False
     if not isinstance(cause.__cause__, (OSError, RealtimeError, type(None))):  # a tap that ended the reader, say
         return False
-    return not (isinstance(last, family.error_class) and _is_final(server_error(last, family)))
+    error = error_in(last, family)
+    return error is None or not _is_final(error)
 
 
 def is_final(error: BaseException) -> bool:

@@ -17,9 +17,10 @@ from realtime_sync.events import (
     ConversationItemCreate,
     ConversationItemDone,
     Item,
+    MalformedEvent,
     ServerEvent,
 )
-from realtime_sync.sending.acks import Ack, AckTable, answers, server_error
+from realtime_sync.sending.acks import Ack, AckTable, answers, error_in
 from realtime_sync.sending.outgoing import Outgoing
 from realtime_sync.session.restoration import Restored, restore
 from realtime_sync.state.conversation.record import item_id_of
@@ -67,7 +68,7 @@ class Successor:
         self._open: set[str | None] = set()  # items that were added, and are still to be done
         self._dispatcher.subscribe(STATE, self._acks.apply, *answers(family))
         self._dispatcher.subscribe(STATE, self._begun, *family.opened_by)
-        self._dispatcher.subscribe(STATE, self._refused, family.error_class)
+        self._dispatcher.subscribe(STATE, self._refused, family.error_class, MalformedEvent)
         self._dispatcher.subscribe(STATE, self._added, ConversationItemAdded)
         self._dispatcher.subscribe(STATE, self._done, ConversationItemDone)
         self._state.follow()
@@ -145,8 +146,10 @@ class Successor:
         self._open.discard(item_id_of(event.item))
 
     def _refused(self, event: ServerEvent) -> None:
-        self._error = error = server_error(event, self._family)
-        error.redact(self.transport.redact)
+        error = error_in(event, self._family, self.transport.redact)
+        if error is None:  # only a message that cannot be read
+            return
+        self._error = error
         refused = self._acks.refusal_of(error)
         if refused is not None:
             self._acks.refuse(refused, error)

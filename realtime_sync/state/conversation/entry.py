@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, overload
 
 import attrs
 
@@ -100,8 +100,12 @@ class ConversationSnapshot:
 
         return chat(self)
 
-    def __getitem__(self, key: str | int) -> ConversationEntry:
-        return tuple(self)[key] if isinstance(key, int) else self.entries[key]
+    @overload
+    def __getitem__(self, key: str | int) -> ConversationEntry: ...
+    @overload
+    def __getitem__(self, key: slice) -> list[ConversationEntry]: ...
+    def __getitem__(self, key: str | int | slice) -> ConversationEntry | list[ConversationEntry]:
+        return self.entries[key] if isinstance(key, str) else list(self)[key]
 
     def __contains__(self, item_id: object) -> bool:
         return isinstance(item_id, str) and item_id in self.entries

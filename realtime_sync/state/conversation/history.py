@@ -30,7 +30,6 @@ from realtime_sync.events import (
     OutputText,
     SystemMessage,
     UserMessage,
-    WireObject,
 )
 from realtime_sync.events.facts import LONGEST_ID
 from realtime_sync.state.conversation.entry import ConversationEntry, ConversationSnapshot, json_text
@@ -45,6 +44,7 @@ Source = Conversation | ConversationSnapshot | str | bytes | Iterable[Conversati
 
 _MESSAGES: Final = {"user": UserMessage, "assistant": AssistantMessage, "system": SystemMessage}
 _DETAILS: Final = ("auto", "low", "high")
+_OF_THE_LIVING: Final = ("conversation", "result")  # of a session, and of a turn, which are waited for item by item
 _UNHEARD: Final = "speech whose words are not known: it was cut off, or never transcribed, and the audio is not here"
 _OF_ONE_SESSION: Final = "tools of an MCP server are listed, and their calls approved, anew by each session"
 
@@ -215,6 +215,9 @@ def _items_of(source: Source) -> list[Item]:
         except (ValueError, RecursionError) as error:
             hint = " (a file is given as a Path)" if isinstance(source, str) else ""
             raise InvalidEvent(f"this is no JSON of a conversation: {error}{hint}") from None
+    if any(hasattr(entries.__class__, name) for name in _OF_THE_LIVING):
+        kind = type(entries).__name__
+        raise InvalidEvent(f"a {kind} is no conversation: hand over session.conversation")
     if not isinstance(entries, Iterable) or isinstance(entries, (Mapping, str, bytes)):
         raise InvalidEvent(f"a conversation is a list of items, not {type(entries).__name__}")
     return [_item_of(entry, place) for place, entry in enumerate(entries)]
@@ -224,8 +227,8 @@ def _item_of(entry: Any, place: int) -> Item:
     """The item, read as forgivingly as what a server sends: it may come from one."""
     if isinstance(entry, ConversationEntry):
         return entry.item
-    if isinstance(entry, WireObject):
-        return entry  # type: ignore[return-value]
+    if isinstance(entry, Item):
+        return entry
     if isinstance(entry, Mapping):
         read: Any = decode_server_event({"type": ConversationItemAdded.TYPE, "item": object_to_dict(entry)})
         item: Item = read.item

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, overload
 
 from realtime_sync._latest import Latest
 from realtime_sync.events import (
@@ -147,8 +147,12 @@ class Conversation:
         """The items in order as a JSON array, each as it is on the wire, without audio."""
         return self.snapshot().to_json(indent=indent)
 
-    def __getitem__(self, key: str | int) -> ConversationEntry:
-        if isinstance(key, int):
+    @overload
+    def __getitem__(self, key: str | int) -> ConversationEntry: ...
+    @overload
+    def __getitem__(self, key: slice) -> list[ConversationEntry]: ...
+    def __getitem__(self, key: str | int | slice) -> ConversationEntry | list[ConversationEntry]:
+        if not isinstance(key, str):
             return self.snapshot()[key]
         entry = self.get(key)
         if entry is None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from realtime_sync._arguments import answered
 from realtime_sync.errors import BudgetExceeded
-from realtime_sync.state.usage.prices import PriceTable, require_price
+from realtime_sync.state.usage.prices import PriceTable, check_prices, require_price
 from realtime_sync.state.usage.tally import UsageTally
 
 __all__ = ["CostLimit"]
@@ -21,6 +21,7 @@ class CostLimit:
         self, max_cost: float, prices: PriceTable, *, model: str | None = None, transcription_model: str | None = None
     ) -> None:
         require_price(max_cost, "max_cost")
+        check_prices(prices)
         self.max_cost: Final = max_cost
         self._prices = prices
         self._model = model

@@ -10,11 +10,11 @@ from copy import deepcopy
 from math import isfinite
 from typing import Any, Final
 
-from realtime_sync._arguments import answered
+from realtime_sync._arguments import answered, check_kind
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.state.usage.tokens import MODALITIES, Tokens, Used
 
-__all__ = ["PriceTable", "require_price"]
+__all__ = ["PriceTable", "check_prices", "require_price"]
 
 _DIRECTIONS: Final = ("input", "cached", "output")
 _MINUTE: Final = "minute"
@@ -102,6 +102,11 @@ def _object(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ConfigurationError(f"{where}: expected an object, not {type(value).__name__}")
     return value
+
+
+def check_prices(prices: object) -> None:
+    """Raises `ConfigurationError` for what is no `PriceTable`."""
+    check_kind("prices", prices, "a PriceTable: PriceTable({'some-model': {'input': {'text': ...}, ...}})", PriceTable)
 
 
 def require_price(value: Any, where: str) -> None:

@@ -22,7 +22,7 @@ from realtime_sync.events import (
 from realtime_sync.events._other_names import OF_USAGE, missing
 from realtime_sync.state.facts import Facts
 from realtime_sync.state.usage.limits import RateLimits
-from realtime_sync.state.usage.prices import PriceTable
+from realtime_sync.state.usage.prices import PriceTable, check_prices
 from realtime_sync.state.usage.tokens import Used, used_by_response, used_by_transcription
 
 __all__ = ["UsageTally"]
@@ -87,8 +87,9 @@ class UsageTally:
         """What all of it costs, transcriptions included, in the currency of the table. ``model`` and
         ``transcription_model`` are for what the server did not name.
 
-        Raises `ConfigurationError` when the table lacks a price that is needed.
+        Raises `ConfigurationError` when the table lacks a price that is needed, and for what is no table.
         """
+        check_prices(prices)
         counted = [(used, name or model) for name, used in self._added_up().items()]
         counted += [(used, name or transcription_model) for name, used in list(self._transcription_by_model.items())]
         return sum((prices.cost(used, name) for used, name in counted if used != Used()), 0.0)
