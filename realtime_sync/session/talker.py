@@ -94,9 +94,8 @@ class Talker(Sender, Listener):
                 self._dispatcher.wait(lambda: place.taken, deadline, "the end of another response", faults)
                 self._speak(coded, deadline, faults)
             said = [item for item, _ in before]
-            turn = self._turn(
-                ack, deadline, faults, said
-            )  # before sending: another thread may dispatch the answer at once
+            # Before sending: another thread may dispatch the answer at once.
+            turn = self._turn(ack, deadline, faults, said)
             try:
                 self._sequencer.submit(ack, sent, before, place)
             except BaseException:
