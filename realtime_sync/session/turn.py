@@ -449,12 +449,15 @@ class Turn:
 
     def _unsaid(self) -> ServerError | None:
         """Why the server did not take what the response is to answer."""
-        calls = self._round
-        for ack in self._said if calls is None or not calls.follows else (*self._said, *calls.answers):
+        for ack in (*self._said, *self._answered()):
             error = ack.exception() if ack.done else None
             if isinstance(error, ServerError) and error.code != DUPLICATE:
                 return error
         return None
+
+    def _answered(self) -> list[Ack[Any]]:
+        """What was said for the calls of the latest round, where a response follows."""
+        return self._round.answers if self._round is not None and self._round.follows else []
 
     def _asked(self) -> Ack[ResponseCreated] | None:
         """The handle of the ``response.create`` whose response is waited for, or grows."""
@@ -548,6 +551,7 @@ class Turn:
         if self._phase is not Phase.GROWING:
             return  # another thread was faster
         response = self.reply.response
+        self._said = (*self._said, *self._answered())
         self._round = self._follow(response) if self._follow is not None and response is not None else None
         if self._round is None or self._cancelled:
             self._end()
