@@ -225,7 +225,8 @@ def test_a_reply_beside_the_conversation_is_stopped() -> None:
 
 
 def test_a_reply_that_was_stopped_before_it_began_is_stopped_over_the_next_connection() -> None:
-    with LocalServer(["one two three", "one two three", "after"]) as server, connect(server) as session:
+    """Also where the connection lives until it has begun."""
+    with LocalServer(["one two three", "one two three", "after"]) as server, connect(server, resume=AGAIN) as session:
         begins = server.gate("response.created")
         turn = session.respond("count")
         begins.wait_reached(WAIT_S)

@@ -761,6 +761,17 @@ def test_a_queued_turn_that_is_cancelled_is_never_sent(fake: FakeSession) -> Non
     assert len(fake.wire.texts) == 1
 
 
+def test_a_response_that_was_cancelled_before_it_began_is_known_as_cancelled(fake: FakeSession) -> None:
+    turn = fake.session.respond()
+    fake.session.cancel_response()
+    fake.wire.say(response_created("r", creates(fake)[0]))
+    pump(fake)
+    assert turn.reply.response_id == "r"
+    run = fake.session._state.responses.active
+    assert run is not None
+    assert run.cancelled_at is not None
+
+
 def test_a_turn_that_is_cancelled_before_it_began_is_cancelled_when_it_begins(fake: FakeSession) -> None:
     turn = fake.session.respond()
     turn.cancel()

@@ -264,6 +264,11 @@ class AckTable:
             waiting = [ack for ack in self._kinds.get(ResponseCreate, {}).values() if not ack._late]
         return waiting[-1] if waiting else None
 
+    def cancelled(self, create: Ack[Any]) -> bool:
+        """Whether the response that this ``response.create`` asks for was cancelled before it began."""
+        with self._lock:
+            return any(ack._about == create.event_id for ack in self._kinds.get(ResponseCancel, {}).values())
+
     def unconfirmed_items(self) -> list[Any]:
         """The items that were sent and are hardly to be confirmed any more, in the order of sending."""
         with self._lock:

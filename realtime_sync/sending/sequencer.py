@@ -415,6 +415,8 @@ class Sequencer:
         if ack is not None:
             self._begun[ack.event_id] = ack
         run = self._responses.begin(event, asked_by=asked_by, beside=ack is not None and _out_of_band(ack.event))
+        if ack is not None and self._acks.cancelled(ack):
+            run.cancelled_at = now()
         with self._lock:
             waiting = self._sent
             ours = waiting is not None and waiting.ack is ack
