@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,8 @@ from websockets.exceptions import InvalidMessage, InvalidStatus
 
 import realtime_sync as rt
 from realtime_sync.events import McpListedTool
-from realtime_sync.local import Failure, LocalServer, Reply, ToolCall, Transcript, Turn
+from realtime_sync.local import Failure, LocalServer, Reply, Request, ToolCall, Transcript, Turn
+from realtime_sync.local.records import Records
 
 
 @pytest.fixture
@@ -52,7 +54,9 @@ def test_refused_connections_are_refusals(server: LocalServer) -> None:
     with pytest.raises(InvalidStatus):
         RawClient(server, path="/chat")
     assert [(refused.event, refused.code) for refused in server.refusals] == [(None, "missing_model"), (None, None)]
-    assert [(request.status, request.close_code) for request in server.requests] == [(101, 4000), (404, None)]
+    opened, refused = server.requests
+    assert (opened.status, opened.wait_closed()) == (101, 4000)
+    assert (refused.status, refused.close_code) == (404, None)
 
 
 def test_strict_raises_at_the_end_what_was_refused() -> None:
@@ -191,8 +195,11 @@ def test_a_connection_says_how_it_ended(server: LocalServer) -> None:
     with RawClient(server) as client:
         request = server.requests[0]
         assert (request.status, request.close_code, request.is_open) == (101, None, True)
+        with pytest.raises(rt.RealtimeTimeout, match=r"connection 1 is still open after 0.01 s"):
+            request.wait_closed(0.01)
         request.close(4321, "enough")
         assert client.closed() == (4321, "enough")
+        assert (request.wait_closed(), request.is_open) == (4321, False)
     with RawClient(server) as client, RawClient(server) as other:
         server.requests[1].drop()
         assert client.closed() == (1006, "")
@@ -202,9 +209,39 @@ def test_a_connection_says_how_it_ended(server: LocalServer) -> None:
         server.requests[2].expire()
         assert other.error()["code"] == "session_expired"
         other.closed()
-    server.stop()
+    assert [request.wait_closed() for request in server.requests] == [4321, 1006, 1001]
     assert [request.close_code for request in server.requests] == [4321, 1006, 1001]
     server.requests[0].send("into the void")
+
+
+def test_what_never_became_a_connection_does_not_end(server: LocalServer) -> None:
+    with pytest.raises(InvalidStatus):
+        RawClient(server, path="/chat")
+    with pytest.raises(rt.ConfigurationError, match="answered with status 404"):
+        server.requests[0].wait_closed()
+    stranger = Request("/v1/realtime", {}, {})
+    for wait in (stranger.wait_closed, lambda: stranger.wait_received("any")):
+        with pytest.raises(rt.ConfigurationError, match="belongs to no server"):
+            wait()
+
+
+def test_an_end_is_waited_for_where_the_server_sees_it_later_than_the_client(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, late = threading.Event(), Records.end
+
+    def end(records: Records, request: Request, close_code: int) -> None:
+        assert seen.wait(TIMEOUT_S)
+        late(records, request, close_code)
+
+    monkeypatch.setattr(Records, "end", end)
+    with RawClient(server, "", created=False) as client:
+        client.error()
+        client.closed()
+    request = server.requests[0]
+    assert request.close_code is None
+    seen.set()
+    assert request.wait_closed() == 4000
 
 
 # ------------------------------------------------------------------------------------------------------------ faults

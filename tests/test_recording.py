@@ -224,8 +224,7 @@ def test_the_first_difference_is_named(recorded: Path) -> None:
         )
         with pytest.raises(AssertionError, match=r"ReplayDifference: event 3"):
             server.assert_done()
-        server.stop()
-        assert server.requests[0].close_code == 4000
+        assert server.requests[0].wait_closed() == 4000
 
 
 def written(path: Path, *messages: tuple[str, Any]) -> Path:
@@ -619,9 +618,7 @@ def test_a_close_of_the_client_is_recorded_and_passed_on(tmp_path: Path, code: i
     with LocalServer() as upstream, LocalServer(upstream=upstream.base_url, record=tmp_path / "proxy.jsonl") as proxy:
         session = rt.connect("m", base_url=proxy.base_url, record=tmp_path / "own.jsonl")
         session.close(code, "bye")
-        while (request := upstream.requests[0]).close_code is None:
-            time.sleep(0.001)
-        assert request.close_code == code
+        assert upstream.requests[0].wait_closed() == code
     assert closes_of(tmp_path / "own.jsonl") == closes_of(tmp_path / "proxy.jsonl") == [("to_server", code, "bye")]
     with LocalServer.replay(tmp_path / "own.jsonl", strict=True) as server:
         rt.connect("m", base_url=server.base_url).close()

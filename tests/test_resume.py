@@ -232,7 +232,7 @@ def test_some_closes_are_final(code: int, goes_on: bool) -> None:
     with LocalServer() as server, connect(server) as session:
         session.ask("one")
         server.close_connections(code, "bye")
-        until(lambda: not connections(server)[0].is_open)
+        connections(server)[0].wait_closed(WAIT_S)
         if goes_on:
             assert session.ask("two").text == "You said: two"
         else:
@@ -357,7 +357,7 @@ def test_the_connection_is_changed_between_two_turns_before_the_time_limit() -> 
         assert notices[0].planned
         assert notices[0].reason is None
         assert session.ask("two").text == "You said: two"
-        assert connections(server)[0].close_code == 1000
+        assert connections(server)[0].wait_closed(WAIT_S) == 1000
         assert [item_id for item_id, _ in on_server(server, len(notices))] == [
             entry.id for entry in session.conversation
         ]
@@ -368,7 +368,7 @@ def test_a_session_whose_time_is_up_goes_on() -> None:
     with LocalServer() as server, connect(server) as session:
         session.ask("one")
         server.expire()
-        until(lambda: not connections(server)[0].is_open)
+        connections(server)[0].wait_closed(WAIT_S)
         assert session.ask("two").text == "You said: two"
         assert len(session.conversation) == 4
 

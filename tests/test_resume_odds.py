@@ -130,7 +130,7 @@ def test_a_reply_that_was_stopped_is_not_asked_for_again(how: str, when: str) ->
             STOPS[how](session, turn)
             server.wait_received("response.cancel")
         server.drop()
-        until(lambda: not connections(server)[0].is_open)
+        connections(server)[0].wait_closed(WAIT_S)
         if when == "before it is noticed":
             STOPS[how](session, turn)
         if when == "in the gap":
@@ -179,7 +179,7 @@ def test_a_user_who_barges_in_stops_a_reply_whose_connection_is_lost(noticed: bo
         if noticed:
             until(lambda: turn._run is not None and turn._run.again, session)
         else:
-            until(lambda: not connections(server)[0].is_open)
+            connections(server)[0].wait_closed(WAIT_S)
         assert barge_in.interrupt().response_ids == [turn.reply.response_id]
         session.interrupt()
         rest.open()
@@ -303,7 +303,7 @@ def test_a_cancellation_of_a_reply_that_is_lost_counts_as_done() -> None:
         gate.wait_reached()
         until(lambda: turn.reply.response_id is not None, session)
         server.drop()
-        until(lambda: not connections(server)[0].is_open)
+        connections(server)[0].wait_closed(WAIT_S)
         cancelled = session.cancel_response(turn.reply.response_id)
         with pytest.raises(rt.ConnectionLost):
             turn.result()
@@ -475,7 +475,7 @@ def test_when_nobody_pumps_nothing_is_resumed_until_somebody_does() -> None:
     with LocalServer() as server, connect(server) as session:
         session.ask("one")
         server.drop()
-        until(lambda: not connections(server)[0].is_open)
+        connections(server)[0].wait_closed(WAIT_S)
         session.send_text("two")
         assert not session.closed
         assert len(connections(server)) == 1
@@ -836,7 +836,7 @@ def test_a_later_loss_is_not_told_as_the_time_limit_of_before() -> None:
     with LocalServer() as server, connect(server, resume=resumed(attempts=1)) as session:
         session.ask("one")
         server.expire()
-        until(lambda: not connections(server)[0].is_open)
+        connections(server)[0].wait_closed(WAIT_S)
         session.ask("two")
         server.refuse(503)
         server.drop()

@@ -60,9 +60,8 @@ class Connection:
                 return []
             return self._converse()
         finally:
-            request.link = None
             close = self._websocket.close_code
-            request.close_code = 1006 if close is None else close
+            self._records.end(request, 1006 if close is None else close)
 
     def put(self, message: str | bytes) -> None:
         """Send a message."""

@@ -52,7 +52,7 @@ class Records:
 
     def __init__(self, on_message: Callable[[LogEntry], object] | None = None) -> None:
         self._on_message = on_message
-        # Guards everything below; notified when a message has come.
+        # Guards everything below; notified when a message has come or a connection has ended.
         self._changed = threading.Condition()
         self._start_s = now()
         self._numbers = itertools.count(1)
@@ -66,6 +66,12 @@ class Records:
         with self._changed:
             self._requests.append(request)
             request.records = self
+
+    def end(self, request: Request, close_code: int) -> None:
+        """A connection has ended."""
+        with self._changed:
+            request.close_code, request.link = close_code, None
+            self._changed.notify_all()
 
     def note(self, request: Request, direction: Direction, message: JsonObject | str | bytes, size_bytes: int) -> None:
         """A message has come, or is on its way."""
@@ -132,14 +138,24 @@ class Records:
     def wait(self, found: Callable[[], list[JsonObject]], what: str, count: int, timeout: float) -> JsonObject:
         """Block until so many events are found; returns that event. Raises `RealtimeTimeout`."""
         count = _limits.size("count", count, "events")
-        timeout_s = min(_limits.seconds("timeout", timeout, zero=True), threading.TIMEOUT_MAX)
         events: list[JsonObject] = []
 
         def enough() -> bool:
             events[:] = found()
             return len(events) >= count
 
-        with self._changed:
-            if not self._changed.wait_for(enough, timeout_s):
-                raise RealtimeTimeout(f"{len(events)} of {count} {what} came in {timeout} s")
+        if not self._wait_for(enough, timeout):
+            raise RealtimeTimeout(f"{len(events)} of {count} {what} came in {timeout} s")
         return events[count - 1]
+
+    def wait_ended(self, request: Request, timeout: float) -> int:
+        """Block until a connection has ended; its close code. Raises `RealtimeTimeout`."""
+        self._wait_for(lambda: request.close_code is not None, timeout)
+        if (code := request.close_code) is None:
+            raise RealtimeTimeout(f"connection {request.number} is still open after {timeout} s")
+        return code
+
+    def _wait_for(self, happened: Callable[[], bool], timeout: float) -> bool:
+        timeout_s = min(_limits.seconds("timeout", timeout, zero=True), threading.TIMEOUT_MAX)
+        with self._changed:
+            return self._changed.wait_for(happened, timeout_s)

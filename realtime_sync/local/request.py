@@ -63,6 +63,9 @@ class Log(Protocol):
     def wait(self, found: Callable[[], list[JsonObject]], what: str, count: int, timeout: float) -> JsonObject:
         """Block until so many are found."""
 
+    def wait_ended(self, request: Request, timeout: float) -> int:
+        """Block until a connection has ended; its close code."""
+
 
 @attrs.frozen
 class LogEntry:
@@ -210,13 +213,25 @@ class Request:
     def wait_received(self, event_type: str, count: int = 1, timeout: float = 10.0) -> JsonObject:
         """Block until so many client events of a type have come on this connection; returns that event. Raises
         `RealtimeTimeout` after ``timeout`` seconds."""
-        if self.records is None:
-            raise ConfigurationError("this request belongs to no server")
 
         def found() -> list[JsonObject]:
             return [event for event in self.received if event.get("type") == event_type]
 
-        return self.records.wait(found, event_type, count, timeout)
+        return self._kept().wait(found, event_type, count, timeout)
+
+    def wait_closed(self, timeout: float = 10.0) -> int:
+        """Block until the server has seen the connection end, which a client may have seen earlier; returns its
+        ``close_code``. Raises `RealtimeTimeout` after ``timeout`` seconds and `ConfigurationError` for a request that
+        was refused, which never became a connection."""
+        records = self._kept()
+        if self.status not in (None, 101):
+            raise ConfigurationError(f"this request was answered with status {self.status}: there is no connection")
+        return records.wait_ended(self, timeout)
+
+    def _kept(self) -> Log:
+        if self.records is None:
+            raise ConfigurationError("this request belongs to no server")
+        return self.records
 
 
 _LONGEST_SHOWN: Final = 160
