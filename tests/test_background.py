@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from fakes import FakeSession
 
 import realtime_sync as rt
+from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.background import BackgroundPump
 from realtime_sync.delivery.dispatcher import HANDLER, Dispatcher
 from realtime_sync.delivery.inbox import Inbox
@@ -135,11 +137,13 @@ class Rig:
         self.dispatcher = Dispatcher(self.inbox, lambda: self.cause)
         self.pump = BackgroundPump(self.dispatcher, on_error)
         self.seen: list[str | None] = []
+        self.threads: set[threading.Thread] = set()
         self.came = threading.Event()
         self.dispatcher.subscribe(HANDLER, self.handle, ServerEvent)
 
     def handle(self, event: ServerEvent) -> None:
         self.seen.append(event.event_id)
+        self.threads.add(threading.current_thread())
         if event.event_id == "last":
             self.came.set()
         elif event.event_id is not None and event.event_id.startswith("bad"):
@@ -147,6 +151,14 @@ class Rig:
 
     def put(self, *names: str) -> None:
         self.inbox.put([InputAudioBufferCleared(event_id=name) for name in names], len(names))
+
+    def wait_here(self) -> None:
+        """Wait as a blocking verb does, until the last event has been handled."""
+        self.dispatcher.wait(self.came.is_set, Deadline(20), "the last event")
+
+    def stop(self) -> None:
+        self.pump.request_stop()
+        self.pump.join(20)
 
 
 def test_it_dispatches_on_its_own_thread_until_it_is_stopped() -> None:
@@ -162,6 +174,57 @@ def test_it_dispatches_on_its_own_thread_until_it_is_stopped() -> None:
     assert not rig.pump.alive
     rig.pump.raise_fault()
     assert rig.seen == ["a", "last"]
+
+
+def test_whoever_waits_after_the_start_dispatches_nothing_however_late_the_thread_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = threading.Thread.run
+
+    def late(self: threading.Thread) -> None:
+        time.sleep(0.05)
+        run(self)
+
+    rig = Rig()
+    rig.put("a", "last")
+    monkeypatch.setattr(threading.Thread, "run", late)
+    rig.pump.start()
+    rig.wait_here()
+    rig.stop()
+    assert rig.threads == {rig.pump._thread}
+
+
+def test_a_handler_that_fails_does_not_bring_the_next_event_to_whoever_waits() -> None:
+    def fail_late(event: ServerEvent) -> None:
+        while event.event_id == "bad" and not rig.dispatcher._sleepers:
+            time.sleep(0.001)
+
+    rig = Rig(lambda fault: time.sleep(0.05))
+    rig.dispatcher.subscribe(HANDLER, fail_late, ServerEvent)
+    rig.pump.start()
+    rig.put("bad", "last")
+    rig.wait_here()
+    rig.stop()
+    assert rig.threads == {rig.pump._thread}
+
+
+def test_a_start_while_another_thread_dispatches_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    waits: list[float] = []
+    monkeypatch.setattr(rig.pump._found, "wait", waits.append)
+    begin = threading.Semaphore()
+
+    def start(event: ServerEvent) -> None:
+        if begin.acquire(blocking=False):
+            rig.pump.start()
+
+    rig.dispatcher.subscribe(HANDLER, start, ServerEvent)
+    rig.put("a", "last")
+    rig.wait_here()
+    rig.inbox.end()
+    rig.pump.join(20)
+    assert rig.threads == {threading.current_thread()}
+    assert waits == []
 
 
 def test_it_ends_with_the_events() -> None:

@@ -1007,7 +1007,7 @@ def _told_before_anything_is_asked(*departures: Departure, **options: Any) -> It
     with opened(unasked, *departures, **options) as (_, session):
         cleared = threading.Semaphore(0)
         session.add_tap(lambda way, text: cleared.release() if way == "in" and b".cleared" in bytes(text) else None)
-        for _ in range(2):  # what came before the second one is in the inbox
+        for _ in range(3):  # the second may come with what is told; what came before the third is in the inbox
             session.clear_audio()
             assert cleared.acquire(timeout=TURN_S)
         yield session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.dispatcher import Dispatcher
@@ -13,6 +14,8 @@ from realtime_sync.errors import RealtimeError, RealtimeTimeout
 __all__ = ["BackgroundPump"]
 
 _log = logging.getLogger("realtime_sync")
+
+_START_S: Final = 2.0
 
 
 class BackgroundPump:
@@ -25,12 +28,17 @@ class BackgroundPump:
         self._dispatcher = dispatcher
         self._on_error = on_error
         self._stopped = False  # no Event: an interrupt in its `set` would leave its lock held
+        self._waiting = True  # has yet to find the pump
+        self._found = threading.Event()
         self._fault: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="realtime_sync-dispatch", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread; returns when it dispatches, or another thread does. Whoever waits afterwards would else
+        run handlers in its place, where the machine is late."""
         self._thread.start()
+        if not self._dispatcher.busy:
+            self._found.wait(_START_S)
 
     @property
     def alive(self) -> bool:
@@ -67,18 +75,22 @@ class BackgroundPump:
         if fault is not None:
             raise fault
 
+    def _stop_asked(self) -> bool:
+        if self._waiting:  # asked for the first time: with the pump, or since another thread keeps it
+            self._waiting = False
+            self._found.set()
+        return self._stopped
+
     def _run(self) -> None:
         while not self._stopped:
             try:
-                self._dispatcher.run(lambda: self._stopped)
+                self._dispatcher.run(self._stop_asked, self._fail)
             except Exception as fault:
                 if fault is self._dispatcher.cause:
                     _log.warning("the session ended: %s", fault)
                     self._tell(fault)
                     return
-                _log.error("a handler failed", exc_info=fault)
-                self._fault = self._fault or fault
-                self._tell(fault)
+                self._fail(fault)
             except BaseException as exit_:  # sys.exit() in a handler: it ends the thread, but not without a word
                 _log.error("a handler ended the background thread", exc_info=exit_)
                 ended = RealtimeError(f"a handler ended the background thread by raising {type(exit_).__name__}")
@@ -88,6 +100,11 @@ class BackgroundPump:
                 return
             else:
                 return
+
+    def _fail(self, fault: Exception) -> None:
+        _log.error("a handler failed", exc_info=fault)
+        self._fault = self._fault or fault
+        self._tell(fault)
 
     def _tell(self, fault: Exception) -> None:
         if self._on_error is None:

@@ -161,14 +161,20 @@ class Dispatcher:
             raise self._cause
         return count
 
-    def run(self, stopped: Callable[[], bool]) -> None:
-        """Dispatch events until ``stopped()`` or the end, whose cause is raised."""
+    def run(self, stopped: Callable[[], bool], tell: Callable[[Exception], object] | None = None) -> None:
+        """Dispatch events until ``stopped()`` or the end, whose cause is raised. What a handler raises is raised, or
+        given to ``tell``, and then no other thread comes to dispatch in between."""
         check_process(self._pid)
-        while not self._with_pump(lambda: self._run_until(stopped), SLICE_S):
+        while not self._with_pump(lambda: self._run_until(stopped, tell), SLICE_S):
             if stopped():
                 return
         if self._cause is not None and not stopped():
             raise self._cause
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread dispatches now."""
+        return self._pumper is not None
 
     def place(self) -> int:
         """How many events had arrived up to the one that is shown to the STATE receivers now."""
@@ -287,10 +293,10 @@ class Dispatcher:
                 self._check_end(what)
             self.step(deadline, tell, done)
 
-    def _run_until(self, stopped: Callable[[], bool]) -> None:
+    def _run_until(self, stopped: Callable[[], bool], tell: Callable[[Exception], object] | None) -> None:
         __tracebackhide__ = True
         while not stopped() and not (self._ended and self._at_end):
-            self.step(NEVER, None, stopped)
+            self.step(NEVER, tell, stopped)
 
     def _look(self) -> None:
         """Take what has arrived out of the inbox, if nothing has been taken yet."""
