@@ -40,6 +40,7 @@ _EXEMPT: Final = (
     "/attr/",
     "attrs generated",
     "/_pytest/",
+    "/hypothesis/",  # its callback of the garbage collector, whose exceptions Python swallows
     "/json/",
     "_weakrefset.py",
     "traceback.py",
