@@ -57,9 +57,15 @@ def test_wait_for_and_ack_with_no_time_look_at_what_has_arrived(fake: FakeSessio
 
 def test_what_a_slow_handler_kept_waiting_is_found_after_the_deadline(fake: FakeSession) -> None:
     fake.session.poll()
-    fake.session.on("response.output_text.delta", lambda event: arrived(fake, CLEARED) or time.sleep(0.05))
+    deadline_s = 0.5
+
+    def slow(event: Any) -> None:
+        arrived(fake, CLEARED)
+        time.sleep(deadline_s)
+
+    fake.session.on("response.output_text.delta", slow)
     arrived(fake, text_delta("r", "a"))
-    assert fake.session.wait_for("input_audio_buffer.cleared", timeout=0.02)
+    assert fake.session.wait_for("input_audio_buffer.cleared", timeout=deadline_s)
 
 
 def test_poll_dispatches_all_that_has_arrived_and_never_waits(fake: FakeSession) -> None:

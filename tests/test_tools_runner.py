@@ -174,7 +174,7 @@ def test_a_call_is_answered_at_once_and_one_response_follows_the_end_of_the_firs
     assert tools.threads[0].startswith(THREADS)
     rig.say(item_done(call_item("c1")))
     rig.say(response_done("r1", output=[call_item("c1")]))
-    assert rig.sent == [{"c1": "hello"}, CREATE]
+    assert rig.wait_sent(2) == [{"c1": "hello"}, CREATE]
 
 
 def test_a_slow_call_delays_the_following_response(rig: Rig, tools: Tools) -> None:
