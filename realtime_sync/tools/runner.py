@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 import threading
@@ -35,6 +34,7 @@ from realtime_sync.sending.acks import Ack
 from realtime_sync.sending.tools_told import ToolsTold
 from realtime_sync.state.facts import Facts
 from realtime_sync.state.responses import Responses, Run
+from realtime_sync.tools.approvals import Approvals, Decide, verdict
 from realtime_sync.tools.results import arguments_text, error_text, output_text, read_arguments
 from realtime_sync.tools.rounds import Phase, Rounds, RunningCall, ToolFailure, ToolRound
 from realtime_sync.tools.schema.shapes import BadArguments
@@ -117,7 +117,7 @@ class ToolRunner:
         queue_limit: int = 64,
         timeout_s: float | None = 60.0,
         approve: Approve | None = None,
-        on_mcp_approval: Callable[[McpApprovalRequest], bool | tuple[bool, str]] | None = None,
+        on_mcp_approval: Decide | None = None,
         on_call: Callable[[ToolCall], object] | None = None,
         on_output: Callable[[ToolCall, str], object] | None = None,
         describe_failure: Callable[[ToolFailure], Any] | None = None,
@@ -151,7 +151,6 @@ class ToolRunner:
         self._max_rounds = None if max_rounds is None else _limits.size("max_rounds", max_rounds, "rounds")
         self._timeout_s = _limits.seconds("timeout_s", timeout_s, optional=True)
         self._approve = approve
-        self._on_mcp_approval = on_mcp_approval
         self._on_call = on_call
         self._on_output = on_output
         self._describe_failure = describe_failure
@@ -163,6 +162,11 @@ class ToolRunner:
         self._undivided = (lambda work: work()) if undivided is None else undivided
         self._watcher = weakref.WeakMethod(self._toolset_grew)
         self._workers = Workers(threads, waiting)
+        self._approvals = (
+            None
+            if on_mcp_approval is None
+            else Approvals(self._workers, on_mcp_approval, self._answer_request, self._close_one)
+        )
         self._lock = threading.RLock()  # guards all below, and the state of rounds and calls
         self._watch = Watch(self._lock, self._give_up, self._look_whether_closed)
         self._rounds = Rounds()
@@ -187,7 +191,7 @@ class ToolRunner:
     @property
     def decides_approvals(self) -> bool:
         """Whether it answers the requests of hosted MCP tools."""
-        return self._on_mcp_approval is not None
+        return self._approvals is not None
 
     def announce(self, *others: Tool) -> Ack[SessionUpdated]:
         """Tell the server which tools there are: those of the toolset, ``others`` (hosted MCP servers, say), and beside
@@ -352,6 +356,17 @@ class ToolRunner:
             if not isinstance(error, Exception):
                 raise
 
+    def _offer_approval(self, request: McpApprovalRequest, run: Run | None) -> None:
+        if self._approvals is None or run is None:
+            return
+        with self._lock:
+            found = self._open_round_locked(run, "approval", request.id)
+        if found is not None:
+            self._approvals.offer(request, found)
+
+    def _answer_request(self, found: ToolRound, item: Mapping[str, Any]) -> None:
+        self._send(found, self._session.create_item, item)
+
     def _begin(self, running: RunningCall, due: Due) -> None:
         self._notify(self._on_call, running.call)
         name = running.call.name
@@ -436,7 +451,7 @@ class ToolRunner:
         call = spec.bind(running.call.arguments, ToolContext(running.call, self._session, running.cancelled))
         approve = self._approval_of(spec)
         if approve is not None:
-            approved, reason = _verdict(approve(running.call))
+            approved, reason = verdict(approve(running.call))
             if not approved:
                 raise _Failed("declined", f"the call was not approved{reason and f': {reason}'}")
             if not spec.inline:
@@ -480,44 +495,6 @@ class ToolRunner:
             except (Exception, SystemExit):  # whatever it does, there is an answer
                 _log.exception("describe_failure failed")
         return text.encode("utf-8", "replace").decode()
-
-    # Approvals of hosted tools
-
-    def _offer_approval(self, request: McpApprovalRequest, run: Run | None) -> None:
-        if self._on_mcp_approval is None or run is None:
-            return
-        with self._lock:
-            found = self._open_round_locked(run, "approval", request.id)
-        if found is None:
-            return
-        decide = self._on_mcp_approval
-
-        def decline(reason: str) -> None:
-            self._decide(found, request, lambda _: (False, reason))
-
-        if not self._workers.submit(
-            lambda: self._decide(found, request, decide), lambda _: decline("no thread could be started to decide it")
-        ):
-            decline("too many requests wait already")
-
-    def _decide(
-        self,
-        found: ToolRound,
-        request: McpApprovalRequest,
-        decide: Callable[[McpApprovalRequest], bool | tuple[bool, str]],
-    ) -> None:
-        approved, reason = False, "the request could not be decided"
-        try:
-            approved, reason = _verdict(decide(request))
-        except Exception:
-            _log.exception("the decision on a call of %s failed", request.name)
-        finally:
-            item = {"type": "mcp_approval_response", "approval_request_id": request.id, "approve": approved}
-            try:
-                if found.follows:
-                    self._send(found, self._session.create_item, {**item, "reason": reason} if reason else item)
-            finally:
-                self._close_one(found)
 
     # What follows
 
@@ -605,10 +582,3 @@ def _is_whole(arguments: str) -> bool:
         return bool(arguments) and read_arguments(arguments) is not None
     except BadArguments:
         return False
-
-
-def _verdict(given: Any) -> tuple[bool, str]:
-    approved, reason = given if isinstance(given, tuple) else (given, None)
-    if inspect.isawaitable(approved):  # it is true, whatever comes of it
-        raise TypeError("the decision is not there yet: approve with a plain function, not an async one")
-    return bool(approved), "" if reason is None else str(reason).encode("utf-8", "replace").decode()
