@@ -326,6 +326,15 @@ def test_the_secrets_of_the_latest_connections_are_taken_out() -> None:
     assert [key for key in keys if secrets.clean([key.encode()]) == [b"<redacted>"]] == known
 
 
+@pytest.mark.parametrize("key", ["sk-proj-4f0a9c27d1e8b365", "4f0a9c27d1e8b3650c7f2e9a1d4b8603", "ek_4f0a9c27d1e8b365"])
+def test_a_key_is_taken_out_of_messages_of_any_content(key: str) -> None:
+    secrets = Secrets.of({"Authorization": f"Bearer {key}"})
+    innocent = [b"", b"-._~:", b"A" * 10_000, key[:-1].encode(), key[1:].encode(), b"well-known: a.b~c"]
+    assert secrets.clean(innocent) == innocent
+    for before in innocent:
+        assert secrets.clean([before + key.encode() + before]) == [before + b"<redacted>" + before]
+
+
 def test_headers_show_their_names_only() -> None:
     headers = Headers({"Authorization": KEY, "X": "y"})
     assert repr(headers) == "<Authorization, X>"

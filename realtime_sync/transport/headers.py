@@ -38,6 +38,8 @@ _SHORTEST_IN_MESSAGES: Final = 16
 """What is shorter may be a word of the protocol: a server that wants no key is often given ``realtime`` or the like."""
 _MARK: Final = 24
 """So many bytes of a credential are searched for first, which is faster than a long search."""
+_RARE: Final = b"-.~:"
+"""What keys may have and base64 has not; nor ids, as an underscore would be."""
 _MOST_CONNECTIONS: Final = 16
 """The credentials of so many connections of one session are remembered: a key may be another one each time."""
 _INSTEAD: Final = "<redacted>"
@@ -102,7 +104,7 @@ class Secrets:
         self._sent.append(sent)
         self._texts = sorted(frozenset[str]().union(*self._sent), key=len, reverse=True)  # one may hold another
         long = (text.encode() for text in self._texts if len(text) >= _SHORTEST_IN_MESSAGES)
-        self._in_messages = [(whole[:_MARK], whole) for whole in long]
+        self._in_messages = [(_mark(whole), whole) for whole in long]
 
     def redact(self, text: str) -> str:
         """The text without them."""
@@ -119,6 +121,12 @@ class Secrets:
     def clean_text(self, text: str) -> str:
         """One message as text, cleaned like that."""
         return self.clean([text.encode(errors="surrogatepass")])[0].decode(errors="surrogatepass")
+
+
+def _mark(whole: bytes) -> bytes:
+    """What is searched for first: one byte that no base64 has, where there is one, since most of what is received is
+    the base64 of sound, and one byte is found ten times as fast as many."""
+    return next((bytes([byte]) for byte in whole if byte in _RARE), whole[:_MARK])
 
 
 def in_one_line(said: str) -> str:
