@@ -535,7 +535,7 @@ class ToolRunner:
         if self._auto_respond and found.follows:
             try:
                 config = self._options(found.response)
-                self._rounds.number(found)
+                self._rounds.number(found, by_id=self._folds_responses)
                 if self._max_rounds is not None and found.number >= self._max_rounds:
                     config = {**object_to_dict(config or {}), "tool_choice": "none"}
                 with found.sending:
