@@ -1094,3 +1094,10 @@ def test_the_tools_of_earlier_questions_do_not_count_as_rounds_of_this_one(chang
         for number in range(4):
             assert str(session.ask(f"use the tool {number}", timeout=TURN_S)) == answer_to(f"use the tool {number}")
         assert not any("tool_choice" in event.get("response", {}) for event in server.of_type("response.create"))
+
+
+@pytest.mark.parametrize("echoes", [True, False], ids=["echoes", "echoes-nothing"])
+def test_one_id_for_all_responses_is_understood_out_of_band_too(echoes: bool) -> None:
+    with opened(Departure("response.create", _same_id, None), echoes=echoes) as (_, session):
+        for config in (None, {"conversation": "none"}, None):
+            assert str(session.ask("first", config=config, timeout=TURN_S)) == answer_to("first")
