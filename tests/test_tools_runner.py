@@ -87,6 +87,10 @@ def item_done(item: dict[str, Any], response_id: str | None = "r1") -> dict[str,
     return {"type": "response.output_item.done", "response_id": response_id, "output_index": 0, "item": item}
 
 
+def item_added(item: dict[str, Any], response_id: str | None = "r1") -> dict[str, Any]:
+    return {"type": "response.output_item.added", "response_id": response_id, "output_index": 0, "item": item}
+
+
 def approval(request_id: str) -> dict[str, Any]:
     return {
         "type": "mcp_approval_request",
@@ -208,6 +212,8 @@ def test_parallel_calls_are_answered_in_the_order_in_which_they_end(rig: Rig, to
         [arguments_done(None), item_done(call_item("c1"))],
         [arguments_done("c1", arguments="")],
         [arguments_done("c1", response_id=None), item_done(call_item("c1"), response_id=None)],
+        [item_added(call_item("c1", arguments="")), arguments_done("c1", name=None)],
+        [item_added(call_item("c1", arguments="")), {**arguments_done("c1", name=None), "call_id": None}],
         [],
     ],
 )
