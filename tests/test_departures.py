@@ -1101,3 +1101,18 @@ def test_one_id_for_all_responses_is_understood_out_of_band_too(echoes: bool) ->
     with opened(Departure("response.create", _same_id, None), echoes=echoes) as (_, session):
         for config in (None, {"conversation": "none"}, None):
             assert str(session.ask("first", config=config, timeout=TURN_S)) == answer_to("first")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "keeps",
+    [drop("response.created"), keep("response.output_text.delta", "response.done")],
+    ids=["no-created", "deltas-only"],
+)
+def test_one_id_for_all_responses_is_understood_where_no_beginning_is_told(keeps: Change, background: bool) -> None:
+    with opened(Departure("response.create", chain(_same_id, keeps), None), echoes=False) as (_, session):
+        if background:
+            session.start()
+        for question in ("one", "two", "three"):
+            assert "".join(session.respond(question, timeout=TURN_S).text()) == answer_to(question)
+            assert str(session.ask(question, timeout=TURN_S)) == answer_to(question)

@@ -146,6 +146,7 @@ class Sequencer:
         self._another_at: float | None = None  # since when a response may begin that nobody asks for
         self._guess: tuple[_Waiting, Run] | None = None  # confirmed by a response that may not be its own
         self._begun: dict[str, Ack[Any]] = Latest(_MOST_BEGUN)  # creates of responses that have not ended
+        self._tells_beginnings = False  # whether this server is known to send response.created
         self._held = False  # nothing leaves: there is no connection
         self._over = False  # nor will there be one
 
@@ -347,12 +348,13 @@ class Sequencer:
         """Take in an event of a response."""
         response_id = response_id_of(event)
         if isinstance(event, ResponseCreated):  # one that is told a second time is no other
+            self._tells_beginnings = True
             run = self._responses.named(response_id) if response_id else None
         else:
             run = self._responses.of(event)
         # With a create under way, what begins under the name of one that has ended (some servers have one for all),
-        # or comes without a name while nothing is alive, is the first of a new response.
-        again = isinstance(event, ResponseCreated) or not response_id
+        # or comes without a name while nothing is alive, is the first of a new response. Else it comes late.
+        again = isinstance(event, ResponseCreated) or not response_id or not self._tells_beginnings
         if run is None or (run.over and again and self._acks.create_under_way() is not None):
             run = self._begin(event)
         if isinstance(event, ResponseDone):
