@@ -365,10 +365,13 @@ def test_bad_arguments_become_an_output_when_they_are_final(rig: Rig, arguments:
     assert rig.wait_sent(2)[1] == CREATE
 
 
-def test_a_result_that_json_cannot_express_becomes_an_output(rig: Rig, tools: Tools) -> None:
+def test_a_result_that_json_cannot_express_becomes_an_output(
+    rig: Rig, tools: Tools, caplog: pytest.LogCaptureFixture
+) -> None:
     tools.toolset.tool(name="odd")(object)
     rig.begin("c1", "odd")
     assert failure_of(rig) == "the result cannot be written as JSON: object cannot be written as JSON"
+    assert "the result of the tool odd cannot be written as JSON: object cannot" in caplog.text
 
 
 def test_a_tool_that_ends_its_thread_is_answered_too(rig: Rig, tools: Tools) -> None:

@@ -456,6 +456,7 @@ class ToolRunner:
         try:
             return output_text(result)
         except (TypeError, ValueError, RecursionError) as error:
+            _log.warning("the result of the tool %s cannot be written as JSON: %s", spec.name, error_text(error))
             raise _Failed("bad_result", f"the result cannot be written as JSON: {error_text(error)}", error) from error
 
     def _fail(self, running: RunningCall, reason: Any, message: str, error: BaseException | None = None) -> None:
