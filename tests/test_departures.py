@@ -7,6 +7,7 @@ Only public names are used, and a server of our own (`scripted_server`), so that
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import re
 import threading
@@ -62,6 +63,7 @@ from scripted_session import (
 import realtime_sync as rt
 from realtime_sync.audio import encode_pcmu, read_wav
 from realtime_sync.events import MalformedEvent
+from realtime_sync.tools import Toolset
 
 SPEECH = Path(__file__).parent.parent / "examples" / "speech.wav"
 MEANWHILE = "; meanwhile the server said: "
@@ -1075,3 +1077,42 @@ def test_a_turn_whose_question_was_refused_raises_however_it_is_looked_at(backgr
             turn = session.respond("bad", timeout=TURN_S)
             with pytest.raises(rt.ServerError, match="too long"):
                 look(turn)
+
+
+def _same_id(exchange: Exchange) -> list[Frame]:
+    found: list[Frame] = json.loads(json.dumps(exchange.answer).replace(exchange.response_id, "resp"))
+    return found
+
+
+@pytest.mark.parametrize(
+    "change", [edit("*", remove("response_id"), remove("response", "id")), _same_id], ids=["no-ids", "one-id-for-all"]
+)
+@pytest.mark.parametrize("echoes", [True, False], ids=["echoes", "echoes-nothing"])
+def test_the_tools_of_earlier_questions_do_not_count_as_rounds_of_this_one(change: Change, echoes: bool) -> None:
+    with opened(Departure("response.create", change, None), echoes=echoes) as (server, session):
+        session.use_tools(Toolset(look_up), max_rounds=3)
+        for number in range(4):
+            assert str(session.ask(f"use the tool {number}", timeout=TURN_S)) == answer_to(f"use the tool {number}")
+        assert not any("tool_choice" in event.get("response", {}) for event in server.of_type("response.create"))
+
+
+@pytest.mark.parametrize("echoes", [True, False], ids=["echoes", "echoes-nothing"])
+def test_one_id_for_all_responses_is_understood_out_of_band_too(echoes: bool) -> None:
+    with opened(Departure("response.create", _same_id, None), echoes=echoes) as (_, session):
+        for config in (None, {"conversation": "none"}, None):
+            assert str(session.ask("first", config=config, timeout=TURN_S)) == answer_to("first")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "keeps",
+    [drop("response.created"), keep("response.output_text.delta", "response.done")],
+    ids=["no-created", "deltas-only"],
+)
+def test_one_id_for_all_responses_is_understood_where_no_beginning_is_told(keeps: Change, background: bool) -> None:
+    with opened(Departure("response.create", chain(_same_id, keeps), None), echoes=False) as (_, session):
+        if background:
+            session.start()
+        for question in ("one", "two", "three"):
+            assert "".join(session.respond(question, timeout=TURN_S).text()) == answer_to(question)
+            assert str(session.ask(question, timeout=TURN_S)) == answer_to(question)

@@ -244,6 +244,24 @@ def test_calls_are_gathered_from_all_that_tells_of_them_each_once() -> None:
     assert [c.call_id for c in folded(told, item, other, done(output=[call("c"), call("d")])).tool_calls] == ["c", "d"]
 
 
+@pytest.mark.parametrize("left_out", ["name", "call_id", "item_id", "call_id name", "item_id name"])
+def test_a_call_is_put_together_from_all_that_tells_of_it(left_out: str) -> None:
+    known = {"item_id": "i", "call_id": "c", "name": "f"}
+    known.update(dict.fromkeys(left_out.split(), NOTHING))
+    told = e.ResponseFunctionCallArgumentsDone(response_id="r", output_index=0, arguments='{"a": 1}', **known)
+    whole = e.FunctionCall(id="i", call_id="c", name="f", arguments='{"a": 1}')
+    begun = e.ResponseOutputItemAdded(response_id="r", output_index=0, item=whole.__replace__(arguments=""))
+    item = e.ResponseOutputItemDone(response_id="r", output_index=0, item=whole.__replace__(arguments=NOTHING))
+    assert folded(begun, told).tool_calls == [whole]
+    assert folded(told, item).tool_calls == [whole]
+    assert folded(told, done(output=[whole])).tool_calls == [whole]
+
+
+def test_parallel_calls_whose_items_have_one_id_are_two() -> None:
+    both = [e.FunctionCall(id="i", call_id=call_id, name="f", arguments="{}") for call_id in ("c", "d")]
+    assert folded(done(output=both)).tool_calls == both
+
+
 def test_the_items_at_the_end_go_first_and_those_before_stand_in_for_them() -> None:
     early = e.ResponseOutputItemDone(response_id="r", output_index=1, item=call("d"))
     first = e.ResponseOutputItemDone(response_id="r", output_index=NOTHING, item=call("c"))

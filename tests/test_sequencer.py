@@ -155,6 +155,27 @@ def test_the_response_of_an_abandoned_create_is_cancelled_when_it_begins(table: 
     assert table.cancelled == ["r"]
 
 
+def test_the_response_of_an_abandoned_create_out_of_band_is_cancelled_when_it_begins(table: Table) -> None:
+    side = table.ask("side", conversation="none")
+    table.ask("a")
+    table.sequencer.abandon(side)
+    table.created("r", stamp="a")
+    table.created("s", stamp="side")
+    assert table.cancelled == ["s"]
+
+
+@pytest.mark.parametrize("abandoned", [False, True])
+def test_a_create_out_of_band_that_stays_unanswered_goes_behind_newer_ones(table: Table, abandoned: bool) -> None:
+    side = table.ask("side", stamped=False, conversation="none")
+    if abandoned:
+        table.sequencer.abandon(side)
+    table.at += GIVEN_UP_S if abandoned else UNANSWERED_S
+    table.ask("a", stamped=False)
+    assert table.created("r").asked_by == "a"
+    table.done("r")
+    assert table.created("s").asked_by == "side"
+
+
 def test_a_cancelled_response_that_does_not_end_is_given_up(table: Table) -> None:
     table.ask("a")
     run = table.created("r", stamp="a")

@@ -87,6 +87,10 @@ def item_done(item: dict[str, Any], response_id: str | None = "r1") -> dict[str,
     return {"type": "response.output_item.done", "response_id": response_id, "output_index": 0, "item": item}
 
 
+def item_added(item: dict[str, Any], response_id: str | None = "r1") -> dict[str, Any]:
+    return {"type": "response.output_item.added", "response_id": response_id, "output_index": 0, "item": item}
+
+
 def approval(request_id: str) -> dict[str, Any]:
     return {
         "type": "mcp_approval_request",
@@ -208,6 +212,8 @@ def test_parallel_calls_are_answered_in_the_order_in_which_they_end(rig: Rig, to
         [arguments_done(None), item_done(call_item("c1"))],
         [arguments_done("c1", arguments="")],
         [arguments_done("c1", response_id=None), item_done(call_item("c1"), response_id=None)],
+        [item_added(call_item("c1", arguments="")), arguments_done("c1", name=None)],
+        [item_added(call_item("c1", arguments="")), {**arguments_done("c1", name=None), "call_id": None}],
         [],
     ],
 )
@@ -359,10 +365,13 @@ def test_bad_arguments_become_an_output_when_they_are_final(rig: Rig, arguments:
     assert rig.wait_sent(2)[1] == CREATE
 
 
-def test_a_result_that_json_cannot_express_becomes_an_output(rig: Rig, tools: Tools) -> None:
+def test_a_result_that_json_cannot_express_becomes_an_output(
+    rig: Rig, tools: Tools, caplog: pytest.LogCaptureFixture
+) -> None:
     tools.toolset.tool(name="odd")(object)
     rig.begin("c1", "odd")
     assert failure_of(rig) == "the result cannot be written as JSON: object cannot be written as JSON"
+    assert "the result of the tool odd cannot be written as JSON: object cannot" in caplog.text
 
 
 def test_a_tool_that_ends_its_thread_is_answered_too(rig: Rig, tools: Tools) -> None:

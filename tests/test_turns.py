@@ -189,6 +189,20 @@ def test_an_out_of_band_response_runs_beside_a_held_one() -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("config", [None, {"conversation": "none"}], ids=["conversation", "beside"])
+def test_a_response_that_is_cancelled_before_it_begins_is_stopped(config: Any, background: bool) -> None:
+    second = Gate("response.output_text.delta", nth=2)  # which never opens
+    with opened([Reply("One two three.", gates=[second])], background=background) as (server, session):
+        begins = server.gate("response.created")
+        turn = session.respond("Count.", config=config, timeout=10)
+        begins.wait_reached()
+        turn.cancel()
+        begins.open()
+        assert turn.result(check=False).status == "cancelled"
+        assert "response.cancel" in sent(server)
+
+
+@BOTH
 def test_cancelling_a_streaming_turn_keeps_what_came_and_frees_the_way(background: bool) -> None:
     gate = Gate("response.output_text.delta", nth=3)
     with opened([Reply("one two three four five", gates=[gate]), "next"], background=background) as (_, session):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Tap", "check_close"]
 
-Tap = Callable[[Literal["in", "out"], "bytes | str"], None]
+Tap = Callable[[Literal["in", "out"], "bytes | str"], object]
 """Called with each text frame: its direction and its JSON, as on the wire (but for keys that the server repeats)."""
 
 _NORMAL: Final = 1000

@@ -114,7 +114,7 @@ class Sequencer:
     The conversation is busy from the moment of sending, not only when the server has confirmed. No claim on it lasts
     for ever: a create that stays unanswered, a response that was cancelled and does not end, and one whose end got
     lost are given up after a while. A server that is busy after all says so; the create is then sent once more.
-    Responses out of band pass at once.
+    Responses out of band pass at once; an unanswered create of one is late after a while, and goes behind newer ones.
 
     What a response is to answer is said when its turn has come, not before: a message that goes with a create is sent
     right ahead of it, and who has more to say than a message (audio) lines up first. So of several threads that ask,
@@ -142,9 +142,11 @@ class Sequencer:
         self._queue: deque[_Waiting | Place] = deque()
         self._floor: Place | None = None  # who is speaking
         self._sent: _Waiting | None = None  # on its way: neither confirmed nor refused yet
+        self._beside: dict[str, _Waiting] = Latest(_MOST_BEGUN)  # the same, out of band
         self._another_at: float | None = None  # since when a response may begin that nobody asks for
         self._guess: tuple[_Waiting, Run] | None = None  # confirmed by a response that may not be its own
         self._begun: dict[str, Ack[Any]] = Latest(_MOST_BEGUN)  # creates of responses that have not ended
+        self._tells_beginnings = False  # whether this server is known to send response.created
         self._held = False  # nothing leaves: there is no connection
         self._over = False  # nor will there be one
 
@@ -169,20 +171,18 @@ class Sequencer:
             raise
 
     def _submit(self, waiting: _Waiting, place: Place | None) -> None:
-        if _out_of_band(waiting.ack.event):
-            self._dispatch(waiting)
-            return
         with self._lock:
             if waiting.ack._renounced:
                 return
-            first = self._floor is not None and self._floor.thread == waiting.thread
-            if self._floor is place:
-                self._floor = None
-            busy = self._busy_locked() or ((self._queue or self._floor is not None) and not first)
-            if busy and not self._over:  # else sending raises what there is to say
-                waiting.patience_until = now() + PROBE_S
-                (self._queue.appendleft if first else self._queue.append)(waiting)
-                return
+            if not _out_of_band(waiting.ack.event):
+                first = self._floor is not None and self._floor.thread == waiting.thread
+                if self._floor is place:
+                    self._floor = None
+                busy = self._busy_locked() or ((self._queue or self._floor is not None) and not first)
+                if busy and not self._over:  # else sending raises what there is to say
+                    waiting.patience_until = now() + PROBE_S
+                    (self._queue.appendleft if first else self._queue.append)(waiting)
+                    return
             self._claim_locked(waiting)
         self._dispatch(waiting)
 
@@ -239,10 +239,10 @@ class Sequencer:
     def abandon(self, ack: Ack[Any]) -> None:
         """Nobody waits for the response of this create any more: it is cancelled should it begin."""
         with self._lock:
-            waiting = self._sent
-            if waiting is not None and waiting.ack is ack:
-                waiting.abandoned = True
-                waiting.patience_until = min(waiting.patience_until, now() + GIVEN_UP_S)
+            for waiting in self._under_way_locked():
+                if waiting.ack is ack:
+                    waiting.abandoned = True
+                    waiting.patience_until = min(waiting.patience_until, now() + GIVEN_UP_S)
 
     def tick(self) -> None:
         """Look whether a claim has lapsed. Called when nothing has arrived for a moment."""
@@ -265,9 +265,10 @@ class Sequencer:
                 waiting.patience_until = at + PROBE_S
                 if isinstance(waiting, _Waiting) and _out_of_band(waiting.ack.event):
                     self._queue.remove(waiting)
+                    self._claim_locked(waiting)
                     beside.append(waiting)
-            if self._sent is not None:
-                self._sent.patience_until = at + UNANSWERED_S
+            for sent in self._under_way_locked():
+                sent.patience_until = at + UNANSWERED_S
         for again in beside:
             self._dispatch_queued(again)
         self._next()
@@ -307,8 +308,8 @@ class Sequencer:
                 self._queue.remove(waiting)
                 waiting.again.stopped = True
                 return True
-            if run is not None and self._sent is not None and self._sent.again is run:
-                self._sent.abandoned = True
+            for sent in self._under_way_locked() if run is not None else ():
+                sent.abandoned = sent.abandoned or sent.again is run
         return False
 
     def _lost(self, run: Run | None = None) -> _Waiting | None:
@@ -347,13 +348,14 @@ class Sequencer:
         """Take in an event of a response."""
         response_id = response_id_of(event)
         if isinstance(event, ResponseCreated):  # one that is told a second time is no other
+            self._tells_beginnings = True
             run = self._responses.named(response_id) if response_id else None
         else:
             run = self._responses.of(event)
         # With a create under way, what begins under the name of one that has ended (some servers have one for all),
-        # or comes without a name while nothing is alive, is the first of a new response.
-        again = isinstance(event, ResponseCreated) or not response_id
-        if run is None or (run.over and self._sent is not None and again):
+        # or comes without a name while nothing is alive, is the first of a new response. Else it comes late.
+        again = isinstance(event, ResponseCreated) or not response_id or not self._tells_beginnings
+        if run is None or (run.over and again and self._acks.create_under_way() is not None):
             run = self._begin(event)
         if isinstance(event, ResponseDone):
             run = self._responses.end(event)
@@ -393,6 +395,7 @@ class Sequencer:
     def refused(self, ack: Ack[Any]) -> None:
         """The server has refused this message: if it is the create under way, the conversation is free."""
         with self._lock:
+            self._beside.pop(ack.event_id, None)
             if self._sent is None or self._sent.ack is not ack:
                 return
             self._sent = None
@@ -410,6 +413,8 @@ class Sequencer:
                     self._sent = self._take_back_locked()
                     self._acks.expect(self._sent.ack, sent=True)
                     self._another_at = None
+            for unanswered in self._beside.values():
+                unanswered.ack._late = unanswered.ack._late or now() >= unanswered.patience_until
         ack, guessed = self._acks.begun(event)
         asked_by = ack.event_id if ack is not None else None
         if ack is not None:
@@ -425,7 +430,8 @@ class Sequencer:
             self._guess = (waiting, run) if waiting is not None and ours and guessed else None
             if ack is None:
                 self._another_at = None  # this is the answer
-        if ours and waiting is not None and waiting.abandoned:
+            begun = waiting if ours else self._beside.pop(asked_by or "", None)
+        if begun is not None and begun.abandoned and (ours or run.id is not None):  # without an id it would be another
             with suppress(RealtimeError):
                 self._cancel(run.id)
         return run
@@ -472,7 +478,14 @@ class Sequencer:
 
     def _claim_locked(self, waiting: _Waiting) -> None:
         waiting.patience_until = now() + UNANSWERED_S
-        self._sent = waiting
+        if _out_of_band(waiting.ack.event):
+            self._beside[waiting.ack.event_id] = waiting
+        else:
+            self._sent = waiting
+
+    def _under_way_locked(self) -> list[_Waiting]:
+        """The creates that are neither confirmed nor refused."""
+        return [*self._beside.values(), *([self._sent] if self._sent is not None else [])]
 
     def _next(self) -> None:
         """Send the next create, if it is its turn."""
@@ -523,6 +536,7 @@ class Sequencer:
         except BaseException:
             self._acks.discard(ack)
             with self._lock:
+                self._beside.pop(waiting.ack.event_id, None)
                 if self._sent is waiting:
                     self._sent = None
             raise

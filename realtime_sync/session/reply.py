@@ -33,6 +33,7 @@ from realtime_sync.events import (
 )
 from realtime_sync.events._other_names import OF_REPLIES, missing
 from realtime_sync.events.base import or_none
+from realtime_sync.state.calls import Calls, filled, same_call
 from realtime_sync.state.conversation.record import whole_text
 from realtime_sync.state.facts import Sound
 from realtime_sync.state.heard import Heard
@@ -65,7 +66,8 @@ class Reply:
         self._parts: dict[tuple[int, int], _Pieces] = {}
         self._ended_parts: dict[tuple[int, int], ResponseContentPartDone] = {}
         self._items: dict[int, Any] = {}
-        self._calls: dict[str, FunctionCall] = {}
+        self._calls_begun = Calls()
+        self._calls: list[FunctionCall] = []  # whose arguments were told
         self._call_begun: str | None = None  # the name in a function call that was only announced
         self._asked_at = now()
         self._sound = Sound()
@@ -158,9 +160,14 @@ class Reply:
     @property
     def tool_calls(self) -> list[FunctionCall]:
         """The function calls that the model asks for, in order."""
-        calls = dict(self._calls)
-        calls.update((item.call_id or item.id or "", item) for item in self.items if isinstance(item, FunctionCall))
-        return list(calls.values())
+        calls: list[FunctionCall] = []
+        for call in (*self._calls, *(item for item in self.items if isinstance(item, FunctionCall))):
+            known = next((place for place, earlier in enumerate(calls) if same_call(earlier, call)), None)
+            if known is None:
+                calls.append(call)
+            else:
+                calls[known] = filled(call, calls[known])
+        return calls
 
     @property
     def approvals(self) -> list[McpApprovalRequest]:
@@ -300,19 +307,14 @@ class Reply:
             _log.warning("a piece of audio of the response is left out: %s", error)
 
     def _call_done(self, event: ResponseFunctionCallArgumentsDone) -> None:
-        self._calls[event.call_id or event.item_id] = FunctionCall(
-            id=event.item_id,
-            call_id=event.call_id,
-            name=event.name,
-            arguments=event.arguments,
-            extra={name: odd for name, odd in event.extra.items() if name == "arguments"},
-        )
+        self._calls += (self._calls_begun.told(event),)  # by an operator: told again, it is the same call
 
     def _part_done(self, event: ResponseContentPartDone) -> None:
         self._ended_parts[event.output_index or 0, event.content_index or 0] = event
 
     def _item_added(self, event: ResponseOutputItemAdded) -> None:
         if isinstance(event.item, FunctionCall):
+            self._calls_begun.begin(event.item)
             self._call_begun = event.item.name or "a function without a name"
 
     def _item_done(self, event: ResponseOutputItemDone) -> None:

@@ -153,11 +153,15 @@ class Rounds:
                     self._rounds.remove(ended or self._rounds[0])
         return known
 
-    def number(self, latest: ToolRound) -> None:
+    def number(self, latest: ToolRound, *, by_id: bool) -> None:
         """Find out how many rounds have followed upon each other up to ``latest``. Not to be called with the runner's
-        lock held: it waits for a follow-up that is being sent."""
+        lock held: it waits for a follow-up that is being sent. ``by_id`` goes by the ids of the responses, which a
+        server may leave out or repeat, where nobody knows what they were asked for by."""
         for earlier in self:
             ack = earlier.follow_up if earlier is not latest else None
             begun = ack.confirmation if ack is not None else None
-            if begun is not None and id_of(begun.response) == latest.response_id:
+            if ack is None or begun is None:
+                continue
+            followed = id_of(begun.response) == latest.response_id if by_id else ack.event_id == latest.run.asked_by
+            if followed:
                 latest.number = earlier.number + 1

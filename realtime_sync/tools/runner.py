@@ -24,6 +24,7 @@ from realtime_sync.events import (
     ResponseCreated,
     ResponseDone,
     ResponseFunctionCallArgumentsDone,
+    ResponseOutputItemAdded,
     ResponseOutputItemDone,
     SessionConfig,
     SessionUpdated,
@@ -32,6 +33,7 @@ from realtime_sync.events import (
 from realtime_sync.events.base import or_none
 from realtime_sync.sending.acks import Ack
 from realtime_sync.sending.tools_told import ToolsTold
+from realtime_sync.state.calls import Calls
 from realtime_sync.state.facts import Facts
 from realtime_sync.state.responses import Responses, Run
 from realtime_sync.tools.approvals import Approvals, Decide, verdict
@@ -170,9 +172,11 @@ class ToolRunner:
         self._lock = threading.RLock()  # guards all below, and the state of rounds and calls
         self._watch = Watch(self._lock, self._give_up, self._look_whether_closed)
         self._rounds = Rounds()
+        self._calls = Calls()  # only where events are taken in
         self._closed = False
         self._handlers: Final[tuple[tuple[Any, Callable[[Any], object]], ...]] = (
             (ResponseCreated, self._run_of),
+            (ResponseOutputItemAdded, self._item_added),
             (ResponseFunctionCallArgumentsDone, self._arguments_done),
             (ResponseOutputItemDone, self._item_done),
             (ResponseDone, self._response_done),
@@ -269,11 +273,16 @@ class ToolRunner:
         return self._ignores is not None and self._ignores(run.id)
 
     def _arguments_done(self, event: ResponseFunctionCallArgumentsDone) -> None:
-        name, call_id = or_none(event.name), or_none(event.call_id)
-        arguments = arguments_text(event)
+        call = self._calls.told(event)
+        name, call_id = or_none(call.name), or_none(call.call_id)
+        arguments = arguments_text(call)
         # This comes also for a call that was cut off. Text that is no whole object waits for the item to be done.
         if name is not None and call_id is not None and _is_whole(arguments):
             self._take_in(lambda due: self._offer(name, arguments, call_id, self._run_of(event), due))
+
+    def _item_added(self, event: ResponseOutputItemAdded) -> None:
+        if isinstance(event.item, FunctionCall):
+            self._calls.begin(event.item)
 
     def _item_done(self, event: ResponseOutputItemDone) -> None:
         self._take_in(lambda due: self._take(event.item, self._run_of(event), due))
@@ -462,6 +471,7 @@ class ToolRunner:
         try:
             return output_text(result)
         except (TypeError, ValueError, RecursionError) as error:
+            _log.warning("the result of the tool %s cannot be written as JSON: %s", spec.name, error_text(error))
             raise _Failed("bad_result", f"the result cannot be written as JSON: {error_text(error)}", error) from error
 
     def _fail(self, running: RunningCall, reason: Any, message: str, error: BaseException | None = None) -> None:
@@ -512,7 +522,7 @@ class ToolRunner:
         if self._auto_respond and found.follows:
             try:
                 config = self._options(found.response)
-                self._rounds.number(found)
+                self._rounds.number(found, by_id=self._folds_responses)
                 if self._max_rounds is not None and found.number >= self._max_rounds:
                     config = {**object_to_dict(config or {}), "tool_choice": "none"}
                 with found.sending:

@@ -3,6 +3,7 @@ the one that pyright must."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from typing_extensions import assert_type
@@ -132,6 +133,7 @@ def turns(session: rt.RealtimeSession) -> None:
             assert_type(pair[1], bytes)
     assert_type(turn.result(timeout=None, heard=True).heard, "str | None")
     assert_type(session.poll(), int)
+    session.add_tap(lambda way, text: sys.stdout.write(f"{way} {text!r}"))
     assert_type(rt.wait([session], 1), list[rt.RealtimeSession])
     session.recv(seconds=1)  # E: arg-type  # P: reportArgumentType
 
