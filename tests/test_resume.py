@@ -337,6 +337,21 @@ def test_audio_that_is_too_old_is_dropped_and_counted() -> None:
         assert appended(server) == 0
 
 
+def test_audio_that_was_committed_is_not_sent_again_after_a_commit_that_was_refused() -> None:
+    with LocalServer() as server, connect(server, session=MANUAL) as session:
+        session.append_audio_bytes(SPEECH)
+        commits = [session.commit_audio() for _ in range(2)]  # the button was pressed twice
+        assert commits[0].result().item_id
+        with pytest.raises(rt.ServerError, match="buffer too small"):
+            commits[1].result()
+        session.append_audio_bytes(SPEECH)
+        session.commit_audio().result()
+        server.drop()
+        session.append_audio_bytes(SPEECH)
+        session.commit_audio().result()
+        assert appended(server) == 1
+
+
 # The time limit of the server
 
 
