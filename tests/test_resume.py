@@ -379,6 +379,21 @@ def test_the_connection_is_changed_between_two_turns_before_the_time_limit() -> 
         assert len(session.conversation) == 4
 
 
+def test_a_connection_with_the_time_limit_of_the_one_before_is_changed_ahead_of_it() -> None:
+    notices: list[e.SessionResumed] = []
+    policy = resumed(rollover_s=60.0, on_resumed=notices.append)
+    with LocalServer(expires_after_s=3.0) as server, connect(server, resume=policy) as session:
+        before = None
+        while session.expires_at != before:  # it is told in whole seconds
+            before = session.expires_at
+            server.drop()
+            session.update_session({}).result()
+        assert not notices[-1].planned
+        lost = len(notices)
+        until(lambda: len(notices) > lost, session)
+        assert notices[-1].planned
+
+
 def test_a_session_whose_time_is_up_goes_on() -> None:
     with LocalServer() as server, connect(server) as session:
         session.ask("one")

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from chaos.proxy import UP, ChaosProxy, Fault
 from test_resume import (
     MANUAL,
     SPEECH,
@@ -617,6 +618,24 @@ def test_after_the_end_of_a_resumable_session_a_change_is_refused_as_in_any_othe
 # Around it
 
 
+def test_audio_of_a_connection_that_was_dead_when_it_was_changed_is_sent_again() -> None:
+    notices: list[e.SessionResumed] = []
+    policy = resumed(rollover_s=60.0, on_resumed=notices.append)
+    with (
+        LocalServer(expires_after_s=3.0) as server,
+        ChaosProxy(server.base_url, 1) as proxy,
+        rt.connect("m", base_url=proxy.base_url, session=TEXT, resume=policy) as session,
+    ):
+        proxy.arm(Fault("stall", UP))
+        for _ in range(5):
+            session.append_audio_bytes(SPEECH)
+        until(lambda: bool(notices), session)
+        assert notices[0].planned
+        connections(server)[1].wait_received("input_audio_buffer.append", 5)
+        assert audio_of(server, 0) == b""
+        assert audio_of(server, 1) == SPEECH * 5
+
+
 def test_a_recording_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "talk.jsonl"
     with LocalServer() as server, connect(server, record=path) as session:
@@ -707,6 +726,22 @@ def test_a_recording_that_is_transcribed_is_told_of_the_change() -> None:
         with pytest.raises(rt.ConnectionLost, match="while a recording was transcribed"):
             list(found)
         assert not session.closed
+
+
+def test_a_recording_has_its_own_places_on_another_connection() -> None:
+    config = {
+        "type": "transcription",
+        "audio": {"input": {"transcription": {"model": "x"}, "turn_detection": {"type": "server_vad"}}},
+    }
+    with (
+        LocalServer() as server,
+        rt.connect(base_url=server.base_url, session=config, intent="transcription", resume=resumed()) as session,
+    ):
+        recording = bytes(48_000) + SPEECH * 10 + bytes(48_000)
+        places = [(found.start_ms, found.end_ms) for found in session.transcribe(recording)]
+        server.drop()
+        session.update_session({}).result()
+        assert [(found.start_ms, found.end_ms) for found in session.transcribe(recording)] == places
 
 
 def test_other_families_cannot_be_resumed() -> None:

@@ -115,6 +115,11 @@ class Line:
         return self._fault
 
     @property
+    def parted(self) -> bool:
+        """As `Connection.parted`, of the connection that there is or was last."""
+        return self._connection.parted
+
+    @property
     def last(self) -> ServerEvent | None:
         """The latest event that arrived over this connection, dispatched or not."""
         return self._connection.last

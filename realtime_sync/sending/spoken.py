@@ -82,6 +82,11 @@ class Spoken:
         """Whether there is audio that a commit would take, where this side commits; else whether the user speaks."""
         return self.speaking or (self._facts().turn_detection is None and any(not p.done for p in tuple(self._pieces)))
 
+    @property
+    def end_ms(self) -> float:
+        """How much audio was sent over this connection."""
+        return self._end_ms
+
     def add(self, size_bytes: int) -> Piece:
         """Audio is about to be sent."""
         piece = Piece(now(), size_bytes * 1000 / self._facts().input.bytes_per_s)

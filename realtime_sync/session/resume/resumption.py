@@ -197,8 +197,8 @@ class Resumption:
             responses.lose(run)
         if not unheard.isdisjoint(self._state.heard.unanswered):
             self._sequencer.lose(error)  # without the question it would answer another one
-        if cause is None and not self._spoken.speaking:
-            self._line.settle(Piece)  # the other connection had it, and nobody speaks
+        if cause is None and self._line.parted and not self._spoken.speaking:
+            self._line.settle(Piece)  # the server has read it over the other connection, and nobody speaks
         self._acks.survive(self._state.mirror, error)
         conversation = self._conversation()
         return conversation, self._kept(conversation, lost, again, answered)
@@ -261,7 +261,8 @@ class Resumption:
     def _plan(self, event: Any) -> None:
         """Prepare a connection before the server ends the session."""
         expires_at, rollover_s = self._state.facts.expires_at, self._policy.rollover_s
-        if rollover_s is None or not expires_at or expires_at == self._expires_at:
+        planned = None if isinstance(event, SessionResumed) else self._expires_at  # another session may say the same
+        if rollover_s is None or not expires_at or expires_at == planned:
             return
         self._expires_at = expires_at
         left_s = expires_at - time.time()
