@@ -292,8 +292,10 @@ def test_closing_ends_the_search_at_once() -> None:
         assert not session.closed
         session.close()
         assert session.closed
-        with pytest.raises(rt.ConnectionClosed):
-            session.ask("two")
+        for verb in (lambda: session.ask("two"), lambda: session.append_audio_bytes(SPEECH)):
+            with pytest.raises(rt.ConnectionClosed) as told:
+                verb()
+            assert type(told.value) is rt.ConnectionClosed, "this side has closed it"
 
 
 # The user's audio

@@ -271,7 +271,9 @@ class Line:
 
     def _closed(self) -> ConnectionClosed:
         told = self._fault or self.explain()
-        return after(told) if isinstance(told, ConnectionClosed) else self._connection.closed()
+        if isinstance(told, ConnectionClosed) or (self._closing and self._held):  # between two connections
+            return after(told)
+        return self._connection.closed()
 
     def _forget_done_locked(self) -> None:
         self._messages = [message for message in self._messages if not message.done]
