@@ -589,7 +589,13 @@ def test_an_answer_that_cannot_be_sent_is_quiet(rig: Rig, tools: Tools, caplog: 
     assert f"could not be sent: {found.error}" in caplog.text
 
 
-def test_an_answer_waits_for_a_network_that_is_stuck(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("echo", "ok"), ("quick", '{"error": "the call was given up after 0.01 s; it may still have an effect"}')],
+)
+def test_an_answer_waits_for_a_network_that_is_stuck(
+    rig: Rig, tools: Tools, monkeypatch: pytest.MonkeyPatch, name: str, answer: str
+) -> None:
     wire, tried = rig.fake.wire, []
 
     def stuck(text: str | bytes, timeout_s: float) -> None:
@@ -599,8 +605,9 @@ def test_an_answer_waits_for_a_network_that_is_stuck(rig: Rig, monkeypatch: pyte
         raise RealtimeTimeout("it took no bytes; nothing of the message was sent")
 
     monkeypatch.setattr(wire, "send_text", stuck)
-    rig.say(arguments_done("c1"), response_done("r1"))
-    assert rig.wait_sent(2) == [{"c1": "ok"}, {"create": {}}]
+    rig.say(arguments_done("c1", name, {} if name == "echo" else {"key": "a"}), response_done("r1"))
+    assert rig.wait_sent(2) == [{"c1": answer}, {"create": {}}]
+    tools.release("a")
     assert len(tried) == 3
     found = rig.runner.follow(Response(id="r1"))
     assert found is not None

@@ -570,7 +570,8 @@ class ToolRunner:
                 _log.warning("a tool call is not answered: %s", error)
             except RealtimeError as error:
                 stuck = isinstance(error, RealtimeTimeout)  # nothing of it has left
-                if stuck and self._workers.inside and not self._closed:  # nobody is held up until it does
+                beside = self._workers.inside or self._watch.inside  # nobody is held up here until it does
+                if stuck and beside and not self._closed:
                     continue
                 _log.info("the answer to a tool call could not be sent: %s", error)
                 found.error = found.error or error
