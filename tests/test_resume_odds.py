@@ -66,6 +66,27 @@ def test_a_user_who_speaks_while_the_connection_is_lost_is_heard_whole() -> None
 
 
 @pytest.mark.parametrize("again", [True, False])
+def test_a_reply_that_the_server_was_to_begin_by_itself_is_asked_for(again: bool) -> None:
+    heard = {**TEXT, "audio": {"input": {"transcription": {"model": "x"}, "turn_detection": {"type": "server_vad"}}}}
+    policy = AGAIN if again else resumed()
+    with (
+        LocalServer(transcripts=["What is the weather?"]) as server,
+        connect(server, session=heard, resume=policy) as session,
+    ):
+        gate = server.gate("response.created")
+        turn = session.next_reply()
+        session.append_audio_bytes(SPEECH * 5 + bytes(48_000))
+        session.wait_for("conversation.item.input_audio_transcription.completed")
+        gate.wait_reached(WAIT_S)
+        server.drop()
+        gate.open()
+        assert turn.result().text == "You said: What is the weather?"
+        server.drop()
+        assert session.ask("And tomorrow?").text == "You said: And tomorrow?"
+        assert [entry.role for entry in session.conversation] == ["user", "assistant"] * 2
+
+
+@pytest.mark.parametrize("again", [True, False])
 def test_a_reply_that_the_server_began_by_itself_is_lost(again: bool) -> None:
     transcribed = {**TEXT, "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
     replies = ["one two three", "one two four"]
