@@ -13,7 +13,7 @@ from fakes import FakeSession, response_created
 import realtime_sync as rt
 from realtime_sync import events as e
 from realtime_sync._deadline import Deadline
-from realtime_sync.delivery.dispatcher import Dispatcher
+from realtime_sync.delivery.dispatcher import STATE, Dispatcher
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.events import (
     REALTIME,
@@ -26,6 +26,7 @@ from realtime_sync.events import (
 from realtime_sync.sending import outgoing
 from realtime_sync.sending.acks import STAMP, Ack, AckTable
 from realtime_sync.sending.outgoing import Outgoing, known_types
+from realtime_sync.sending.spoken import Spoken
 from realtime_sync.state.session_state import SessionState
 
 MANUAL = RealtimeSessionConfig(
@@ -356,3 +357,24 @@ def test_both_families_of_openai_are_known_until_the_server_has_said_which_is_sp
     assert known_types(REALTIME) == known_types(TRANSLATION)
     own = Family("own")
     assert known_types(own) == (own.server, own.client)
+
+
+def test_what_did_not_leave_in_time_is_not_among_what_may_have_to_be_sent_again() -> None:
+    way = Way(config=MANUAL)
+    spoken = way.out.spoken = Spoken(30.0, lambda: way.state.facts)
+    way.dispatcher.subscribe(STATE, lambda event: [way.acks.apply(event), spoken.apply(event)], *Spoken.EVENTS)
+    way.fault = rt.RealtimeTimeout("the network is stuck")
+    for give in (
+        lambda: way.out.append([memoryview(bytes(48_000))]),
+        lambda: way.out.send({"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(48_000)).decode()}),
+        lambda: way.out.send(InputAudioBufferClear()),
+    ):
+        with pytest.raises(rt.RealtimeTimeout):
+            give()
+    assert not spoken.waits
+    way.fault = None
+    way.out.append([memoryview(bytes(48_000))])
+    way.out.send({"type": "input_audio_buffer.commit"})
+    assert spoken.waits
+    way.hear(e.InputAudioBufferCommitted(item_id="item_1"))
+    assert not spoken.waits

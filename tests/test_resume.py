@@ -292,8 +292,10 @@ def test_closing_ends_the_search_at_once() -> None:
         assert not session.closed
         session.close()
         assert session.closed
-        with pytest.raises(rt.ConnectionClosed):
-            session.ask("two")
+        for verb in (lambda: session.ask("two"), lambda: session.append_audio_bytes(SPEECH)):
+            with pytest.raises(rt.ConnectionClosed) as told:
+                verb()
+            assert type(told.value) is rt.ConnectionClosed, "this side has closed it"
 
 
 # The user's audio
@@ -337,6 +339,21 @@ def test_audio_that_is_too_old_is_dropped_and_counted() -> None:
         assert appended(server) == 0
 
 
+def test_audio_that_was_committed_is_not_sent_again_after_a_commit_that_was_refused() -> None:
+    with LocalServer() as server, connect(server, session=MANUAL) as session:
+        session.append_audio_bytes(SPEECH)
+        commits = [session.commit_audio() for _ in range(2)]  # the button was pressed twice
+        assert commits[0].result().item_id
+        with pytest.raises(rt.ServerError, match="buffer too small"):
+            commits[1].result()
+        session.append_audio_bytes(SPEECH)
+        session.commit_audio().result()
+        server.drop()
+        session.append_audio_bytes(SPEECH)
+        session.commit_audio().result()
+        assert appended(server) == 1
+
+
 # The time limit of the server
 
 
@@ -362,6 +379,21 @@ def test_the_connection_is_changed_between_two_turns_before_the_time_limit() -> 
             entry.id for entry in session.conversation
         ]
         assert len(session.conversation) == 4
+
+
+def test_a_connection_with_the_time_limit_of_the_one_before_is_changed_ahead_of_it() -> None:
+    notices: list[e.SessionResumed] = []
+    policy = resumed(rollover_s=60.0, on_resumed=notices.append)
+    with LocalServer(expires_after_s=3.0) as server, connect(server, resume=policy) as session:
+        before = None
+        while session.expires_at != before:  # it is told in whole seconds
+            before = session.expires_at
+            server.drop()
+            session.update_session({}).result()
+        assert not notices[-1].planned
+        lost = len(notices)
+        until(lambda: len(notices) > lost, session)
+        assert notices[-1].planned
 
 
 def test_a_session_whose_time_is_up_goes_on() -> None:

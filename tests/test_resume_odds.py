@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from chaos.proxy import UP, ChaosProxy, Fault
 from test_resume import (
     MANUAL,
     SPEECH,
@@ -62,6 +63,27 @@ def test_a_user_who_speaks_while_the_connection_is_lost_is_heard_whole() -> None
         session.append_audio_bytes(bytes(48_000))
         assert turn.result().text == "I heard you."
         assert audio_of(server) == SPEECH * 8 + bytes(48_000)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_reply_that_the_server_was_to_begin_by_itself_is_asked_for(again: bool) -> None:
+    heard = {**TEXT, "audio": {"input": {"transcription": {"model": "x"}, "turn_detection": {"type": "server_vad"}}}}
+    policy = AGAIN if again else resumed()
+    with (
+        LocalServer(transcripts=["What is the weather?"]) as server,
+        connect(server, session=heard, resume=policy) as session,
+    ):
+        gate = server.gate("response.created")
+        turn = session.next_reply()
+        session.append_audio_bytes(SPEECH * 5 + bytes(48_000))
+        session.wait_for("conversation.item.input_audio_transcription.completed")
+        gate.wait_reached(WAIT_S)
+        server.drop()
+        gate.open()
+        assert turn.result().text == "You said: What is the weather?"
+        server.drop()
+        assert session.ask("And tomorrow?").text == "You said: And tomorrow?"
+        assert [entry.role for entry in session.conversation] == ["user", "assistant"] * 2
 
 
 @pytest.mark.parametrize("again", [True, False])
@@ -617,6 +639,24 @@ def test_after_the_end_of_a_resumable_session_a_change_is_refused_as_in_any_othe
 # Around it
 
 
+def test_audio_of_a_connection_that_was_dead_when_it_was_changed_is_sent_again() -> None:
+    notices: list[e.SessionResumed] = []
+    policy = resumed(rollover_s=60.0, on_resumed=notices.append)
+    with (
+        LocalServer(expires_after_s=3.0) as server,
+        ChaosProxy(server.base_url, 1) as proxy,
+        rt.connect("m", base_url=proxy.base_url, session=TEXT, resume=policy) as session,
+    ):
+        proxy.arm(Fault("stall", UP))
+        for _ in range(5):
+            session.append_audio_bytes(SPEECH)
+        until(lambda: bool(notices), session)
+        assert notices[0].planned
+        connections(server)[1].wait_received("input_audio_buffer.append", 5)
+        assert audio_of(server, 0) == b""
+        assert audio_of(server, 1) == SPEECH * 5
+
+
 def test_a_recording_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "talk.jsonl"
     with LocalServer() as server, connect(server, record=path) as session:
@@ -707,6 +747,22 @@ def test_a_recording_that_is_transcribed_is_told_of_the_change() -> None:
         with pytest.raises(rt.ConnectionLost, match="while a recording was transcribed"):
             list(found)
         assert not session.closed
+
+
+def test_a_recording_has_its_own_places_on_another_connection() -> None:
+    config = {
+        "type": "transcription",
+        "audio": {"input": {"transcription": {"model": "x"}, "turn_detection": {"type": "server_vad"}}},
+    }
+    with (
+        LocalServer() as server,
+        rt.connect(base_url=server.base_url, session=config, intent="transcription", resume=resumed()) as session,
+    ):
+        recording = bytes(48_000) + SPEECH * 10 + bytes(48_000)
+        places = [(found.start_ms, found.end_ms) for found in session.transcribe(recording)]
+        server.drop()
+        session.update_session({}).result()
+        assert [(found.start_ms, found.end_ms) for found in session.transcribe(recording)] == places
 
 
 def test_other_families_cannot_be_resumed() -> None:

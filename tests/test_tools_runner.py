@@ -13,7 +13,7 @@ from fakes import FakeSession, error, response_created, response_done
 
 from realtime_sync import ConfigurationError, ServerError
 from realtime_sync._deadline import Deadline
-from realtime_sync.errors import ConnectionClosed, InvalidEvent, RealtimeError
+from realtime_sync.errors import ConnectionClosed, InvalidEvent, RealtimeError, RealtimeTimeout
 from realtime_sync.events import McpApprovalRequest, McpTool, Response, ResponseConfig
 from realtime_sync.state.responses import Run
 from realtime_sync.tools import BadArguments, ToolCall, ToolContext, ToolFailure, ToolRunner, Toolset
@@ -596,6 +596,42 @@ def test_an_answer_that_cannot_be_sent_is_quiet(rig: Rig, tools: Tools, caplog: 
     assert str(found.error) in ("gone", "the connection failed")  # as the reader was faster, or not
     assert outputs == []
     assert f"could not be sent: {found.error}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("echo", "ok"), ("quick", '{"error": "the call was given up after 0.01 s; it may still have an effect"}')],
+)
+def test_an_answer_waits_for_a_network_that_is_stuck(
+    rig: Rig, tools: Tools, monkeypatch: pytest.MonkeyPatch, name: str, answer: str
+) -> None:
+    wire, tried = rig.fake.wire, []
+
+    def stuck(text: str | bytes, timeout_s: float) -> None:
+        tried.append(text)
+        if len(tried) == 3:
+            monkeypatch.undo()
+        raise RealtimeTimeout("it took no bytes; nothing of the message was sent")
+
+    monkeypatch.setattr(wire, "send_text", stuck)
+    rig.say(arguments_done("c1", name, {} if name == "echo" else {"key": "a"}), response_done("r1"))
+    assert rig.wait_sent(2) == [{"c1": answer}, {"create": {}}]
+    tools.release("a")
+    assert len(tried) == 3
+    found = rig.runner.follow(Response(id="r1"))
+    assert found is not None
+    assert found.error is None
+
+
+@pytest.mark.parametrize("how", ["the runner is closed", "the session is closed"])
+def test_an_answer_waits_no_longer_than_somebody_can_give_it(rig: Rig, how: str) -> None:
+    rig.fake.wire.send_fault = RealtimeTimeout("it took no bytes; nothing of the message was sent")
+    rig.say(arguments_done("c1"), response_done("r1"))
+    assert tool_threads()
+    rig.runner.close() if how == "the runner is closed" else rig.session.close()
+    for thread in tool_threads():
+        thread.join(WAIT_S)
+    assert not tool_threads()
 
 
 @pytest.mark.parametrize("when", ["while the tool runs", "when it is answered"])

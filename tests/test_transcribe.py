@@ -59,6 +59,14 @@ def test_stretches_of_speech_come_in_order_with_their_places(background: bool) -
         assert again[0].item_id != found[0].item_id
 
 
+def test_a_recording_is_placed_behind_those_that_were_sent_before_it_began() -> None:
+    with opened(VAD) as (_, session):
+        recordings = [session.transcribe(TWO) for _ in range(2)]
+        first, second = ([segment.start_ms for segment in found] for found in recordings)
+        assert len(first) == 2
+        assert all(abs((after or 0) - (before or 0)) <= 300 for before, after in zip(first, second, strict=True))
+
+
 def test_without_turn_detection_the_recording_is_cut() -> None:
     with opened(MANUAL, transcriber=by_length) as (_, session):
         found = list(session.transcribe(bytes(48_000 * 5 + 4_000), segment_s=2))

@@ -124,6 +124,11 @@ class Connection:
         return self._goodbye
 
     @property
+    def parted(self) -> bool:
+        """Whether the peer has answered the goodbye of this side: all that was sent has arrived."""
+        return self._transport.parted
+
+    @property
     def last(self) -> ServerEvent | None:
         """The latest event that arrived, dispatched or not."""
         return self._last

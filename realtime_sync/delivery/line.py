@@ -115,6 +115,11 @@ class Line:
         return self._fault
 
     @property
+    def parted(self) -> bool:
+        """As `Connection.parted`, of the connection that there is or was last."""
+        return self._connection.parted
+
+    @property
     def last(self) -> ServerEvent | None:
         """The latest event that arrived over this connection, dispatched or not."""
         return self._connection.last
@@ -266,7 +271,9 @@ class Line:
 
     def _closed(self) -> ConnectionClosed:
         told = self._fault or self.explain()
-        return after(told) if isinstance(told, ConnectionClosed) else self._connection.closed()
+        if isinstance(told, ConnectionClosed) or (self._closing and self._held):  # between two connections
+            return after(told)
+        return self._connection.closed()
 
     def _forget_done_locked(self) -> None:
         self._messages = [message for message in self._messages if not message.done]

@@ -16,7 +16,7 @@ from realtime_sync.codec import (
     object_to_dict,
 )
 from realtime_sync.delivery.line import Owner
-from realtime_sync.errors import InvalidEvent, check_process
+from realtime_sync.errors import InvalidEvent, RealtimeTimeout, check_process
 from realtime_sync.events import (
     CLIENT_EVENTS,
     LOCAL_EVENTS,
@@ -114,7 +114,7 @@ class Outgoing:
             self._state.buffer.sent(ack.event)  # before: the confirmation may be dispatched by another thread at once
             if self.asked_for is not None:
                 self.asked_for.note(ack)
-            self._transmit(text, self._owner(ack))
+            self._transmit_kept(text, self._owner(ack))
         except BaseException:
             self._acks.discard(ack)
             self._state.buffer.lose_count()
@@ -149,7 +149,7 @@ class Outgoing:
                 size_bytes = len(piece)
             owner = None if self.spoken is None else self.spoken.add(size_bytes)
             text = encode_append(piece, event_id, kind=kind, field=field, correlation=family.correlation)
-            self._transmit(text, owner)
+            self._transmit_kept(text, owner)
             self._state.buffer.appended(size_bytes)
 
     def response(self, config: ResponseConfig | Mapping[str, Any] | None) -> tuple[Ack[Any], str]:
@@ -183,8 +183,17 @@ class Outgoing:
         if isinstance(ack.event, InputAudioBufferAppend):
             return self.spoken.add(base64_bytes(ack.event.audio))
         if isinstance(ack.event, (InputAudioBufferCommit, InputAudioBufferClear)):
-            self.spoken.cut()
+            self.spoken.cut(ack)
         return ack if ack.event.CONFIRMED_BY else None
+
+    def _transmit_kept(self, text: str | bytes, owner: Owner | None) -> None:
+        """Send what may have to be sent again."""
+        try:
+            self._transmit(text, owner)
+        except RealtimeTimeout:  # nothing of it has left, nor will it
+            if self.spoken is not None:
+                self.spoken.take_back(owner)
+            raise
 
     def _prepared(self, fields: dict[str, Any]) -> tuple[Ack[Any], str]:
         """The handle of an event, and its text: encoded once, and read once into what is checked and kept."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from realtime_sync._deadline import now
 from realtime_sync.events import (
@@ -15,6 +15,7 @@ from realtime_sync.events import (
     InputAudioBufferSpeechStopped,
     ServerEvent,
 )
+from realtime_sync.sending.acks import Ack
 from realtime_sync.state.facts import Facts
 
 __all__ = ["Piece", "Spoken"]
@@ -32,11 +33,26 @@ class Piece:
         self.done = False
 
 
+class _Cut:
+    """Where a commit or a clear of this side cuts."""
+
+    __slots__ = ("ack", "at_ms")
+
+    def __init__(self, ack: Ack[Any], at_ms: float) -> None:
+        self.ack = ack
+        self.at_ms = at_ms
+
+    @property
+    def refused(self) -> bool:
+        return self.ack.done and self.ack.confirmation is None
+
+
 class Spoken:
     """The audio since the last commit, as far as it would be sent again: for ``keep_s`` seconds. ``facts`` are those of
     the session.
 
-    `add` may be called from any thread, `apply` from the dispatching one.
+    `add`, `cut` and `take_back` may be called from any thread, `apply` from the dispatching one, where the handles of
+    what an event confirms are settled before.
     """
 
     EVENTS: ClassVar[tuple[type[ServerEvent], ...]] = (
@@ -56,7 +72,7 @@ class Spoken:
         self._aged_ms = 0.0  # of what was sent and became too old
         self._unsent_ms = 0.0  # of what became too old before it could be sent
         self._down_since: float | None = None
-        self._commits: deque[float] = deque()  # where those that this side has sent cut, until they are confirmed
+        self._cuts: deque[_Cut] = deque()  # commits and clears that this side has sent, until they are confirmed
         self._stopped_ms: float | None = None
         self.speaking = False
         """Whether the user is speaking, as the server hears it."""
@@ -65,6 +81,11 @@ class Spoken:
     def waits(self) -> bool:
         """Whether there is audio that a commit would take, where this side commits; else whether the user speaks."""
         return self.speaking or (self._facts().turn_detection is None and any(not p.done for p in tuple(self._pieces)))
+
+    @property
+    def end_ms(self) -> float:
+        """How much audio was sent over this connection."""
+        return self._end_ms
 
     def add(self, size_bytes: int) -> Piece:
         """Audio is about to be sent."""
@@ -76,10 +97,26 @@ class Spoken:
             self._age_locked(piece.at)
         return piece
 
-    def cut(self) -> None:
+    def cut(self, ack: Ack[Any]) -> None:
         """A commit or a clear is about to be sent."""
         with self._lock:
-            self._commits.append(self._end_ms)
+            self._cuts.append(_Cut(ack, self._end_ms))
+
+    def take_back(self, owner: object) -> None:
+        """A piece of audio, or the commit or clear of a handle, has not been sent after all."""
+        with self._lock:
+            self._cuts = deque(cut for cut in self._cuts if cut.ack is not owner)
+            if not isinstance(owner, Piece) or owner not in self._pieces:
+                return
+            owner.done = True
+            self._pieces.remove(owner)
+            self._end_ms -= owner.ms
+            for piece in self._pieces:
+                if piece.start_ms > owner.start_ms:
+                    piece.start_ms -= owner.ms
+            for cut in self._cuts:
+                if cut.at_ms > owner.start_ms:
+                    cut.at_ms -= owner.ms
 
     def apply(self, event: ServerEvent) -> None:
         """Take in one event; others than those of `EVENTS` change nothing."""
@@ -93,7 +130,7 @@ class Spoken:
             else:
                 self.speaking = False
                 self._aged_ms = 0.0
-                self._forget_locked(self._taken_locked())
+                self._forget_locked(self._taken_locked(event))
 
     def hold(self) -> None:
         """The connection has ended: what is added from now on has to wait."""
@@ -110,22 +147,28 @@ class Spoken:
             self._stopped_ms = self._down_since = None
             self.speaking = False
             self._pieces = deque(piece for piece in self._pieces if not piece.done)
-            cuts, self._commits = self._commits, deque()  # they are sent again too, each between the same pieces
+            # They are sent again too, each between the same pieces.
+            cuts, self._cuts = deque(cut for cut in self._cuts if not cut.ack.done), deque()
             for piece in self._pieces:
-                while cuts and cuts[0] <= piece.start_ms:
-                    cuts.popleft()
-                    self._commits.append(self._end_ms)
+                while cuts and cuts[0].at_ms <= piece.start_ms:
+                    self._cuts.append(_Cut(cuts.popleft().ack, self._end_ms))
                 piece.start_ms = self._end_ms
                 self._end_ms += piece.ms
-            self._commits.extend(self._end_ms for _ in cuts)
+            self._cuts.extend(_Cut(cut.ack, self._end_ms) for cut in cuts)
         return lost_ms / 1000
 
-    def _taken_locked(self) -> float:
+    def _taken_locked(self, event: ServerEvent) -> float:
         """Up to where the server has taken, or thrown away, what was sent."""
-        if self._commits:
-            return self._commits.popleft()
+        cuts = self._cuts = deque(cut for cut in self._cuts if not cut.refused)
+        for cut in tuple(cuts):
+            if cut.ack.confirmation is event:
+                while cuts.popleft() is not cut:
+                    pass  # messages are taken in order: this one is never confirmed
+                return cut.at_ms
         stopped_ms, self._stopped_ms = self._stopped_ms, None
-        return self._end_ms if stopped_ms is None else stopped_ms
+        if stopped_ms is not None:
+            return stopped_ms
+        return cuts.popleft().at_ms if cuts else self._end_ms
 
     def _forget_locked(self, end_ms: float) -> None:
         # Also a piece that lies across the end: what would be heard twice is worse than silence that is not heard.

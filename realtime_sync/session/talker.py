@@ -241,13 +241,18 @@ class Talker(Sender, Listener):
             self._dispatcher,
             facts,
             coded,
-            before_ms=self._transcribed_ms,
+            before_ms=self._appended_ms,
             progress=progress,
             pace=pace,
             segment_s=segment_s,
             timeout=timeout,
         )
         return self._transcribing(transcription)
+
+    def _appended_ms(self) -> float:
+        """How much audio was sent over this connection, where recordings alone are."""
+        spoken = self._outgoing.spoken
+        return self._transcribed_ms if spoken is None else spoken.end_ms
 
     def _transcribing(self, transcription: Transcription) -> Iterator[Segment]:
         if not self._one_recording.acquire(blocking=False):

@@ -115,7 +115,7 @@ class Transcription:
         facts: Facts,
         coded: bytes,
         *,
-        before_ms: float,
+        before_ms: Callable[[], float],
         progress: Callable[[int, int], object] | None,
         pace: float | None,
         segment_s: float,
@@ -125,7 +125,8 @@ class Transcription:
         self._dispatcher = dispatcher
         self._facts = facts
         self._coded = coded
-        self._before_ms = before_ms  # what was sent in this session ahead of it: the server counts from the first byte
+        self._sent_before = before_ms
+        self._before_ms = 0.0  # what was sent ahead of it over this connection: the server counts from the first byte
         if progress is not None:
             check_function(progress, "progress", "the milliseconds sent", "those of all")
         self._progress = progress
@@ -147,6 +148,7 @@ class Transcription:
         if not self._facts.manual:
             self._barrier()  # what is left of something before must not be taken for a part of this
         self._dispatcher.subscribe(WAITER, self._receive, *_EVENTS)
+        self._before_ms = self._sent_before()
         whole = False
         try:
             yield from self._send()

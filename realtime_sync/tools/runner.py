@@ -15,7 +15,7 @@ from realtime_sync._arguments import answered, check_function, check_kind
 from realtime_sync._deadline import Deadline
 from realtime_sync._unset import Unset
 from realtime_sync.codec import object_to_dict
-from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError
+from realtime_sync.errors import ConfigurationError, InvalidEvent, RealtimeError, RealtimeTimeout
 from realtime_sync.events import (
     FunctionCall,
     McpApprovalRequest,
@@ -85,7 +85,8 @@ class ToolRunner:
     """Answers the function calls of a session with the functions of a `Toolset`, from its construction on.
 
     Each call is run as soon as its arguments are complete, on one of ``workers`` daemon threads (``inline`` tools: on
-    the thread that dispatches), and its output is sent at once. When all calls of a response are answered and the
+    the thread that dispatches), and its output is sent at once; where the network is stuck it waits until it can be
+    (that of an ``inline`` tool for ``send_timeout_s`` of `connect`). When all calls of a response are answered and the
     response is done, one ``response.create`` lets the model go on. Whatever fails becomes an output that says so, for
     the model. The calls of a response that was cancelled, interrupted or failed are cancelled: they are answered so,
     and no response follows.
@@ -549,15 +550,20 @@ class ToolRunner:
         return ResponseConfig(output_modalities=modalities)
 
     def _send(self, found: ToolRound, verb: Callable[..., Ack[Any]], *arguments: Any) -> Ack[Any] | None:
-        try:
-            return verb(*arguments)
-        except InvalidEvent as error:  # the call is gone from the conversation, say
-            _log.warning("a tool call is not answered: %s", error)
-        except RealtimeError as error:
-            _log.info("the answer to a tool call could not be sent: %s", error)
-            found.error = found.error or error
-            found.follows = False
-        return None
+        while True:
+            try:
+                return verb(*arguments)
+            except InvalidEvent as error:  # the call is gone from the conversation, say
+                _log.warning("a tool call is not answered: %s", error)
+            except RealtimeError as error:
+                stuck = isinstance(error, RealtimeTimeout)  # nothing of it has left
+                beside = self._workers.inside or self._watch.inside  # nobody is held up here until it does
+                if stuck and beside and not self._closed:
+                    continue
+                _log.info("the answer to a tool call could not be sent: %s", error)
+                found.error = found.error or error
+                found.follows = False
+            return None
 
     def _notify(self, hook: Callable[..., object] | None, *arguments: Any) -> None:
         if hook is not None:

@@ -29,6 +29,11 @@ class Watch:
         self._watched: set[RunningCall] = set()
         self._thread: threading.Thread | None = None
 
+    @property
+    def inside(self) -> bool:
+        """Whether the calling thread is that of the watch."""
+        return threading.current_thread() is self._thread
+
     def over(self, running: RunningCall, deadline: Deadline | None) -> None:
         """Give a call up at ``deadline``; ``None``: never. Raises `RuntimeError` when no thread can be started."""
         with self._lock:

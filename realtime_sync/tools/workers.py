@@ -38,6 +38,13 @@ class Workers:
         self._given_up: set[threading.Thread] = set()
         self._numbers = count(1)
 
+    @property
+    def inside(self) -> bool:
+        """Whether the calling thread is one of them."""
+        thread = threading.current_thread()
+        with self._lock:
+            return thread in self._threads or thread in self._given_up
+
     def submit(self, job: Job, lost: Lost) -> bool:
         """Run ``job`` when a thread is free; False when too many wait already. Where no thread can be started, and none
         is there that could run it later, ``lost`` is called with the reason instead, on any thread."""

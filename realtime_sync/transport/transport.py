@@ -121,6 +121,11 @@ class Transport:
         """Whether `receive` will probably find bytes without waiting. The reader thread only."""
         return self._stream.busy
 
+    @property
+    def parted(self) -> bool:
+        """Whether the peer has answered our goodbye: it has read all that was sent before that."""
+        return self._websocket.parted
+
     def keep_alive(self, interval_s: float | None, timeout_s: float) -> None:
         """From now on `receive` pings the peer after ``interval_s`` seconds of silence (``None``: never) and counts the
         connection as lost when it stays silent for ``timeout_s`` seconds more. The reader thread, or before it reads.

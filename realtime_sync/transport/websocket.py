@@ -97,6 +97,12 @@ class WebSocket:
             self.due_s = now_s + self._timeout_s
 
     @property
+    def parted(self) -> bool:
+        """Whether the peer's close frame is the answer to ours, as far as that can be seen: its code is a normal one,
+        that of ours."""
+        return self._goodbye and isinstance(self.end, Closed) and self.end.code == _NORMAL
+
+    @property
     def idle(self) -> bool:
         """Whether no part of a frame or message waits for its rest."""
         return self._parser.idle

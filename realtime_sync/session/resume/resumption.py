@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Set
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime_sync._deadline import now
@@ -197,8 +198,10 @@ class Resumption:
             responses.lose(run)
         if not unheard.isdisjoint(self._state.heard.unanswered):
             self._sequencer.lose(error)  # without the question it would answer another one
-        if cause is None and not self._spoken.speaking:
-            self._line.settle(Piece)  # the other connection had it, and nobody speaks
+        elif not (lost or self._keeps_conversation) and self._awaits_answer():
+            self._answer()
+        if cause is None and self._line.parted and not self._spoken.speaking:
+            self._line.settle(Piece)  # the server has read it over the other connection, and nobody speaks
         self._acks.survive(self._state.mirror, error)
         conversation = self._conversation()
         return conversation, self._kept(conversation, lost, again, answered)
@@ -209,6 +212,17 @@ class Resumption:
             return set()
         history = History.of(self._state.mirror, self._state.facts, goes_on=True)
         return {left.item_id for left in history.left_out if isinstance(left.item, UserMessage)}
+
+    def _awaits_answer(self) -> bool:
+        """Whether the user has said something that the server was to answer by itself, and had not begun to."""
+        state = self._state
+        said = any(item_id in state.mirror for item_id in state.heard.unanswered)
+        return said and state.facts.server_answers and self._sequencer.idle and not self._spoken.speaking
+
+    def _answer(self) -> None:
+        """Have it answered: the next connection knows of no turn that has ended."""
+        with suppress(RealtimeError):
+            self._sequencer.submit(*self._outgoing.response(None))
 
     def _asks_again(self, run: Run) -> bool:
         if self._sequencer.ask_again(run):
@@ -261,7 +275,8 @@ class Resumption:
     def _plan(self, event: Any) -> None:
         """Prepare a connection before the server ends the session."""
         expires_at, rollover_s = self._state.facts.expires_at, self._policy.rollover_s
-        if rollover_s is None or not expires_at or expires_at == self._expires_at:
+        planned = None if isinstance(event, SessionResumed) else self._expires_at  # another session may say the same
+        if rollover_s is None or not expires_at or expires_at == planned:
             return
         self._expires_at = expires_at
         left_s = expires_at - time.time()
