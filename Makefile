@@ -6,11 +6,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 # Options for pytest or for the benchmarks, e.g. make test ARGS="-k codec"
 ARGS ?=
 
-.PHONY: demo test lint format types generate bench clean help
+.PHONY: demo test repeat lint format types generate bench clean help
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo | test | lint | format | types | generate | bench | clean   (see CONTRIBUTING.md)"
+	@echo "make demo | test | repeat | lint | format | types | generate | bench | clean   (see CONTRIBUTING.md)"
 
 $(BIN)/python:
 	@set -e; python="$(PYTHON)"; [ -n "$$python" ] || python=$$(scripts/find-python); \
@@ -33,6 +33,10 @@ demo: $(VENV)/.installed-demo
 # The plain `pytest`, not `python -m pytest`: that would put the source tree ahead of what is installed.
 test: $(VENV)/.installed-dev
 	@$(BIN)/pytest $(ARGS)
+
+# The suite again and again, e.g. make repeat ARGS="20 --at-once 6"
+repeat: $(VENV)/.installed-dev
+	@$(BIN)/python scripts/repeat.py $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .

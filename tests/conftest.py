@@ -22,6 +22,12 @@ settings.load_profile("realtime_sync")
 if os.environ.get("REALTIME_SYNC_SWITCH_INTERVAL_S"):
     sys.setswitchinterval(float(os.environ["REALTIME_SYNC_SWITCH_INTERVAL_S"]))
 
+# Which threads are late, where it is to be seen what only a busy machine shows.
+if os.environ.get("REALTIME_SYNC_LATE"):
+    from lateness import make_late
+
+    make_late(os.environ["REALTIME_SYNC_LATE"].split(","))
+
 # A parent that runs us in the background may have had SIGINT ignored, and our own children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

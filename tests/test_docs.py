@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from patience import PROCESS_S
 from test_layering import ROW_OF
 
 import realtime_sync as rt
@@ -73,7 +74,7 @@ def test_the_snippets_of_a_page_run_one_after_the_other(
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=PROCESS_S,
             check=False,
         )
     assert done.returncode == 0, done.stderr

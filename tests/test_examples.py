@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PROCESS_S
 from websockets.sync.client import connect as dial
 
 from realtime_sync.audio import chunks, encode_pcmu, read_wav
@@ -54,7 +55,7 @@ def run(tmp_path: Path) -> Run:
             input=typed,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=PROCESS_S,
             check=False,
         )
 

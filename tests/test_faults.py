@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 from fakes import SESSION, error, text_delta
+from patience import PROCESS_S
 from servers import RawServer, client_context, frame, server_context
 
 import realtime_sync as rt
@@ -557,7 +558,7 @@ def test_a_script_that_forgets_to_close_ends_all_the_same() -> None:
             [sys.executable, "-W", "error", "-c", SCRIPT, f"ws://{made.address}/v1"],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PROCESS_S,
             check=False,
         )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "sess_1", "")

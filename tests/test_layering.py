@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from patience import PROCESS_S
 
 import realtime_sync
 
@@ -208,7 +209,7 @@ def test_everyone_touches_only_what_is_theirs() -> None:
 
 def test_importing_the_package_loads_no_room_and_nothing_heavy() -> None:
     code = f"import sys, {PACKAGE}; print(*sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=True)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PROCESS_S, check=True)
     loaded = set(run.stdout.split())
     assert PACKAGE in loaded
     assert loaded & NOT_LOADED == set()

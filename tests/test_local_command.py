@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from local_raw import TIMEOUT_S, RawClient, text_of
+from patience import PROCESS_S
 
 import realtime_sync as rt
 from realtime_sync.local import Failure, LocalServer, McpApproval, McpToolCall, Reply, Say, ToolCall, Transcript
@@ -243,7 +244,7 @@ def test_the_official_node_client() -> None:
     shutil.copy(ROOT / "examples" / "node" / "weather.test.mjs", program)
     environment = {**os.environ, "PYTHON": sys.executable}
     done = subprocess.run(
-        [node, "--test", str(program)], env=environment, capture_output=True, text=True, timeout=50, check=False
+        [node, "--test", str(program)], env=environment, capture_output=True, text=True, timeout=PROCESS_S, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "pass 2" in done.stdout

@@ -253,6 +253,22 @@ def test_a_session_expires_at_its_time() -> None:
         assert client.closed()[0] == 1001
 
 
+def test_a_session_can_end_later_than_it_says() -> None:
+    begun = time.monotonic()
+    with LocalServer(expires_after_s=0, quirks=Quirks(ends_late_s=0.2)) as server, RawClient(server) as client:
+        assert client.session["expires_at"] <= time.time()
+        assert client.error()["code"] == "session_expired"
+        assert time.monotonic() > begun + 0.2
+    with LocalServer(expires_after_s=0, quirks=Quirks(ends_late_s=math.inf)) as server, RawClient(server) as client:
+        assert text_of(client.ask("still there?")) == "You said: still there?"
+
+
+@pytest.mark.parametrize("late_s", [-1, "2", math.nan])
+def test_a_session_does_not_end_before_it_says(late_s: Any) -> None:
+    with pytest.raises(ConfigurationError, match="ends_late_s must be a number of seconds, 0 or more"):
+        Quirks(ends_late_s=late_s)
+
+
 @pytest.mark.parametrize("life_s", [math.inf, 1e300])
 def test_a_session_that_does_not_expire_is_given_a_date_far_off(life_s: float) -> None:
     with LocalServer(expires_after_s=life_s) as server, RawClient(server) as client:

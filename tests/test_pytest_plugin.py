@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import PROCESS_S
 
 from realtime_sync.local import LocalServer
 
@@ -277,5 +278,5 @@ def test_the_page_on_testing_is_true(inner: pytest.Pytester) -> None:
 
 def test_pytest_starts_without_the_package() -> None:
     code = "import sys, pytest_realtime_sync; print([name for name in sys.modules if name.startswith('realtime_sync')])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PROCESS_S, check=True)
     assert done.stdout.strip() == "[]"

@@ -18,6 +18,7 @@ from typing import Any
 import openai
 import pytest
 from local_raw import RawClient, b64, quiet, text_of, tone
+from patience import PROCESS_S
 from websockets.exceptions import InvalidStatus
 
 import realtime_sync as rt
@@ -702,9 +703,11 @@ def test_sound_of_eight_bits(tmp_path: Path, told: Any) -> None:
 
 def test_the_command_line(recorded: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "realtime_sync.recording"]
-    done = subprocess.run([*command, str(recorded)], capture_output=True, text=True, timeout=50, check=True)
+    done = subprocess.run([*command, str(recorded)], capture_output=True, text=True, timeout=PROCESS_S, check=True)
     assert "session.created" in done.stdout
-    wrong = subprocess.run([*command, str(tmp_path / "x")], capture_output=True, text=True, timeout=50, check=False)
+    wrong = subprocess.run(
+        [*command, str(tmp_path / "x")], capture_output=True, text=True, timeout=PROCESS_S, check=False
+    )
     assert (wrong.returncode, "cannot read" in wrong.stderr) == (2, True)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from chaos.proxy import UP, ChaosProxy, Fault
 from test_resume import (
+    LATE,
     MANUAL,
     SPEECH,
     TEXT,
@@ -527,7 +528,7 @@ def test_a_prepared_connection_that_ends_is_replaced() -> None:
     notices: list[e.SessionResumed] = []
     policy = resumed(rollover_s=60.0, on_resumed=notices.append)
     with (
-        LocalServer(["one two three", "after"], expires_after_s=6.0) as server,
+        LocalServer(["one two three", "after"], expires_after_s=6.0, quirks=LATE) as server,
         connect(server, resume=policy) as session,
     ):
         gate = server.gate("response.done")
@@ -545,7 +546,7 @@ def test_a_prepared_connection_that_ends_is_replaced() -> None:
 def test_a_connection_that_cannot_be_prepared_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     notices: list[e.SessionResumed] = []
     policy = resumed(rollover_s=60.0, on_resumed=notices.append)
-    with LocalServer(expires_after_s=4.0) as server, connect(server, resume=policy) as session:
+    with LocalServer(expires_after_s=4.0, quirks=LATE) as server, connect(server, resume=policy) as session:
         server.refuse(503, times=1)
         until(lambda: bool(notices), session)
         assert "could be prepared ahead" in caplog.text
@@ -554,7 +555,7 @@ def test_a_connection_that_cannot_be_prepared_is_tried_again(caplog: pytest.LogC
 def test_a_session_in_which_nobody_says_a_word_outlives_many_changes() -> None:
     notices: list[e.SessionResumed] = []
     policy = resumed(attempts=1, rollover_s=60.0, on_resumed=notices.append)
-    with LocalServer(expires_after_s=2.0) as server, connect(server, resume=policy) as session:
+    with LocalServer(expires_after_s=2.0, quirks=LATE) as server, connect(server, resume=policy) as session:
         until(lambda: len(notices) == 3, session)
         assert all(notice.planned for notice in notices)
         assert session.ask("still there?").text == "You said: still there?"
@@ -586,14 +587,14 @@ def test_ctrl_c_while_the_connection_is_changed_leaves_nothing_held(monkeypatch:
 
     monkeypatch.setattr(Line, "hold", interrupted)
     policy = resumed(rollover_s=60.0)
-    with LocalServer(expires_after_s=2.0) as server, connect(server, resume=policy) as session:
+    with LocalServer(expires_after_s=2.0, quirks=LATE) as server, connect(server, resume=policy) as session:
         with pytest.raises(KeyboardInterrupt):
             until(lambda: False, session)
         assert session.ask("still there?").text == "You said: still there?"
 
 
 def test_a_connect_that_fails_leaves_nobody_who_looks_for_another_connection() -> None:
-    with LocalServer(expires_after_s=4.0) as server:
+    with LocalServer(expires_after_s=4.0, quirks=LATE) as server:
         gate = server.gate("session.updated")
         cut = threading.Thread(target=lambda: (gate.wait_reached(WAIT_S), server.drop()))
         cut.start()
@@ -643,7 +644,7 @@ def test_audio_of_a_connection_that_was_dead_when_it_was_changed_is_sent_again()
     notices: list[e.SessionResumed] = []
     policy = resumed(rollover_s=60.0, on_resumed=notices.append)
     with (
-        LocalServer(expires_after_s=3.0) as server,
+        LocalServer(expires_after_s=3.0, quirks=LATE) as server,
         ChaosProxy(server.base_url, 1) as proxy,
         rt.connect("m", base_url=proxy.base_url, session=TEXT, resume=policy) as session,
     ):
@@ -765,6 +766,23 @@ def test_a_recording_has_its_own_places_on_another_connection() -> None:
         assert [(found.start_ms, found.end_ms) for found in session.transcribe(recording)] == places
 
 
+def test_the_connection_of_a_transcription_is_changed_when_all_is_written_down() -> None:
+    config = {
+        "type": "transcription",
+        "audio": {"input": {"transcription": {"model": "x"}, "turn_detection": {"type": "server_vad"}}},
+    }
+    notices: list[e.SessionResumed] = []
+    policy = resumed(rollover_s=60.0, on_resumed=notices.append)
+    with (
+        LocalServer(expires_after_s=4.0, quirks=LATE) as server,
+        rt.connect(base_url=server.base_url, session=config, intent="transcription", resume=policy) as session,
+    ):
+        session.append_audio_bytes(bytes(48_000) + SPEECH * 10 + bytes(96_000))
+        session.wait_for("conversation.item.input_audio_transcription.completed", timeout=WAIT_S)
+        until(lambda: bool(notices), session)
+        assert notices[0].planned
+
+
 def test_other_families_cannot_be_resumed() -> None:
     family = rt.events.Family("other")
     with pytest.raises(rt.ConfigurationError, match="'other' cannot be resumed"):
@@ -794,7 +812,10 @@ def test_the_visitor_is_told() -> None:
 
 def test_manual_speech_waits_for_its_commit_before_a_change() -> None:
     policy = resumed(rollover_s=60.0)
-    with LocalServer(expires_after_s=6.0) as server, connect(server, session=MANUAL, resume=policy) as session:
+    with (
+        LocalServer(expires_after_s=6.0, quirks=LATE) as server,
+        connect(server, session=MANUAL, resume=policy) as session,
+    ):
         session.append_audio_bytes(SPEECH * 2)
         until(lambda: len(connections(server)) == 2, session)
         begun = time.monotonic()

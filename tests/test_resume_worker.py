@@ -131,7 +131,7 @@ def test_a_server_that_refuses_the_session_costs_an_attempt(monkeypatch: pytest.
         server.drop()
         assert session.ask("two").text == "You said: two"
         assert len(times) == 2
-        assert len(connections(server)) == 3
+        until(lambda: len(connections(server)) == 3)
 
 
 def test_what_is_prepared_is_not_tried_again_after_a_refusal(caplog: pytest.LogCaptureFixture) -> None:

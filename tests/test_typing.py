@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PROCESS_S
 
 import realtime_sync
 from realtime_sync.session.options import RunnerOptions, ToolOptions
@@ -106,7 +107,7 @@ def test_pyright_finds_what_it_should(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=55,
+        timeout=PROCESS_S,
     )
     told = [d for d in json.loads(done.stdout)["generalDiagnostics"] if d["severity"] == "error"]
     found = {(Path(d["file"]).name, d["range"]["start"]["line"] + 1, d.get("rule")) for d in told}

@@ -6,12 +6,17 @@ from typing import Any
 
 import attrs
 
+from realtime_sync import _limits
 from realtime_sync._arguments import answered
 from realtime_sync.local.beta import event_in_beta
 
 __all__ = ["Quirks"]
 
 JsonObject = dict[str, Any]
+
+
+def _not_negative(made: object, field: attrs.Attribute[float], value: float) -> None:
+    _limits.seconds(field.name, value, zero=True)
 
 
 @answered
@@ -28,7 +33,8 @@ class Quirks:
     with values of other dialects (and leaves them out), a session without its type, a transcription session that names
     a model and other rates of audio; ``rate_hz`` is the rate of PCM in both directions; ``event_ids`` off
     leaves ``event_id`` out of every event; ``late_authentication`` upgrades the connection with a wrong key too, then
-    sends an error and closes with 3000.
+    sends an error and closes with 3000; ``ends_late_s`` ends a session only so many seconds after the ``expires_at``
+    that it tells: what a client does ahead of its time limit can then not come too late.
     """
 
     beta_names: bool = False
@@ -41,6 +47,7 @@ class Quirks:
     event_ids: bool = True
     late_authentication: bool = False
     rate_hz: int = 24_000
+    ends_late_s: float = attrs.field(default=0.0, validator=_not_negative)
 
     def outgoing(self, event: JsonObject, *, confirms: bool = False) -> JsonObject | None:
         """The event as this server would send it, ``None`` when it would not. ``confirms`` says that it is nothing

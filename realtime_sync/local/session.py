@@ -46,7 +46,7 @@ class Session:
         if preset:
             config = merge_session(config, {name: value for name, value in preset.items() if name != "model"})
         self._core = Core(config, outbox, options, request)
-        self._expiry = Deadline(options.expires_after_s)
+        self._expiry = Deadline(options.expires_after_s + options.quirks.ends_late_s)
         self._check = check_translation_request if kind == "translation" else check_request
         self._requests: Requests | TranslationRequests
         self._requests = TranslationRequests(self._core) if kind == "translation" else Requests(self._core)

@@ -152,8 +152,9 @@ class Facts:
 
     @property
     def server_answers(self) -> bool:
-        """Whether the server makes a response by itself at the end of each turn: it does unless told not to."""
-        return self._detects("create_response")
+        """Whether the server makes a response by itself at the end of each turn: it does in a conversation, unless told
+        not to."""
+        return self.kind != "transcription" and self._detects("create_response")
 
     def _detects(self, option: str) -> bool:
         detection = self.turn_detection
