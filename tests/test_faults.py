@@ -16,13 +16,14 @@ from typing import Any
 import psutil
 import pytest
 from fakes import SESSION, error, text_delta
-from patience import PROCESS_S
 from servers import RawServer, client_context, frame, server_context
 
 import realtime_sync as rt
+from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.inbox import EVENT_BYTES
 from realtime_sync.events import ResponseOutputTextDelta
 from realtime_sync.transport.frames import CLOSE, PING, PONG, TEXT, close_payload
+from realtime_sync.transport.transport import Transport
 
 CREATED = {"type": "session.created", "event_id": "ev_0", "session": SESSION}
 TLS = pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])
@@ -412,6 +413,46 @@ def test_a_send_that_fails_does_not_hide_what_the_server_said_before(tls: bool) 
         assert [event.type for event in seen] == ["session.created", "a", "error"]
 
 
+@TLS
+@pytest.mark.parametrize("goodbye", [close_payload(4000, "no more"), close_payload(1000, "no more"), None])
+@pytest.mark.parametrize("verb", ["send_text", "append_audio_bytes"])
+def test_a_sender_that_meets_the_end_ahead_of_the_reader_is_told_it(
+    verb: str, goodbye: bytes | None, tls: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answering the goodbye, or a socket that fails, comes before a look at what was received with it."""
+    met = threading.Event()
+    send_text, take = Transport.send_text, Connection._take
+
+    def meets(self: Transport, text: str | bytes, timeout_s: float) -> None:
+        try:
+            send_text(self, text, timeout_s)
+        except rt.ConnectionClosed:
+            met.set()
+            raise
+
+    def late(self: Connection, texts: list[bytes]) -> bool:
+        if any(b"not like this" in text for text in texts):
+            assert met.wait(20)
+        return take(self, texts)
+
+    def refuse(peer: Any) -> None:
+        peer.read_frame()
+        peer.send(event_frame(error(None, "policy", "not like this")) + (frame(CLOSE, goodbye) if goodbye else b""))
+        if goodbye:
+            peer.wait_gone()
+
+    monkeypatch.setattr(Transport, "send_text", meets)
+    monkeypatch.setattr(Connection, "_take", late)
+    with nothing_left(), server(refuse, tls=tls) as made, connect(made) as session:
+        send: Any = getattr(session, verb)
+        with pytest.raises(rt.ConnectionClosed, match="not like this") as caught:
+            while True:
+                send(bytes(2) if verb == "append_audio_bytes" else "x")
+        assert caught.value.error is not None
+        assert caught.value.code == (int.from_bytes(goodbye[:2], "big") if goodbye else 1006)
+        assert type(caught.value) is (rt.ConnectionClosed if caught.value.code == 1000 else rt.ConnectionLost)
+
+
 # Closing
 
 
@@ -558,7 +599,7 @@ def test_a_script_that_forgets_to_close_ends_all_the_same() -> None:
             [sys.executable, "-W", "error", "-c", SCRIPT, f"ws://{made.address}/v1"],
             capture_output=True,
             text=True,
-            timeout=PROCESS_S,
+            timeout=30,  # less than the keepalive needs, which would end it too
             check=False,
         )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "sess_1", "")

@@ -40,6 +40,9 @@ _GOODBYE_S: Final = 1.0
 """How long the close frame may take to leave, where `close` has no time limit."""
 
 _JOIN_S: Final = 0.5
+_VERDICT_S: Final = 2.0
+"""How long a sender that meets the end waits for the reader, which knows what it was once it has read all before it."""
+
 _BATCH_BYTES: Final = 256 * 1024  # the most that is read before the consumer gets it
 _log = logging.getLogger("realtime_sync")
 
@@ -161,7 +164,8 @@ class Connection:
         """Send one message whole.
 
         Raises `RealtimeTimeout` when it could not begin to leave in time (nothing was sent), `ConnectionLost` when it
-        stuck half way, and `ConnectionClosed` when the connection has ended.
+        stuck half way, and `ConnectionClosed` when the connection has ended. A sender can meet the end ahead of the
+        reader, which has yet to read what the server said before it: then this waits for that, and tells it.
         """
         if os.getpid() != self._pid:  # first of all: in a fork any lock may be held by a thread that is not there
             raise fork_error()
@@ -176,9 +180,9 @@ class Connection:
                 over = self.closing or self.ended
                 if not over:
                     self._send_fault = self._send_fault or fault
-            if over:  # while this waited for its turn, `close` was called or the reader came to the end
+            if over or self._await_end():
                 raise self.closed() from fault
-            raise  # the transport lets the reader come to the end, after what was received
+            raise
         log("out", (text,), self.redact)
 
     def close(self, code: int = _NORMAL, reason: str = "", timeout_s: float | None = 2.0) -> None:
@@ -220,6 +224,16 @@ class Connection:
     def closed(self) -> ConnectionClosed:
         """What whoever sends after the end is told."""
         return after(self._cause or self._goodbye or self._send_fault)
+
+    def _await_end(self) -> bool:
+        """Wait for the reader, which the transport lets come to the end, after what was received; whether it has. In a
+        tap, which runs on it, nothing is waited for."""
+        reader = self._thread
+        deadline = Deadline(_VERDICT_S)
+        if reader.ident is not None and reader is not threading.current_thread():
+            while reader.is_alive() and not deadline.expired:
+                reader.join(deadline.slice())
+        return self.closing or self.ended
 
     # The reader thread
 

@@ -15,8 +15,8 @@ __all__ = ["Quirks"]
 JsonObject = dict[str, Any]
 
 
-def _not_negative(made: object, field: attrs.Attribute[float], value: float) -> None:
-    _limits.seconds(field.name, value, zero=True)
+def _late(value: float) -> float:
+    return _limits.seconds("ends_late_s", value, zero=True)
 
 
 @answered
@@ -47,7 +47,7 @@ class Quirks:
     event_ids: bool = True
     late_authentication: bool = False
     rate_hz: int = 24_000
-    ends_late_s: float = attrs.field(default=0.0, validator=_not_negative)
+    ends_late_s: float = attrs.field(default=0.0, converter=_late)
 
     def outgoing(self, event: JsonObject, *, confirms: bool = False) -> JsonObject | None:
         """The event as this server would send it, ``None`` when it would not. ``confirms`` says that it is nothing
