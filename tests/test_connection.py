@@ -337,6 +337,19 @@ def test_without_a_thread_the_connection_is_closed(monkeypatch: pytest.MonkeyPat
     connection.close()
 
 
+@pytest.mark.parametrize("end", [Connection.close, Connection.abandon])
+def test_what_was_closed_before_it_began_has_ended_without_a_thread(end: Callable[[Connection], None]) -> None:
+    """An interrupt can leave the start to the thread beside, which comes to it late."""
+    inbox: Inbox = Inbox(100)
+    connection = Connection(FakeTransport(), inbox)  # type: ignore[arg-type]
+    end(connection)
+    connection.start()
+    assert connection._thread.ident is None
+    assert (connection.ended, connection.cause) == (True, None)
+    assert inbox.take(deque(), 20) is False
+    connection.close()
+
+
 def test_abandon_ends_at_once_without_a_goodbye() -> None:
     rig = Rig()
     rig.connection.abandon()

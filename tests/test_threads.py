@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import sys
 import threading
 import time
@@ -219,6 +220,34 @@ def test_work_beside_the_main_thread_raises_there_and_ends_at_rest() -> None:
     beside.run(lambda: ran.append("again"))
     assert ran[1:] == ["again"]
     beside.rest()
+
+
+def test_a_thread_that_has_yet_to_run_when_an_interrupt_strikes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    beside, asked = Control(), threading.Event()
+
+    def late(work: Callable[..., object], args: tuple[object, ...]) -> int:
+        def run() -> None:
+            assert asked.wait(20)
+            work(*args)
+
+        threading.Thread(target=run).start()
+        raise KeyboardInterrupt
+
+    class Told(queue.SimpleQueue[Any]):
+        def put(self, task: Any, *more: Any) -> None:
+            super().put(task, *more)
+            if task is None:
+                asked.set()
+
+    monkeypatch.setattr(control, "start_new_thread", late)
+    monkeypatch.setattr(control, "_JOIN_S", 20.0)
+    beside._tasks = Told()
+    others = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        beside.run(lambda: None)
+    beside.rest()
+    assert not any(thread.name == "realtime_sync-control" for thread in set(threading.enumerate()) - others)
+    assert beside._tasks.empty()
 
 
 def test_what_comes_just_when_the_thread_goes_is_done_by_it() -> None:

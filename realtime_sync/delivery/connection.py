@@ -98,9 +98,15 @@ class Connection:
         self._thread = threading.Thread(target=self._run, name="realtime_sync-reader", daemon=True)
 
     def start(self) -> None:
-        """Start the reader thread. Without one the connection is closed, and a `HandshakeError` is raised."""
+        """Start the reader thread, unless the connection was closed before. Without a thread it is closed, and a
+        `HandshakeError` is raised."""
         try:
-            self._thread.start()
+            with self._lock:  # whoever closes it finds the thread, or keeps it from starting
+                if not self._closing:
+                    self._thread.start()
+                    return
+                self._ended = True
+            self._inbox.end()
         except RuntimeError as error:
             self._transport.close()
             raise HandshakeError(f"the reader's thread could not be started: {error}") from error

@@ -73,7 +73,8 @@ class Control:
 
     def __init__(self) -> None:
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._alive = False
+        self._begun = False  # a thread is to run, or does
+        self._alive = False  # it does
         self._thread: threading.Thread | None = None
 
     @property
@@ -102,16 +103,22 @@ class Control:
 
     def rest(self) -> None:
         """Nothing is to be expected for a while: the thread ends now. A further task begins another."""
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            if self._alive:
-                self._tasks.put(None)
-            thread.join(_JOIN_S)
+        if self._thread is threading.current_thread():
+            return
+        if self._begun:  # but it may have yet to run: an interrupt does not wait for that
+            runs = Task(lambda: None)
+            self._tasks.put(runs)
+            self._tasks.put(None)
+            runs.wait(_JOIN_S)
+        if self._thread is not None:
+            self._thread.join(_JOIN_S)
 
     def _begin(self) -> bool:
+        self._begun = True
         try:
             start_new_thread(self._start, ())  # one step: an interrupt finds it begun or not
         except RuntimeError:  # no thread can be started
+            self._begun = False
             return False
         return True
 
@@ -134,7 +141,7 @@ class Control:
                 del task  # or a session would live as long as it is waited here
         except queue.Empty:
             pass
-        self._alive = False
+        self._begun = self._alive = False
         with suppress(queue.Empty):
             while True:  # whoever put it may have found us alive
                 task = self._tasks.get_nowait()
