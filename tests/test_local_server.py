@@ -8,6 +8,7 @@ import json
 import math
 import os
 import pickle
+import selectors
 import signal
 import socket
 import ssl
@@ -359,6 +360,48 @@ def test_stop_does_not_wait_for_a_gate_or_a_slow_reply() -> None:
 def test_a_server_starts_once(server: LocalServer) -> None:
     with pytest.raises(ConfigurationError, match="already"):
         server.start()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["looked up before", "looked up after"])
+def test_a_server_that_is_stopped_before_it_accepts_ends_silently(known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Event()
+
+    class Late(selectors.DefaultSelector):
+        """Registers the listening socket once it is closed."""
+
+        def register(self, fileobj: Any, events: int, data: Any = None) -> Any:
+            if isinstance(fileobj, socket.socket):
+                number = fileobj.fileno()
+                begun.set()
+                while fileobj.fileno() != -1:
+                    time.sleep(0.001)
+                fileobj = number if known else fileobj
+            return super().register(fileobj, events, data)
+
+    monkeypatch.setattr(selectors, "DefaultSelector", Late)
+    server = LocalServer()
+    server.start()
+    assert begun.wait(20)
+    server.stop()
+    assert not any(thread.name.startswith("local-realtime") for thread in threading.enumerate())
+
+
+def test_an_accept_that_fails_otherwise_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[BaseException | None] = []
+    heard = threading.Event()
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        told.append(args.exc_value)
+        heard.set()
+
+    def refuse(_: Any) -> None:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(threading, "excepthook", hook)
+    monkeypatch.setattr("websockets.sync.server.Server.serve_forever", refuse)
+    with LocalServer():
+        assert heard.wait(20)
+    assert [str(fault) for fault in told] == ["too many open files"]
 
 
 def test_a_server_that_was_stopped_does_not_start_again(server: LocalServer) -> None:

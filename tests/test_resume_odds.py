@@ -38,6 +38,7 @@ from realtime_sync import events as e
 from realtime_sync.delivery.line import Line
 from realtime_sync.local import LocalServer, ToolCall
 from realtime_sync.playback import BargeIn, PlaybackTracker
+from realtime_sync.tools import Toolset
 
 AGAIN = resumed(in_flight="ask_again")
 
@@ -825,6 +826,37 @@ def test_manual_speech_waits_for_its_commit_before_a_change() -> None:
         until(lambda: not connections(server)[0].is_open, session)
         assert audio_of(server, 0) == SPEECH * 2
         assert audio_of(server, 1) == b""
+
+
+def test_a_call_that_had_not_begun_is_lost_with_its_reply_and_made_again() -> None:
+    """One that runs is answered, since it may have had an effect; one that waits for a thread is not."""
+    ran: list[str] = []
+    both, resumptions = threading.Event(), threading.Event()
+
+    def reply(turn: Any) -> Any:
+        if len(turn.tool_outputs) < 2:
+            return [ToolCall("note", {"name": f"{name}{len(turn.tool_outputs)}"}) for name in "ab"]
+        return " ".join(output["output"] for output in turn.tool_outputs)
+
+    def note(name: str) -> str:
+        """Note a name."""
+        ran.append(name)
+        if name == "a0":
+            assert both.wait(WAIT_S)
+            server.drop()
+            assert resumptions.wait(WAIT_S)
+        return name
+
+    with LocalServer(reply) as server, connect(server, resume=resumed(in_flight="ask_again")) as session:
+        session.on("session.resumed", lambda event: resumptions.set())
+        session.use_tools(Toolset(note), workers=1, on_call=lambda call: both.set() if "b0" in call.arguments else None)
+        gate = server.gate("response.done")
+        told = session.ask("go").text
+        gate.open()
+        assert ran == ["a0", "a1", "b1"]
+        while_it_ran = '{"error": "the call was cancelled with its response, while it ran; it may have had an effect"}'
+        assert told == f"{while_it_ran} a1 b1"
+        assert server.refusals == []
 
 
 @pytest.mark.slow

@@ -118,7 +118,8 @@ class Listener:
         self.port = server.socket.getsockname()[1]
         server.handler = self._guard(server.handler)
         self._server = server
-        self._accepting = threading.Thread(target=server.serve_forever, name="local-realtime-accept", daemon=True)
+        name = "local-realtime-accept"
+        self._accepting = threading.Thread(target=self._accept, args=(server,), name=name, daemon=True)
         self._accepting.start()
 
     def stop(self, timeout: float, say_goodbye: Callable[[], None]) -> None:
@@ -172,6 +173,14 @@ class Listener:
         with self._changed:
             for sock in self._sockets:
                 _cut(sock)
+
+    def _accept(self, server: Server) -> None:
+        """The body of the thread that accepts."""
+        try:
+            server.serve_forever()
+        except OSError:
+            if not self._stopping:  # else `stop` was faster than it could begin
+                raise
 
     def _guard(self, handler: Callable[[Any, Any], None]) -> Callable[[socket.socket, Any], None]:
         """The library's handler of a connection, for those that ask for a WebSocket: with a named thread and a socket

@@ -238,10 +238,26 @@ class ToolRunner:
 
     def lose(self, run: Run) -> frozenset[str]:
         """A response was lost with its connection: its calls are cancelled, as with any that ends unfinished. The ids
-        of those that have an answer, then."""
-        ended = Response(id=run.id, status="cancelled")
-        known = None if self._is_ignored(run) else self._end(ended, run, [])  # of which no call begins
+        of those that have an answer, then: a call that had not begun is gone with its response, without one."""
+        if self._is_ignored(run):
+            return frozenset()
+        self._withdraw(run)
+        known = self._end(Response(id=run.id, status="cancelled"), run, [])  # of which no call begins
         return frozenset() if known is None else frozenset(known.call_ids)
+
+    def _withdraw(self, run: Run) -> None:
+        """Forget the calls of a response that have not begun."""
+        with self._lock:
+            found = self._rounds.find(run)
+            unbegun = [] if found is None else [running for running in found.running if running.thread is None]
+            for running in unbegun:
+                running.settled = True
+                self._watch.forget_locked(running)
+                running.round.running.remove(running)
+                running.round.call_ids.discard(running.call.call_id)
+                running.round.open -= 1
+        for running in unbegun:
+            running.cancelled.set()
 
     def close(self) -> None:
         """Answer no more calls. Those that run are cancelled and their results dropped. The end of the session does
