@@ -972,6 +972,30 @@ def test_a_session_answers_whatever_the_server_did_before(
         assert_usable(session, server)
 
 
+@BOTH
+@pytest.mark.parametrize("named", [True, False], ids=["named", "unnamed"])
+@pytest.mark.parametrize(
+    "begins", [keep("response.output_text.delta", "response.done"), drop()], ids=["untold", "told"]
+)
+def test_what_a_server_says_to_a_cancellation_that_came_too_late_is_no_answer(
+    begins: Change, named: bool, background: bool
+) -> None:
+    def late(exchange: Exchange) -> list[Frame]:
+        return [done_of(exchange.request.get("response_id") if named else None, status="cancelled")]
+
+    departures = (
+        Departure("conversation.item.create", say(refusal("no such item", param="item.content"))),
+        Departure("response.create", begins, None),
+        Departure("response.cancel", late, None),
+    )
+    with opened(*departures, echoes=False) as (server, session):
+        if background:
+            session.start()
+        with pytest.raises(rt.ServerError, match="no such item"):  # the response comes all the same, and is cancelled
+            session.ask("first", timeout=TURN_S)
+        assert_usable(session, server)
+
+
 def test_a_response_that_the_server_never_ends_is_told_of() -> None:
     """As one does that begins a response for output that was left over from the last."""
     code = "conversation_already_has_active_response"

@@ -61,8 +61,8 @@ class Table:
         response = e.Response(id=response_id, status="in_progress", metadata=metadata)
         return self.sequencer.apply(e.ResponseCreated(response=response))
 
-    def done(self, response_id: str | None) -> Run:
-        return self.sequencer.apply(e.ResponseDone(response=e.Response(id=response_id, status="completed")))
+    def done(self, response_id: str | None, status: Any = "completed") -> Run:
+        return self.sequencer.apply(e.ResponseDone(response=e.Response(id=response_id, status=status)))
 
     def error(self, code: str, event_id: str | None = None, *, where: str = "code") -> bool:
         """The server reports an error, which is taken in as the session does it; whether it was handled here."""
@@ -571,6 +571,42 @@ def test_a_server_that_has_one_name_for_all_responses_answers_each_create(table:
     assert table.responses.count == 3
     table.ask("d")
     assert table.created("r", stamp="of another client").over, "none of ours"
+
+
+def cancelled_too_late(table: Table, response_id: str | None) -> Run:
+    """A response of a server that tells no beginnings; its end and our cancellation were under way at once."""
+    table.ask("a", stamped=False)
+    item = e.FunctionCall(name="f", arguments="")
+    run = table.sequencer.apply(e.ResponseOutputItemAdded(response_id=response_id, output_index=0, item=item))
+    run.cancelled_at = table.at
+    table.done(response_id)
+    return run
+
+
+@pytest.mark.parametrize("response_id", ["r", None])
+def test_what_a_server_says_to_a_cancellation_that_came_too_late_is_not_the_answer_to_the_next_create(
+    table: Table, response_id: str | None
+) -> None:
+    run = cancelled_too_late(table, response_id)
+    b = table.ask("b", stamped=False)
+    assert table.done(response_id, "cancelled") is run
+    assert (b.done, table.sequencer.busy) == (False, True)
+    answer = table.done(response_id)
+    assert (answer.number, answer.asked_by, b.done) == (2, "b", True), "what has ended otherwise is"
+
+
+@pytest.mark.parametrize("response_id", ["r", None])
+def test_an_end_by_cancellation_is_that_of_the_create_under_way_where_that_was_cancelled(
+    table: Table, response_id: str | None
+) -> None:
+    cancelled_too_late(table, response_id)
+    b = table.ask("b", stamped=False)
+    cancel = table.acks.prepare(e.ResponseCancel(event_id="c"), "c")
+    cancel._about = "b"
+    table.acks.expect(cancel)
+    assert table.done(response_id, "cancelled").asked_by == "b"
+    assert b.done
+    assert cancel.done
 
 
 def test_one_beside_the_conversation_claims_nothing(table: Table) -> None:

@@ -355,7 +355,7 @@ class Sequencer:
         # With a create under way, what begins under the name of one that has ended (some servers have one for all),
         # or comes without a name while nothing is alive, is the first of a new response. Else it comes late.
         again = isinstance(event, ResponseCreated) or not response_id or not self._tells_beginnings
-        if run is None or (run.over and again and self._acks.create_under_way() is not None):
+        if run is None or (run.over and again and self._answers_create(run, event)):
             run = self._begin(event)
         if isinstance(event, ResponseDone):
             run = self._responses.end(event)
@@ -435,6 +435,16 @@ class Sequencer:
             with suppress(RealtimeError):
                 self._cancel(run.id)
         return run
+
+    def _answers_create(self, run: Run, event: ServerEvent) -> bool:
+        """Whether this, which could be of ``run``, that has ended, is of the create under way. Where this side has
+        cancelled ``run`` and not that create, a further end that is told as cancelled is what the server answers to the
+        cancellation, which came too late."""
+        create = self._acks.create_under_way()
+        if create is None:
+            return False
+        status = getattr(event.response, "status", None) if isinstance(event, ResponseDone) else None
+        return status != "cancelled" or run.cancelled_at is None or self._acks.cancelled(create)
 
     def _suspects(self) -> bool:
         return self._another_at is not None and now() < self._another_at + ANOTHER_S
