@@ -100,8 +100,39 @@ def test_what_tools_hold_is_as_good_as_the_session_and_then_a_closed_one() -> No
         assert held.closed
         assert "nobody" in repr(held)
         assert held.off("error", print) is False
+        verb = held.send_text  # only the call fails, as that of a closed session does
         with pytest.raises(rt.ConnectionClosed, match="nobody refers"):
-            held.send_text("x")
+            verb("x", event_id="e")
+        with pytest.raises(rt.ConnectionClosed, match="nobody refers"):
+            repr(held.conversation)
+        with pytest.raises(rt.ConnectionClosed, match="nobody refers"):
+            repr(held.colour)
+
+
+def test_a_tool_that_ends_after_its_session_was_dropped_ends_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    with LocalServer([Reply(tool_calls=[ToolCall("leave")])] * 20) as server:
+        for _ in range(20):  # its connection ends in the background: the answer comes before that, or after
+            cell = [rt.connect("m", base_url=server.base_url)]
+            gone, ran = weakref.ref(cell[0]), threading.Event()
+            noted: list[threading.Thread] = []
+
+            def leave(cell: Any = cell, gone: Any = gone, ran: Any = ran, noted: Any = noted) -> str:
+                """Drop the session."""
+                noted.append(threading.current_thread())
+                cell.clear()
+                until(lambda: gone() is None)
+                ran.set()
+                return "done"
+
+            cell[0].start()
+            cell[0].tool(leave)
+            cell[0].create_response()
+            assert ran.wait(20)
+            noted[0].join(20)
+            assert not noted[0].is_alive()
+    assert raised == []
 
 
 def test_an_error_that_repeats_the_key_does_not_show_it(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from realtime_sync.errors import ConnectionClosed
 
@@ -25,7 +25,8 @@ def weakly(method: Callable[..., R]) -> Callable[..., Any]:
 
 
 class WeakSession:
-    """Stands for a session, in all that can be called by name; one that nobody refers to any more is a closed one."""
+    """Stands for a session, in all that can be called by name; one that nobody refers to any more is a closed one: its
+    verbs are there, and raise when they are called."""
 
     def __init__(self, session: Any) -> None:
         self._known = weakref.ref(session)
@@ -48,9 +49,11 @@ class WeakSession:
 
     def __getattr__(self, name: str) -> Any:
         session = self._known()
-        if session is None:
-            raise ConnectionClosed("nobody refers to this session any more: it is closed", code=1000)
-        return getattr(session, name)
+        if session is not None:
+            return getattr(session, name)
+        if callable(getattr(self._kind, name, None)):
+            return _gone
+        _gone()
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.__getattr__("__iter__")())
@@ -58,3 +61,7 @@ class WeakSession:
     def __repr__(self) -> str:
         session = self._known()
         return "<a session that nobody refers to>" if session is None else repr(session)
+
+
+def _gone(*given: Any, **named: Any) -> NoReturn:
+    raise ConnectionClosed("nobody refers to this session any more: it is closed", code=1000)
