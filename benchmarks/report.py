@@ -234,11 +234,11 @@ The same, with one event each 2 ms. The number is what one event costs, all thre
 
 The import alone loads little, since events and session are loaded on first use; "import and connect" has all of it. The
 memory of the bare loop's process is that of an interpreter which has imported nothing. A kept text delta is the
-memory that one of thousands takes in a list. The delays are from the moment before the server's `send` to the handler;
-with the main thread computing without a pause, the handler runs on another thread (`session.start()`), and what is
-measured is mostly Python's switch interval of 5 ms. Of the many sessions (500 in one process), each receives an audio
-delta every 200 ms and has a consumer thread (`session.start()`; for `openai` one that iterates); threads are counted
-without these.
+memory that one of thousands takes in a list. The delays are from the moment before the server's `send`, one each 13 ms,
+to the handler; with the main thread computing without a pause, the handler runs on another thread (`session.start()`),
+and what is measured is mostly Python's switch interval of 5 ms. Of the many sessions (500 in one process), each
+receives an audio delta every 200 ms and has a consumer thread (`session.start()`; for `openai` one that iterates);
+threads are counted without these.
 
 {footprint}
 """

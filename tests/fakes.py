@@ -6,6 +6,7 @@ import json
 import queue
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from servers import frame, unmasked
@@ -39,9 +40,11 @@ class FakeTransport:
     def keep_alive(self, interval_s: float | None, timeout_s: float) -> None:
         self.websocket.keep_alive(interval_s, timeout_s, now())
 
-    def receive(self, timeout_s: float = 3600.0) -> list[bytes]:
+    def receive(self, timeout_s: float = 3600.0, before_wait: Callable[[], object] | None = None) -> list[bytes]:
         messages: list[bytes] = []
         if not self.websocket.end:
+            if before_wait is not None and not (self.busy and self.incoming.qsize()):
+                before_wait()
             try:
                 data = self.incoming.get(timeout=max(0.0, min(self.websocket.due_s - now(), timeout_s)))
             except queue.Empty:

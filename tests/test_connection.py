@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 from fakes import SESSION, FakeSession, FakeTransport
-from servers import frame
+from servers import Peer, RawServer, frame
 
+from realtime_sync._deadline import Deadline
 from realtime_sync.delivery.connection import Connection
 from realtime_sync.delivery.inbox import Inbox
 from realtime_sync.errors import (
@@ -26,6 +27,7 @@ from realtime_sync.errors import (
     RealtimeTimeout,
 )
 from realtime_sync.events import ServerEvent, SessionCreated, UnknownEvent
+from realtime_sync.transport import open_transport
 from realtime_sync.transport.frames import CLOSE, PING, PONG, TEXT, close_payload
 
 
@@ -234,6 +236,34 @@ def test_events_are_made_by_the_decoder_that_is_passed() -> None:
     assert seen == [b'{"type": "session.created"}']
     rig.connection.close()
     rig.ended()
+
+
+@pytest.mark.parametrize("kind", [OSError, ValueError, KeyError])
+def test_a_decoder_that_fails_is_no_failure_of_the_connection(
+    kind: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    def decode(text: bytes) -> Any:
+        if b"bad" in text:
+            raise kind("oh")
+        return UnknownEvent(type="mine", raw={})
+
+    def serve(peer: Peer) -> None:
+        peer.send(frame(TEXT, b"good"))
+        peer.send(frame(TEXT, b"bad"))
+        peer.wait_gone()
+
+    with RawServer(serve) as server, caplog.at_level(logging.ERROR):
+        inbox = Inbox(10**8)
+        connection = Connection(open_transport(server.url, {}, deadline=Deadline(20)), inbox, decode=decode)
+        connection.start()
+        pending: deque[ServerEvent] = deque()
+        while inbox.take(pending, 20):
+            pass
+        connection.close()
+    assert isinstance(connection.cause, ConnectionLost)
+    assert "the reader failed" in str(connection.cause)
+    assert type(connection.cause.__cause__) is kind
+    assert len(pending) <= 1  # the good one, unless it came along with the bad one
 
 
 def test_overflow_ends_the_session_after_what_came() -> None:
@@ -493,6 +523,8 @@ def test_a_tap_that_ends_the_readers_thread_ends_the_session_visibly(
     with caplog.at_level(logging.ERROR):
         rig.connection.add_tap(tap)
         rig.wire.say({"type": "a"})
+        events, _ = rig.take()
+        assert [event.type for event in events] == ["a"]
         assert rig.take() is None
         rig.ended()
     assert rig.connection.ended

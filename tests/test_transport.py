@@ -6,6 +6,7 @@ import gc
 import itertools
 import os
 import random
+import select
 import socket
 import ssl
 import struct
@@ -151,6 +152,63 @@ def test_half_a_frame_is_no_message_yet(tls: bool) -> None:
         assert transport._websocket.due_s == due_s  # a stall is none
         go.set()
         assert receive(transport, 1) == [b"x" * 1000]
+
+
+@both
+def test_whoever_is_told_of_a_wait_is_told_before_it_and_once(tls: bool) -> None:
+    waits = threading.Semaphore(0)
+    told = 0
+
+    def answer(peer: Peer) -> None:
+        for number in range(5):
+            assert waits.acquire(timeout=WAIT_S)
+            peer.send(frame(TEXT, b"%d" % number))
+        peer.wait_gone()
+
+    def before_wait() -> None:
+        nonlocal told
+        told += 1
+        waits.release()
+
+    with opened(answer, tls=tls) as transport:
+        messages: list[bytes] = []
+        calls = 0
+        while len(messages) < 5:
+            messages += transport.receive(WAIT_S, before_wait)
+            calls += 1
+            assert told <= calls
+        assert messages == [b"%d" % number for number in range(5)]
+
+
+@both
+def test_nobody_is_told_of_a_wait_where_there_is_more_to_read(tls: bool) -> None:
+    def pour(peer: Peer) -> None:
+        peer.send(frame(TEXT, b"x" * 600_000))
+        peer.wait_gone()
+
+    def told() -> None:
+        raise AssertionError
+
+    with opened(pour, tls=tls) as transport:
+        while not transport._stream.busy:
+            assert transport.receive(WAIT_S) == []
+        assert transport._stream.busy
+        assert select.select([transport._descriptor.socket], [], [], WAIT_S)[0]
+        transport.receive(WAIT_S, told)
+
+
+@pytest.mark.parametrize("kind", [OSError, ValueError, ConnectionLost, KeyError, SystemExit])
+def test_what_is_raised_before_a_wait_is_raised_as_it_is(kind: type[BaseException]) -> None:
+    def before_wait() -> None:
+        raise kind("mine")
+
+    with opened(Peer.wait_gone) as transport:
+        with pytest.raises(kind, match="mine") as caught:
+            transport.receive(WAIT_S, before_wait)
+        assert type(caught.value) is kind
+        assert transport._descriptor._inside == set()
+        transport.send_text("it goes on", WAIT_S)
+        assert transport.receive(0) == []
 
 
 def test_byte_by_byte() -> None:

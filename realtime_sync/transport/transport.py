@@ -117,11 +117,6 @@ class Transport:
         return self._secrets.clean_text(message)
 
     @property
-    def busy(self) -> bool:
-        """Whether `receive` will probably find bytes without waiting. The reader thread only."""
-        return self._stream.busy
-
-    @property
     def parted(self) -> bool:
         """Whether the peer has answered our goodbye: it has read all that was sent before that."""
         return self._websocket.parted
@@ -132,18 +127,20 @@ class Transport:
         """
         self._websocket.keep_alive(interval_s, timeout_s, now())
 
-    def receive(self, timeout_s: float = _HOUR_S) -> list[bytes]:
+    def receive(self, timeout_s: float = _HOUR_S, before_wait: Callable[[], object] | None = None) -> list[bytes]:
         """The payloads of the messages that have come whole, in order; the reader thread only.
 
         What the peer repeats of the credentials that were sent to it is left out of them.
 
         Waits for bytes for at most ``timeout_s`` seconds, or until the keepalive has something to do. Empty when no
-        message is whole yet. Pings and the peer's close are answered here. At the end, when all messages before it have
-        been returned, raises `ConnectionLost`, or a plain `ConnectionClosed` when the peer said goodbye with code 1000
-        or this side has called `close`.
+        message is whole yet. Where bytes have to be waited for, ``before_wait`` is called, as the last step before
+        that; it leaves the transport alone, and what it raises is raised. Pings and the peer's close are answered here.
+        At the end, when all messages before it have been returned, raises `ConnectionLost`, or a plain
+        `ConnectionClosed` when the peer said goodbye with code 1000 or this side has called `close`.
         """
         websocket = self._websocket
         stream = self._stream
+        calling = False
         try:
             self._descriptor.enter()
             if websocket.end:
@@ -156,7 +153,12 @@ class Transport:
                 else:
                     wait_s = min(timeout_s, websocket.due_s - now())
                     # Where something waits to be written, whichever is possible first is waited for.
-                    if not self._left_behind() and self._descriptor.patience(wait_s):
+                    reads = not self._left_behind() and self._descriptor.patience(wait_s)
+                    if before_wait is not None:
+                        calling = True
+                        before_wait()
+                        calling = False
+                    if reads:
                         data = stream.read(waits=True)
                         if data is None:
                             websocket.tick(now())
@@ -177,6 +179,8 @@ class Transport:
                 raise self._lost(None)
             return messages
         except (OSError, ValueError) as error:  # the latter of a socket that a signal handler has closed meanwhile
+            if calling:
+                raise
             raise self._lost(error) from error
         finally:
             self._descriptor.leave()
