@@ -103,6 +103,8 @@ def test_what_tools_hold_is_as_good_as_the_session_and_then_a_closed_one() -> No
         verb = held.send_text  # only the call fails, as that of a closed session does
         with pytest.raises(rt.ConnectionClosed, match="nobody refers"):
             verb("x", event_id="e")
+        held.close(1000, "bye", timeout=1)  # what has ended can be ended again
+        held.stop()
         with pytest.raises(rt.ConnectionClosed, match="nobody refers"):
             repr(held.conversation)
         with pytest.raises(rt.ConnectionClosed, match="nobody refers"):

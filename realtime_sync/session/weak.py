@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from realtime_sync.errors import ConnectionClosed
 
 __all__ = ["WeakSession", "weakly"]
 
 R = TypeVar("R")
+
+_ENDING: Final = ("close", "stop")
 
 
 def weakly(method: Callable[..., R]) -> Callable[..., Any]:
@@ -26,7 +28,7 @@ def weakly(method: Callable[..., R]) -> Callable[..., Any]:
 
 class WeakSession:
     """Stands for a session, in all that can be called by name; one that nobody refers to any more is a closed one: its
-    verbs are there, and raise when they are called."""
+    verbs are there, and raise when they are called, but for those that end what has ended."""
 
     def __init__(self, session: Any) -> None:
         self._known = weakref.ref(session)
@@ -52,7 +54,7 @@ class WeakSession:
         if session is not None:
             return getattr(session, name)
         if callable(getattr(self._kind, name, None)):
-            return _gone
+            return _nothing if name in _ENDING else _gone
         _gone()
 
     def __iter__(self) -> Iterator[Any]:
@@ -61,6 +63,10 @@ class WeakSession:
     def __repr__(self) -> str:
         session = self._known()
         return "<a session that nobody refers to>" if session is None else repr(session)
+
+
+def _nothing(*given: Any, **named: Any) -> None:
+    pass
 
 
 def _gone(*given: Any, **named: Any) -> NoReturn:
