@@ -15,6 +15,7 @@ from benchmarks.blaster import Order
 
 OURS = "realtime_sync"
 OURS_ITERATED = "realtime_sync, iterated"
+OURS_STARTED = "realtime_sync, start()"
 OPENAI = "openai"
 LIBRARY = "websocket-client, buffered + orjson"
 BARE = "bare socket loop + orjson"
@@ -124,6 +125,27 @@ class RealtimeSyncIterated(RealtimeSync):
 
     def take(self, count: int, look: Look = None) -> None:
         Contestant.take(self, count, look)
+
+
+class RealtimeSyncStarted(RealtimeSync):
+    """Events delivered to a handler on the thread of ``session.start()``."""
+
+    def take(self, count: int, look: Look = None) -> None:
+        done = threading.Event()
+
+        def note(event: Any) -> None:
+            nonlocal count
+            if look is not None:
+                look(event)
+            count -= 1
+            if not count:
+                done.set()
+
+        self._session.on("*", note)
+        self._session.start()
+        done.wait()
+        self._session.stop()
+        self._session.off("*", note)
 
 
 class OpenAi(Contestant):
@@ -284,6 +306,7 @@ class BareSocket(Contestant):
 CONTESTANTS: dict[str, type[Contestant]] = {
     OURS: RealtimeSync,
     OURS_ITERATED: RealtimeSyncIterated,
+    OURS_STARTED: RealtimeSyncStarted,
     OPENAI: OpenAi,
     LIBRARY: WebSocketClient,
     BARE: BareSocket,

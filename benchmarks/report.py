@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.contestants import BARE, OPENAI, OURS, OURS_ITERATED
+from benchmarks.contestants import BARE, OPENAI, OURS, OURS_ITERATED, OURS_STARTED
 from benchmarks.recorded import AUDIO_DELTAS, RESPONSES, TEXT_DELTAS
 
 Result = Mapping[str, float]
@@ -43,6 +43,7 @@ def short(flood: Found, paced: Found, footprint: Found) -> str:
             both("flood: text delta", flood, TEXT_DELTAS),
             both("flood: text delta, iterated", flood, TEXT_DELTAS, ours=OURS_ITERATED),
             both("flood: response.done, ten items", flood, RESPONSES),
+            both("flood: response.done, ten items, start()", flood, RESPONSES, ours=OURS_STARTED),
             both("append of 100 ms", flood, "append of 100 ms of audio"),
             both("one each 2 ms: text delta", paced, TEXT_DELTAS),
             both("one each 2 ms: audio delta, PCM in the handler", paced, AUDIO_DELTAS, "sound"),
@@ -203,7 +204,7 @@ last event has arrived. Contestants take turns, each time in a fresh process and
 median of the runs. TLS is 1.3 with Python's own `ssl` on both sides.
 
 - **realtime_sync**: typed events, delivered to a registered handler by `session.run()`; **iterated**: by `for event
-  in session`.
+  in session`; **start()**: to a handler on the thread of `session.start()`.
 - **openai**: `OpenAI().realtime.connect()`, typed events by iteration; as it is installed.
 - **websocket-client, buffered + orjson**: that library on a socket that reads ahead, no thread, plain dicts.
 - **bare socket loop + orjson**: as little Python as there can be. Finds the frames of this server and nothing else,
@@ -213,9 +214,8 @@ The text delta has 0.2 kB; the audio delta 200 ms of PCM16, 12.8 kB in base64; t
 which are known from before, as a server announces each. With **-> PCM** the handler takes the bytes of the sound:
 `event.delta_bytes`, elsewhere `base64.b64decode`. The mix is a spoken turn as it comes over the wire: transcripts,
 audio, new items, responses. For an append the CPU time of the client includes the base64 and the masking. What
-realtime_sync does with a `response.done` includes keeping the conversation and the usage, and on the main thread, as
-here, two changes of threads, so that Ctrl-C cannot cut that in two (docs/architecture.md); with `start()` there are
-none.
+realtime_sync does with a `response.done` includes keeping the conversation and the usage, and on the main thread two
+changes of threads, so that Ctrl-C cannot cut that in two (docs/architecture.md); with `start()` there are none.
 
 The limit: to copy the 12.8 kB of an audio delta out of the kernel takes 2 us on this kind of machine, to decrypt them
 3 us (AES-256-GCM) and with Python's `ssl` around it 6 to 7, to decode the base64 1 us. So for PCM about 5 us over TCP

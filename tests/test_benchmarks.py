@@ -54,10 +54,10 @@ def test_a_client_that_fails_or_hangs_is_tried_again(monkeypatch: pytest.MonkeyP
 @pytest.mark.slow
 @pytest.mark.timeout(960)  # some seventy processes, which a busy machine starts slowly
 def test_the_smallest_run_has_every_row_with_numbers() -> None:
-    from benchmarks.contestants import BARE, CONTESTANTS, OPENAI, OURS, OURS_ITERATED
+    from benchmarks.contestants import BARE, OPENAI, OURS
     from benchmarks.recorded import AUDIO_DELTAS, TEXT_DELTAS
     from benchmarks.report import FOOTPRINT, TCP, TLS, row
-    from benchmarks.run import APPEND, KINDS
+    from benchmarks.run import KINDS, contestants_of
 
     tiny = ["--runs=1", "--events=100", "--paced=3", "--stamps=3", "--streamed=2", "--sessions=3"]
     command = [sys.executable, "-m", "benchmarks", "--quick", *tiny]
@@ -65,10 +65,8 @@ def test_the_smallest_run_has_every_row_with_numbers() -> None:
     assert done.returncode == 0, done.stderr
     flood, paced = ({tuple(cells[:2]): cells for cells in rows(table)} for table in done.stdout.split("\n\n")[1:3])
     for layer in (TCP, TLS):
-        of_layer = CONTESTANTS if layer == TCP else (OURS, OURS_ITERATED, OPENAI, BARE)
-        wanted = [(row(kind, layer), contestant) for kind in KINDS for contestant in of_layer]
-        wanted += [(row(AUDIO_DELTAS, layer, "sound"), contestant) for contestant in of_layer]
-        wanted.remove((row(APPEND, layer), OURS_ITERATED))
+        wanted = [(row(kind, layer), contestant) for kind in KINDS for contestant in contestants_of(kind, layer)]
+        wanted += [(row(AUDIO_DELTAS, layer, "sound"), name) for name in contestants_of(AUDIO_DELTAS, layer)]
         at_pace = [row(TEXT_DELTAS, layer), row(AUDIO_DELTAS, layer, "sound")]
         cells_of = [flood[key] for key in wanted]
         cells_of += [paced[title, contestant] for title in at_pace for contestant in (OURS, OPENAI, BARE)]
